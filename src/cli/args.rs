@@ -1,0 +1,198 @@
+//! What may be typed? The command line, as clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::Progress;
+
+/// Runs text-ML experiments from a YAML file: nothing leaks between folds, and nothing is computed twice.
+#[derive(Debug, Parser)]
+#[command(name = "fuseline", version, max_term_width = 110, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Flags that every command knows.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Where artifacts are kept [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// Worker threads; 0 takes as many as the machine has
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) threads: Option<usize>,
+    /// Never ask the network
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
+    /// How progress is shown
+    #[arg(long, value_name = "HOW", global = true)]
+    pub(super) progress: Option<Progress>,
+    /// How messages are written: for people (standard error), or one JSON object a line (standard output)
+    #[arg(long, value_name = "FORMAT", default_value = "human", global = true)]
+    pub(super) message_format: MessageFormat,
+    /// Say less: errors alone
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more: what was reused as well
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MessageFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A pipeline, with values set from outside.
+#[derive(Debug, Args)]
+pub(super) struct PipelineArgs {
+    /// The pipeline file
+    pub(super) file: PathBuf,
+    /// Set a value: `model.estimator.linear_svc.c=3`, `seed=7` (may be given several times)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(super) sets: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a pipeline, write its run folder and print its scores
+    Run {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Where the run's files go [default: runs/<name>]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Run units although the cache has them: all, or those of one stage (may be given several times)
+        #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+        force: Vec<String>,
+        /// Show what would run, and run nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+    /// Show what a pipeline comes to: variants, units, what is cached
+    Plan {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Say why each unit must run
+        #[arg(long)]
+        why: bool,
+        /// How to print the plan
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: PlanFormat,
+    },
+    /// Check pipeline files and run nothing
+    Check {
+        /// Pipeline files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Set a value in each file
+        #[arg(long = "set", value_name = "PATH=VALUE")]
+        sets: Vec<String>,
+    },
+    /// Explain a kind of stage, or the code of a message; without a name, list them
+    Explain {
+        /// `tfidf`, `unknown-param`, …
+        name: Option<String>,
+    },
+    /// Print a JSON schema, or write all of them to a folder
+    Schema {
+        /// Which schema
+        #[arg(default_value = "pipeline")]
+        which: SchemaKind,
+        /// Write all schemas to this folder
+        #[arg(long, value_name = "DIR", conflicts_with = "which")]
+        write: Option<PathBuf>,
+    },
+    /// Print what a stage made, running what is needed for it
+    Show {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// The stage's id
+        stage: String,
+        /// The variant: its label, or its id [default: the first]
+        #[arg(long, value_name = "LABEL|ID")]
+        variant: Option<String>,
+        /// The fold, counted from 1 [default: the first]
+        #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+        fold: Option<u32>,
+        /// Which table of the artifact [default: the first]
+        #[arg(long, value_name = "NAME")]
+        part: Option<String>,
+        /// How to print it
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: ShowFormat,
+        /// How many rows (table: 20 unless told; other formats: all unless told)
+        #[arg(long, value_name = "N")]
+        rows: Option<usize>,
+        /// Write to a file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Fetch the data and models that a pipeline names, so that it runs offline
+    Fetch {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+    },
+    /// Look at the cache, or empty it
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+    /// One object.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaKind {
+    /// Pipeline files.
+    Pipeline,
+    /// `summary.json`.
+    Summary,
+    /// Settings files.
+    Settings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowFormat {
+    /// Aligned columns.
+    Table,
+    /// One JSON object a row.
+    Jsonl,
+    /// Comma-separated.
+    Csv,
+    /// The stored table.
+    Parquet,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// How much is in it
+    Stats,
+    /// What is in it
+    Ls,
+    /// Remove all artifacts; fetched data and models stay
+    Clear,
+}

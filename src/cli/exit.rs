@@ -1,0 +1,26 @@
+//! How does a command end? All exit codes, in one place.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// All went well.
+    Success = 0,
+    /// Usage, pipeline or settings wrong; nothing ran.
+    Usage = 2,
+    /// A stage failed.
+    StageFailed = 3,
+    /// Interrupted: what is finished is kept.
+    Partial = 5,
+    /// Damaged data, or other bytes than the pinned ones.
+    Integrity = 7,
+    /// Offline, or a remote cannot be reached.
+    Offline = 8,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}

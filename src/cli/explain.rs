@@ -1,0 +1,46 @@
+//! `fuseline explain`: what a kind of stage does and takes, or what a message's code means.
+
+use super::console::out;
+use super::context::Context;
+use super::exit::Exit;
+use super::schema::kind_page;
+use super::usage;
+use crate::problem::{CODES, Problem, suggest};
+use crate::stages::{STAGES, kind};
+use crate::ui::table::align;
+
+/// Runs the command.
+pub(super) fn explain(context: &Context, name: Option<&str>) -> Exit {
+    let Some(name) = name else { return out(overview().as_bytes()) };
+    if let Some(kind) = kind(name) {
+        return out(kind_page(kind).as_bytes());
+    }
+    if let Some(code) = CODES.iter().find(|code| code.code == name) {
+        return out(format!("{}: {}\n\n{}\n", code.code, code.title, code.page.trim()).as_bytes());
+    }
+    let known = STAGES.iter().map(|kind| kind.name).chain(CODES.iter().map(|code| code.code));
+    let mut problem = Problem::error("usage", format!("there is no kind of stage and no message code `{name}`"));
+    if let Some(near) = suggest(name, known) {
+        problem = problem.help(format!("did you mean `{near}`?"));
+    }
+    usage(context, problem.help("`fuseline explain` lists them all"), &format!("explain {name}"))
+}
+
+fn overview() -> String {
+    let kinds: Vec<Vec<String>> =
+        STAGES.iter().map(|kind| vec![kind.name.to_owned(), kind.summary.to_owned()]).collect();
+    let codes: Vec<Vec<String>> =
+        CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
+    format!("kinds of stage\n{}\nmessage codes\n{}", left(&kinds), left(&codes))
+}
+
+/// Two columns, both to the left.
+fn left(rows: &[Vec<String>]) -> String {
+    let names: Vec<Vec<String>> = rows.iter().map(|row| vec![row[0].clone(), String::from("|")]).collect();
+    let padded = align(&names);
+    padded
+        .lines()
+        .zip(rows)
+        .map(|(name, row)| format!("  {}{}\n", name.trim_end_matches('|'), row[1]))
+        .collect()
+}

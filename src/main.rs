@@ -1,0 +1,5 @@
+//! The command `fuseline`.
+
+fn main() -> std::process::ExitCode {
+    fuseline::cli::main()
+}

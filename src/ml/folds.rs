@@ -1,0 +1,254 @@
+//! Which rows does each fold test? Stratified, plain and given folds, in scikit-learn's sizes.
+//!
+//! Ported from `sklearn/model_selection/_split.py` of scikit-learn 1.9.1 (StratifiedKFold, KFold, PredefinedSplit). Without
+//! `shuffle` the rows are scikit-learn's; with it, sizes and counts per class are scikit-learn's, but who goes where comes from
+//! our [`Rng`] and not from numpy's. Where scikit-learn refuses labels whose every class has fewer rows than there are folds,
+//! the folds are made here and the classes are listed in [`Folds::rare`].
+
+use std::collections::BTreeMap;
+
+use super::rng::Rng;
+
+/// The test rows of every fold. Rows ascend within a fold and no row is tested twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folds {
+    /// Number of rows in all.
+    pub rows: usize,
+    /// Test rows, one list per fold.
+    pub test: Vec<Vec<usize>>,
+    /// Classes with fewer rows than there are folds, by class: some fold tests none of them. Empty unless stratified.
+    pub rare: Vec<RareClass>,
+}
+
+/// A class that cannot be in every fold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RareClass {
+    /// The class.
+    pub class: u32,
+    /// How many rows it has.
+    pub rows: usize,
+}
+
+/// Why rows cannot be folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FoldsError {
+    /// One fold would train on nothing.
+    #[error("cross-validation needs 2 or more folds, but `folds` is {folds}")]
+    TooFew {
+        /// How many were asked for.
+        folds: usize,
+    },
+    /// Some fold would test nothing.
+    #[error("{rows} rows cannot make {folds} folds; lower `folds` to {rows} or fewer")]
+    TooMany {
+        /// How many folds were asked for.
+        folds: usize,
+        /// How many rows there are.
+        rows: usize,
+    },
+    /// A row has no label to stratify by.
+    #[error("row {row} has no label, so its fold cannot be stratified; drop it, or set `stratify: false`")]
+    NoLabel {
+        /// The first such row, from 0.
+        row: usize,
+    },
+    /// The given fold column has fewer than two folds.
+    #[error("the given fold column names {folds} folds, but cross-validation needs 2 or more")]
+    OneFold {
+        /// How many distinct folds it names.
+        folds: usize,
+    },
+}
+
+impl Folds {
+    /// The training rows of fold `fold`: every row that it does not test, in order.
+    pub fn train(&self, fold: usize) -> Vec<usize> {
+        let mut tested = vec![false; self.rows];
+        for &row in self.test.get(fold).into_iter().flatten() {
+            tested[row] = true;
+        }
+        (0..self.rows).filter(|&row| !tested[row]).collect()
+    }
+
+    /// Sorts rows into `folds` lists by the fold each belongs to.
+    fn collect(folds: usize, of_row: impl ExactSizeIterator<Item = Option<usize>>) -> Self {
+        let (rows, mut test) = (of_row.len(), vec![Vec::new(); folds]);
+        for (row, fold) in of_row.enumerate() {
+            if let Some(fold) = fold {
+                test[fold].push(row);
+            }
+        }
+        Folds { rows, test, rare: Vec::new() }
+    }
+}
+
+/// `k` folds whose sizes differ by at most one and whose rows of each class differ by at most one.
+///
+/// Classes are dealt in order of first appearance; within a class, rows go to folds in blocks, which `shuffle` mixes by `seed`
+/// (`seed` is without effect otherwise).
+///
+/// # Errors
+/// Fewer than 2 folds, more folds than rows, a row without label.
+pub fn stratified_k_fold(labels: &[Option<u32>], k: usize, shuffle: bool, seed: u64) -> Result<Folds, FoldsError> {
+    check(k, labels.len())?;
+    let mut ranks = BTreeMap::<u32, usize>::new();
+    let mut members = Vec::<(u32, Vec<usize>)>::new();
+    for (row, label) in labels.iter().enumerate() {
+        let class = label.ok_or(FoldsError::NoLabel { row })?;
+        let rank = *ranks.entry(class).or_insert(members.len());
+        if rank == members.len() {
+            members.push((class, Vec::new()));
+        }
+        members[rank].1.push(row);
+    }
+    let mut rng = Rng::seeded(seed);
+    let mut of_row = vec![None; labels.len()];
+    let mut dealt = 0;
+    for (_, rows) in &members {
+        // dealing the labels, sorted, round robin gives fold f every k-th: so many of this class
+        let mut folds: Vec<usize> = (dealt..dealt + rows.len()).map(|place| place % k).collect();
+        dealt += rows.len();
+        folds.sort_unstable();
+        if shuffle {
+            rng.shuffle(&mut folds);
+        }
+        for (&row, fold) in rows.iter().zip(folds) {
+            of_row[row] = Some(fold);
+        }
+    }
+    let mut folds = Folds::collect(k, of_row.into_iter());
+    folds.rare = members.iter().map(|(class, rows)| RareClass { class: *class, rows: rows.len() }).collect();
+    folds.rare.retain(|class| class.rows < k);
+    folds.rare.sort_unstable_by_key(|class| class.class);
+    Ok(folds)
+}
+
+/// `k` folds whose sizes differ by at most one, the larger first: blocks of rows, or of rows shuffled by `seed`.
+///
+/// # Errors
+/// Fewer than 2 folds, more folds than rows.
+pub fn k_fold(rows: usize, k: usize, shuffle: bool, seed: u64) -> Result<Folds, FoldsError> {
+    check(k, rows)?;
+    let mut order: Vec<usize> = (0..rows).collect();
+    if shuffle {
+        Rng::seeded(seed).shuffle(&mut order);
+    }
+    let (least, larger) = (rows / k, rows % k);
+    let mut of_row = vec![None; rows];
+    let mut order = order.into_iter();
+    for fold in 0..k {
+        for row in order.by_ref().take(least + usize::from(fold < larger)) {
+            of_row[row] = Some(fold);
+        }
+    }
+    Ok(Folds::collect(k, of_row.into_iter()))
+}
+
+/// The folds that a column gives, in ascending order of its values. Rows with no value or −1 are never tested and train
+/// every fold (PredefinedSplit).
+///
+/// # Errors
+/// Fewer than two distinct folds.
+pub fn predefined(folds: &[Option<i64>]) -> Result<Folds, FoldsError> {
+    let named = |fold: &Option<i64>| fold.filter(|&fold| fold != -1);
+    let mut distinct: Vec<i64> = folds.iter().filter_map(named).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < 2 {
+        return Err(FoldsError::OneFold { folds: distinct.len() });
+    }
+    let of_row = folds.iter().map(|fold| named(fold).and_then(|fold| distinct.binary_search(&fold).ok()));
+    Ok(Folds::collect(distinct.len(), of_row))
+}
+
+fn check(folds: usize, rows: usize) -> Result<(), FoldsError> {
+    match folds {
+        0 | 1 => Err(FoldsError::TooFew { folds }),
+        _ if folds > rows => Err(FoldsError::TooMany { folds, rows }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn labels(classes: &[u32]) -> Vec<Option<u32>> {
+        classes.iter().copied().map(Some).collect()
+    }
+
+    /// `StratifiedKFold(3).split` of scikit-learn 1.9.1 on labels b a a b c a b b a c a (b = 1, a = 0, c = 2).
+    #[test]
+    fn stratified_rows_are_scikit_learns() {
+        let folds = stratified_k_fold(&labels(&[1, 0, 0, 1, 2, 0, 1, 1, 0, 2, 0]), 3, false, 0).unwrap();
+        assert_eq!(folds.test, STRATIFIED);
+        assert_eq!(folds.rare, [RareClass { class: 2, rows: 2 }]);
+        assert_eq!(folds.train(1), (0..11).filter(|row| !STRATIFIED[1].contains(row)).collect::<Vec<_>>());
+    }
+
+    const STRATIFIED: [&[usize]; 3] = [&[0, 1, 3, 4], &[2, 5, 6, 9], &[7, 8, 10]];
+
+    #[test]
+    fn plain_folds_are_blocks_with_the_larger_first() {
+        let folds = k_fold(8, 3, false, 0).unwrap();
+        assert_eq!(folds.test, [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7]]);
+        assert_eq!(folds.train(2), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(folds.train(9).len(), 8);
+    }
+
+    #[test]
+    fn given_folds_keep_their_order_and_leave_rows_out() {
+        let folds = predefined(&[Some(7), Some(-1), Some(2), None, Some(7)]).unwrap();
+        assert_eq!(folds.test, [vec![2], vec![0, 4]]);
+        assert_eq!(folds.train(0), [0, 1, 3, 4]);
+        assert_eq!(predefined(&[Some(3), Some(3), None]), Err(FoldsError::OneFold { folds: 1 }));
+    }
+
+    #[test]
+    fn what_cannot_be_folded_is_an_error() {
+        assert_eq!(k_fold(5, 1, true, 0), Err(FoldsError::TooFew { folds: 1 }));
+        assert_eq!(k_fold(2, 3, true, 0), Err(FoldsError::TooMany { folds: 3, rows: 2 }));
+        assert_eq!(stratified_k_fold(&[], 2, true, 0), Err(FoldsError::TooMany { folds: 2, rows: 0 }));
+        let unlabelled = [Some(1), None, Some(0)];
+        assert_eq!(stratified_k_fold(&unlabelled, 2, true, 0), Err(FoldsError::NoLabel { row: 1 }));
+    }
+
+    #[test]
+    fn a_seed_decides_the_shuffle() {
+        let classes = labels(&(0..60).map(|row| row % 3).collect::<Vec<_>>());
+        let of_seed = |seed| stratified_k_fold(&classes, 5, true, seed).unwrap().test;
+        assert_eq!(of_seed(1), of_seed(1));
+        assert_ne!(of_seed(1), of_seed(2));
+        assert_ne!(of_seed(1), stratified_k_fold(&classes, 5, false, 1).unwrap().test);
+        assert_ne!(k_fold(60, 5, true, 1).unwrap().test, k_fold(60, 5, true, 2).unwrap().test);
+    }
+
+    fn spread(sizes: impl Iterator<Item = usize> + Clone) -> usize {
+        sizes.clone().max().unwrap_or(0) - sizes.min().unwrap_or(0)
+    }
+
+    proptest! {
+        #[test]
+        fn folds_partition_rows_evenly(classes in prop::collection::vec(0u32..6, 2..200), k in 2usize..12, shuffle: bool, seed: u64) {
+            prop_assume!(k <= classes.len());
+            let stratified = stratified_k_fold(&labels(&classes), k, shuffle, seed).unwrap();
+            for folds in [&stratified, &k_fold(classes.len(), k, shuffle, seed).unwrap()] {
+                let mut all: Vec<usize> = folds.test.concat();
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..classes.len()).collect::<Vec<_>>());
+                prop_assert!(spread(folds.test.iter().map(Vec::len)) <= 1);
+                for (fold, test) in folds.test.iter().enumerate() {
+                    prop_assert!(test.is_sorted());
+                    prop_assert_eq!(folds.train(fold).len() + test.len(), classes.len());
+                }
+            }
+            for class in 0..6 {
+                let of_class = |rows: &Vec<usize>| rows.iter().filter(|&&row| classes[row] == class).count();
+                prop_assert!(spread(stratified.test.iter().map(of_class)) <= 1);
+                let rows = classes.iter().filter(|&&other| other == class).count();
+                prop_assert_eq!(stratified.rare.contains(&RareClass { class, rows }), rows > 0 && rows < k);
+            }
+        }
+    }
+}

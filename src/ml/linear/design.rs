@@ -1,0 +1,356 @@
+//! How are training rows laid out for the solvers? Used sparse columns first, by falling frequency, then the dense
+//! blocks as they are, then one constant column for the intercept.
+//!
+//! Columns that no row uses are left out (their weight is 0), and frequent columns lie together: the vectors that a
+//! pass gathers from stay in the cache. A dense block is borrowed, never copied; a mixed row is never one dense row.
+
+use super::FitError;
+use crate::ml::{Block, Dense, Features};
+
+/// Training rows in the solvers' column order.
+pub(super) struct Design<'a> {
+    /// Number of rows.
+    pub(super) rows: usize,
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    values: Vec<f32>,
+    dense: Vec<&'a Dense>,
+    sparse_cols: usize,
+    dense_cols: usize,
+    /// Value of the constant column; 0 means that there is none.
+    bias: f64,
+    /// Feature column of each of our columns but the constant.
+    origin: Vec<usize>,
+    features: usize,
+}
+
+impl<'a> Design<'a> {
+    /// Lays out `x` with a constant column of value `bias` (0: none). Errors: malformed blocks, values that are
+    /// not finite.
+    pub(super) fn new(x: &'a Features, bias: f64) -> Result<Design<'a>, FitError> {
+        check_features(x)?;
+        let rows = x.rows();
+        let features = x.cols();
+        let (mut offset, mut dense, mut dense_origin, mut counts) = (0, Vec::new(), Vec::new(), vec![0u32; features]);
+        for block in &x.blocks {
+            match block {
+                Block::Sparse(m) => m.indices.iter().for_each(|&j| counts[offset + j as usize] += 1),
+                Block::Dense(m) => {
+                    dense.push(m);
+                    dense_origin.extend(offset..offset + m.cols);
+                }
+            }
+            offset += block.cols();
+        }
+        let mut origin: Vec<usize> = (0..features).filter(|&j| counts[j] > 0).collect();
+        origin.sort_by_key(|&j| std::cmp::Reverse(counts[j]));
+        let sparse_cols = origin.len();
+        let mut place = counts;
+        for (at, &j) in origin.iter().enumerate() {
+            place[j] = at as u32;
+        }
+        let (indptr, indices, values) = merged(x, &place);
+        origin.extend(&dense_origin);
+        let dense_cols = dense_origin.len();
+        Ok(Design { rows, indptr, indices, values, dense, sparse_cols, dense_cols, bias, origin, features })
+    }
+
+    /// Columns without the constant one.
+    pub(super) fn cols(&self) -> usize {
+        self.sparse_cols + self.dense_cols
+    }
+
+    /// Columns with the constant one: the length of a weight vector.
+    pub(super) fn width(&self) -> usize {
+        self.cols() + usize::from(self.bias != 0.0)
+    }
+
+    /// Whether any row uses a sparse column.
+    pub(super) fn has_sparse(&self) -> bool {
+        self.sparse_cols > 0
+    }
+
+    fn sparse_row(&self, i: usize) -> (&[u32], &[f32]) {
+        let span = self.indptr[i]..self.indptr[i + 1];
+        (&self.indices[span.clone()], &self.values[span])
+    }
+
+    /// `x_i · v`, the constant column included.
+    pub(super) fn dot(&self, i: usize, v: &[f64]) -> f64 {
+        let (indices, values) = self.sparse_row(i);
+        let mut sum = sparse_dot(indices, values, v);
+        let mut at = self.sparse_cols;
+        for block in &self.dense {
+            sum += dense_dot(block.row(i), &v[at..at + block.cols]);
+            at += block.cols;
+        }
+        if self.bias != 0.0 { sum + self.bias * v[at] } else { sum }
+    }
+
+    /// `out += u · x_i`, the constant column included.
+    pub(super) fn add(&self, i: usize, u: f64, out: &mut [f64]) {
+        let (indices, values) = self.sparse_row(i);
+        for (&j, &x) in indices.iter().zip(values) {
+            out[j as usize] += u * f64::from(x);
+        }
+        let mut at = self.sparse_cols;
+        for block in &self.dense {
+            for (o, &x) in out[at..at + block.cols].iter_mut().zip(block.row(i)) {
+                *o += u * f64::from(x);
+            }
+            at += block.cols;
+        }
+        if self.bias != 0.0 {
+            out[at] += self.bias * u;
+        }
+    }
+
+    /// `out_j += u · x_ij²`, the constant column included.
+    pub(super) fn add_squares(&self, i: usize, u: f64, out: &mut [f64]) {
+        self.each(i, |j, x| out[j] += u * x * x);
+    }
+
+    /// `x_i · x_i`, the constant column included.
+    pub(super) fn norm_squared(&self, i: usize) -> f64 {
+        let mut sum = 0.0;
+        self.each(i, |_, x| sum += x * x);
+        sum
+    }
+
+    /// `t += x_i · V` for `V` of `width() × k`, row-major.
+    pub(super) fn dot_many(&self, i: usize, v: &[f64], t: &mut [f64]) {
+        let k = t.len();
+        let (indices, values) = self.sparse_row(i);
+        let (quads, rest) = indices.as_chunks::<4>();
+        let (quad_values, rest_values) = values.as_chunks::<4>();
+        for (j, x) in quads.iter().zip(quad_values) {
+            add_four(j.map(|j| &v[j as usize * k..][..k]), x.map(f64::from), t);
+        }
+        for (&j, &x) in rest.iter().zip(rest_values) {
+            axpy(f64::from(x), &v[j as usize * k..][..k], t);
+        }
+        let mut at = self.sparse_cols * k;
+        for block in &self.dense {
+            let (quads, rest) = block.row(i).as_chunks::<4>();
+            for x in quads {
+                let rows = [0, 1, 2, 3].map(|r| &v[at + r * k..][..k]);
+                add_four(rows, x.map(f64::from), t);
+                at += 4 * k;
+            }
+            for &x in rest {
+                axpy(f64::from(x), &v[at..][..k], t);
+                at += k;
+            }
+        }
+        if self.bias != 0.0 {
+            axpy(self.bias, &v[at..][..k], t);
+        }
+    }
+
+    /// `OUT_j += x_ij · u` for `OUT` of `width() × k`, row-major.
+    pub(super) fn add_many(&self, i: usize, u: &[f64], out: &mut [f64]) {
+        let k = u.len();
+        self.each(i, |j, x| axpy(x, u, &mut out[j * k..][..k]));
+    }
+
+    /// `OUT_j += x_ij² · u` for `OUT` of `width() × k`, row-major.
+    pub(super) fn add_squares_many(&self, i: usize, u: &[f64], out: &mut [f64]) {
+        let k = u.len();
+        self.each(i, |j, x| axpy(x * x, u, &mut out[j * k..][..k]));
+    }
+
+    fn each(&self, i: usize, mut visit: impl FnMut(usize, f64)) {
+        let (indices, values) = self.sparse_row(i);
+        for (&j, &x) in indices.iter().zip(values) {
+            visit(j as usize, f64::from(x));
+        }
+        let mut at = self.sparse_cols;
+        for block in &self.dense {
+            for (j, &x) in block.row(i).iter().enumerate() {
+                visit(at + j, f64::from(x));
+            }
+            at += block.cols;
+        }
+        if self.bias != 0.0 {
+            visit(at, self.bias);
+        }
+    }
+
+    /// Splits the weights of output `which` of `k` (`w` is `width() × k`, row-major) into coefficients by feature
+    /// column and the intercept (0 without a constant column).
+    pub(super) fn restored(&self, w: &[f64], k: usize, which: usize) -> (Vec<f64>, f64) {
+        let mut coef = vec![0.0; self.features];
+        for (at, &j) in self.origin.iter().enumerate() {
+            coef[j] = w[at * k + which];
+        }
+        let intercept = if self.bias != 0.0 { self.bias * w[self.cols() * k + which] } else { 0.0 };
+        (coef, intercept)
+    }
+}
+
+/// All sparse blocks as one, with columns renamed by `place`.
+fn merged(x: &Features, place: &[u32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+    let mut blocks = Vec::new();
+    let mut offset = 0;
+    for block in &x.blocks {
+        if let Block::Sparse(m) = block {
+            blocks.push((offset, m));
+        }
+        offset += block.cols();
+    }
+    let stored = blocks.iter().map(|(_, m)| m.values.len()).sum();
+    let (mut indptr, mut indices, mut values) = (vec![0], Vec::with_capacity(stored), Vec::with_capacity(stored));
+    for i in 0..x.rows() {
+        for (offset, m) in &blocks {
+            let (js, xs) = m.row(i);
+            indices.extend(js.iter().map(|&j| place[offset + j as usize]));
+            values.extend_from_slice(xs);
+        }
+        indptr.push(indices.len());
+    }
+    (indptr, indices, values)
+}
+
+/// Checks shapes and that every value is finite.
+pub(in crate::ml) fn check_features(x: &Features) -> Result<(), FitError> {
+    let rows = x.rows();
+    let mut offset = 0;
+    for (number, block) in x.blocks.iter().enumerate() {
+        let malformed = |rule| Err(FitError::Block { block: number, rule });
+        if block.rows() != rows {
+            return malformed("it has another number of rows than the first block");
+        }
+        match block {
+            Block::Sparse(m) => {
+                let stored = m.indices.len();
+                let ascends = m.indptr.windows(2).all(|pair| pair[0] <= pair[1]);
+                if m.values.len() != stored || !ascends || m.indptr.last().is_some_and(|&end| end != stored) {
+                    return malformed("its row offsets do not fit its values");
+                }
+                if m.indices.iter().any(|&j| j as usize >= m.cols) {
+                    return malformed("a column index lies outside it");
+                }
+                if let Some(at) = m.values.iter().position(|v| !v.is_finite()) {
+                    let row = m.indptr.partition_point(|&start| start <= at) - 1;
+                    return Err(FitError::NonFinite { row, column: offset + m.indices[at] as usize });
+                }
+            }
+            Block::Dense(m) => {
+                if m.values.len() != m.rows * m.cols {
+                    return malformed("it does not hold rows × columns values");
+                }
+                if let Some(at) = m.values.iter().position(|v| !v.is_finite()) {
+                    return Err(FitError::NonFinite { row: at / m.cols, column: offset + at % m.cols });
+                }
+            }
+        }
+        offset += block.cols();
+    }
+    Ok(())
+}
+
+/// `Σ values_s · v[indices_s]` in four running sums.
+pub(super) fn sparse_dot(indices: &[u32], values: &[f32], v: &[f64]) -> f64 {
+    let (quads, rest) = indices.as_chunks::<4>();
+    let (quad_values, rest_values) = values.as_chunks::<4>();
+    let mut lanes = [0.0; 4];
+    for (j, x) in quads.iter().zip(quad_values) {
+        for lane in 0..4 {
+            lanes[lane] += f64::from(x[lane]) * v[j[lane] as usize];
+        }
+    }
+    let mut sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    for (&j, &x) in rest.iter().zip(rest_values) {
+        sum += f64::from(x) * v[j as usize];
+    }
+    sum
+}
+
+/// `x · v` in eight running sums.
+pub(super) fn dense_dot(x: &[f32], v: &[f64]) -> f64 {
+    let (xs, x_rest) = x.as_chunks::<8>();
+    let (vs, v_rest) = v.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for (x, v) in xs.iter().zip(vs) {
+        for lane in 0..8 {
+            lanes[lane] += f64::from(x[lane]) * v[lane];
+        }
+    }
+    let mut sum = lanes.iter().sum();
+    for (&x, &v) in x_rest.iter().zip(v_rest) {
+        sum += f64::from(x) * v;
+    }
+    sum
+}
+
+/// `y += a · x`.
+pub(super) fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y += a * x;
+    }
+}
+
+fn add_four(rows: [&[f64]; 4], x: [f64; 4], t: &mut [f64]) {
+    let [a, b, c, d] = rows;
+    for ((((t, &a), &b), &c), &d) in t.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        *t += (x[0] * a + x[1] * b) + (x[2] * c + x[3] * d);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::Csr;
+
+    fn mixed() -> Features {
+        let sparse =
+            Csr { cols: 4, indptr: vec![0, 2, 2, 4], indices: vec![1, 3, 0, 3], values: vec![1.0, 2.0, 3.0, 4.0] };
+        let dense = Dense { rows: 3, cols: 2, values: vec![0.5, 1.5, 2.5, 3.5, 4.5, 5.5] };
+        Features { blocks: vec![Block::Sparse(sparse), Block::Dense(dense)] }
+    }
+
+    #[test]
+    fn products_equal_those_of_the_full_matrix() {
+        let x = mixed();
+        let design = Design::new(&x, 1.0).unwrap();
+        // column 2 is used by no row; column 3 by two
+        assert_eq!(design.origin, vec![3, 0, 1, 4, 5]);
+        let full = [[2.0, 0.0, 1.0, 0.5, 1.5, 1.0], [0.0, 0.0, 0.0, 2.5, 3.5, 1.0], [4.0, 3.0, 0.0, 4.5, 5.5, 1.0]];
+        let v: Vec<f64> = (0..12).map(|i| f64::from(i) - 4.0).collect();
+        for (i, row) in full.iter().enumerate() {
+            let one: f64 = row.iter().zip(&v).map(|(a, b)| a * b).sum();
+            assert_eq!(design.dot(i, &v), one);
+            let mut t = [0.0; 2];
+            design.dot_many(i, &v, &mut t);
+            for (which, t) in t.iter().enumerate() {
+                let many: f64 = row.iter().enumerate().map(|(j, a)| a * v[j * 2 + which]).sum();
+                assert_eq!(*t, many);
+            }
+            let mut out = [0.0; 6];
+            design.add(i, 2.0, &mut out);
+            assert_eq!(out.to_vec(), row.iter().map(|a| 2.0 * a).collect::<Vec<_>>());
+            let mut squares = [0.0; 6];
+            design.add_squares(i, 2.0, &mut squares);
+            assert_eq!(squares.to_vec(), row.iter().map(|a| 2.0 * a * a).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn malformed_and_non_finite_input_is_named() {
+        let mut x = mixed();
+        if let Block::Dense(m) = &mut x.blocks[1] {
+            m.values[3] = f32::NAN;
+        }
+        assert_eq!(check_features(&x), Err(FitError::NonFinite { row: 1, column: 5 }));
+        if let Block::Sparse(m) = &mut x.blocks[0] {
+            m.values[2] = f32::INFINITY;
+        }
+        assert_eq!(check_features(&x), Err(FitError::NonFinite { row: 2, column: 0 }));
+        if let Block::Sparse(m) = &mut x.blocks[0] {
+            m.indices[0] = 9;
+        }
+        assert!(matches!(check_features(&x), Err(FitError::Block { block: 0, .. })));
+        x.blocks.push(Block::Dense(Dense { rows: 2, cols: 0, values: vec![] }));
+        assert!(check_features(&x).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! How is a linear support vector machine fitted? One weight vector per class against the rest.
+
+use rayon::prelude::*;
+
+use super::binary::{Binary, Margin};
+use super::design::Design;
+use super::dual;
+use super::newton::{Limits, minimise};
+use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
+use crate::ml::Features;
+
+/// The loss of a margin `z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loss {
+    /// `max(0, 1 - z)²`.
+    #[default]
+    SquaredHinge,
+    /// `max(0, 1 - z)`.
+    Hinge,
+}
+
+/// scikit-learn's `LinearSVC` with the L2 penalty. It minimises `½‖(w, b)‖² + C · Σ weight_i · loss_i`, where `b` is
+/// the weight of a constant feature of value `intercept_scaling`: the intercept is penalised. More than two classes
+/// are learned one against the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinearSvc {
+    /// Inverse strength of the penalty, above 0.
+    pub c: f64,
+    /// The loss.
+    pub loss: Loss,
+    /// Whether to learn an intercept.
+    pub fit_intercept: bool,
+    /// Value of the constant feature behind the intercept, above 0.
+    pub intercept_scaling: f64,
+    /// Most outer iterations (squared hinge: Newton; hinge: passes over the rows).
+    pub max_iter: usize,
+    /// Squared hinge: stops when the gradient's Euclidean norm is at most `tol` times the weights' norm, which bounds
+    /// the weights' relative error by `tol`; or when no step can lower the objective by more than its rounding.
+    /// Hinge: stops when the dual's projected gradients lie within `tol` of each other (liblinear's rule).
+    pub tol: f64,
+}
+
+impl Default for LinearSvc {
+    fn default() -> Self {
+        LinearSvc {
+            c: 1.0,
+            loss: Loss::SquaredHinge,
+            fit_intercept: true,
+            intercept_scaling: 1.0,
+            max_iter: 1000,
+            tol: 1e-5,
+        }
+    }
+}
+
+impl LinearSvc {
+    /// Fits on `y` in `0..classes`, with a weight per row if given. Classes without rows are learned as impossible.
+    /// Classes run in parallel on rayon's current pool; the bits do not depend on it. Errors: see [`FitError`].
+    pub fn fit(
+        &self,
+        x: &Features,
+        y: &[u32],
+        classes: usize,
+        sample_weight: Option<&[f64]>,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
+        check_positive("c", self.c)?;
+        check_positive("tol", self.tol)?;
+        check_positive("intercept_scaling", self.intercept_scaling)?;
+        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
+        let design = Design::new(x, if self.fit_intercept { self.intercept_scaling } else { 0.0 })?;
+        let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
+        let one = |positive: u32| self.fit_one(&design, &targets.place, positive, &cost, should_stop);
+        let fits = if targets.present.len() == 2 {
+            vec![one(1)?]
+        } else {
+            (0..targets.present.len() as u32).into_par_iter().map(one).collect::<Result<Vec<_>, _>>()?
+        };
+        let parts: Vec<Convergence> = fits.iter().map(|(_, end)| *end).collect();
+        let (coef, intercept) = fits.iter().map(|(w, _)| design.restored(w, 1, 0)).unzip();
+        Ok((LinearModel { classes, present: targets.present, coef, intercept }, Convergence::joined(&parts)))
+    }
+
+    fn fit_one(
+        &self,
+        design: &Design<'_>,
+        place: &[u32],
+        positive: u32,
+        cost: &[f64],
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(Vec<f64>, Convergence), FitError> {
+        let limits = Limits { tol: self.tol, max_iter: self.max_iter };
+        let positive = place.iter().map(|&place| place == positive);
+        match self.loss {
+            Loss::SquaredHinge => {
+                // dense columns alone hang together: coordinate descent is slow on them and Newton's method is not
+                let start = design.has_sparse().then(|| dual::approached(design, positive.clone(), cost));
+                let mut problem = Binary::new(design, Margin::SquaredHinge, positive, cost, design.width());
+                minimise(&mut problem, start, limits, should_stop)
+            }
+            Loss::Hinge => dual::minimise(design, positive, cost, limits, should_stop),
+        }
+    }
+}

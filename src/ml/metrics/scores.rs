@@ -1,0 +1,100 @@
+//! How good are scores? Their order within a class (ROC, precision), among the classes (top k), and their values (log loss).
+
+use super::Outcome;
+
+/// The area under the ROC curve of `class` against the rest, ties counted half: the Mann–Whitney statistic, which equals
+/// the trapezoids of `roc_auc_score`. `None` where every row has the class or none has.
+pub(super) fn roc_auc(outcome: &Outcome<'_>, class: usize) -> Option<f64> {
+    // twice the number of (positive, negative) pairs in the right order, a tie counting one
+    let (mut pairs, mut positives, mut negatives) = (0u128, 0u128, 0u128);
+    for tie in ties(outcome, class)? {
+        pairs += u128::from(tie.negatives) * (2 * positives + u128::from(tie.positives));
+        positives += u128::from(tie.positives);
+        negatives += u128::from(tie.negatives);
+    }
+    (positives > 0 && negatives > 0).then(|| pairs as f64 / (2 * positives * negatives) as f64)
+}
+
+/// The precision at each threshold, weighted by the recall gained there, without interpolation
+/// (`average_precision_score`). `None` where no row has the class.
+pub(super) fn average_precision(outcome: &Outcome<'_>, class: usize) -> Option<f64> {
+    let (mut sum, mut positives, mut seen) = (0.0, 0u64, 0u64);
+    for tie in ties(outcome, class)? {
+        positives += tie.positives;
+        seen += tie.positives + tie.negatives;
+        sum += tie.positives as f64 * (positives as f64 / seen as f64);
+    }
+    (positives > 0).then(|| sum / positives as f64)
+}
+
+/// The mean of `score` over all classes; `None` where one class has none.
+pub(super) fn macro_average(outcome: &Outcome<'_>, score: fn(&Outcome<'_>, usize) -> Option<f64>) -> Option<f64> {
+    let scores = (0..outcome.classes()).map(|class| score(outcome, class));
+    crate::ml::stats::mean(&scores.collect::<Option<Vec<f64>>>()?)
+}
+
+/// The mean of `score` over the classes that occur, weighted by how many rows have each.
+pub(super) fn weighted_average(outcome: &Outcome<'_>, score: fn(&Outcome<'_>, usize) -> Option<f64>) -> Option<f64> {
+    let mut support = vec![0u32; outcome.classes()];
+    outcome.y_true().iter().for_each(|&class| support[class as usize] += 1);
+    let mut sum = 0.0;
+    for (class, &rows) in support.iter().enumerate().filter(|(_, rows)| **rows > 0) {
+        sum += f64::from(rows) * score(outcome, class)?;
+    }
+    Some(sum / outcome.rows() as f64)
+}
+
+/// The share of rows whose class is among the `k` highest scores; of equal scores the later class ranks higher
+/// (`top_k_accuracy_score` sorts stably and takes from the end).
+pub(super) fn top_k_accuracy(outcome: &Outcome<'_>, k: usize) -> Option<f64> {
+    let rows = outcome.scores()?.chunks_exact(outcome.classes()).zip(outcome.y_true());
+    let hits = rows.filter(|(scores, truth)| {
+        let truth = **truth as usize;
+        let above =
+            |(class, score): (usize, &f64)| *score > scores[truth] || (*score == scores[truth] && class > truth);
+        scores.iter().enumerate().filter(|&score| above(score)).count() < k
+    });
+    Some(hits.count() as f64 / outcome.rows() as f64)
+}
+
+/// The mean of −ln of the true class's probability, kept within `[ε, 1 − ε]` (`log_loss`, which since 1.5 no longer scales
+/// rows to sum to 1).
+pub(super) fn log_loss(outcome: &Outcome<'_>) -> Option<f64> {
+    let rows = outcome.probabilities()?.chunks_exact(outcome.classes()).zip(outcome.y_true());
+    let loss = rows.map(|(row, &truth)| -row[truth as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln());
+    Some(loss.sum::<f64>() / outcome.rows() as f64)
+}
+
+/// The squared error of a row's probabilities, summed over classes and averaged over rows; for two classes half of it,
+/// which is the squared error of the second alone (`brier_score_loss` with `scale_by_half="auto"`).
+pub(super) fn brier_score_loss(outcome: &Outcome<'_>) -> Option<f64> {
+    let mut sum = 0.0;
+    for (row, &truth) in outcome.probabilities()?.chunks_exact(outcome.classes()).zip(outcome.y_true()) {
+        for (class, &p) in row.iter().enumerate() {
+            let target = if class == truth as usize { 1.0 } else { 0.0 };
+            sum += (target - p) * (target - p);
+        }
+    }
+    let scale = if outcome.classes() <= 2 { 0.5 } else { 1.0 };
+    Some(scale * sum / outcome.rows() as f64)
+}
+
+/// Rows that share one score.
+struct Tie {
+    positives: u64,
+    negatives: u64,
+}
+
+/// The rows by falling score of `class`, those of equal score together. `None` without usable scores.
+fn ties(outcome: &Outcome<'_>, class: usize) -> Option<Vec<Tie>> {
+    let column = outcome.scores()?.iter().skip(class).step_by(outcome.classes());
+    let mut rows: Vec<(f64, bool)> =
+        column.zip(outcome.y_true()).map(|(&score, &truth)| (score, truth as usize == class)).collect();
+    // no NaN gets here, so `total_cmp` differs from `==` in the sign of zero alone, and chunks below join zeros
+    rows.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
+    let tie = |rows: &[(f64, bool)]| {
+        let positives = rows.iter().filter(|(_, positive)| *positive).count() as u64;
+        Tie { positives, negatives: rows.len() as u64 - positives }
+    };
+    Some(rows.chunk_by(|(a, _), (b, _)| a == b).map(tie).collect())
+}

@@ -1,0 +1,21 @@
+//! What is the arithmetic? Pure numerics: matrices, text analysis, linear solvers, metrics, statistics.
+//!
+//! Nothing here knows serde, paths, clocks, globals or threads' number: equal input gives equal bits.
+
+mod folds;
+mod matrix;
+mod metrics;
+mod rng;
+mod text;
+mod tfidf;
+
+pub mod ensemble;
+pub mod linear;
+pub mod stats;
+
+pub use folds::*;
+pub use matrix::{Block, Csr, Dense, Features};
+pub use metrics::*;
+pub use rng::Rng;
+pub use text::*;
+pub use tfidf::*;

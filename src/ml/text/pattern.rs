@@ -1,0 +1,207 @@
+//! How is a Python `token_pattern` read by the regex crate? By translating what the two spell alike and mean differently.
+//!
+//! | written | Python 3 `re` | regex crate | here |
+//! |---|---|---|---|
+//! | `\w` | `str.isalnum` or `_` = L, N, `_` | Alphabetic, M, Nd, Pc, joiners | `[\p{L}\p{N}_]` |
+//! | `\s` | white space and U+001C–U+001F | white space | both |
+//! | `\b`, `\B` | by its own `\w` | by its own `\w` | Python's, by stand-ins (below) |
+//! | `[a[b]`, `&&`, `--`, `~~` in a class | literal | set operations | literal |
+//! | `\<`, `\>`, `\Z`, `[\b]` | literal, literal, end, backspace | word edges, error, error | Python's |
+//!
+//! Stand-ins: the regex crate's `\b` cannot be redefined, so where a pattern has `\b` or `\B`, each character of the text on
+//! which the two readings of `\w` differ is replaced, for matching only, by one of equal UTF-8 length on which they agree;
+//! tokens are cut from the text itself. What remains different: a pattern with `\b` cannot name such a character (a combining
+//! mark, `²`, a joiner) and find it; `$` does not match before a last newline; look-around, back-references and atomic groups are errors.
+//!
+//! `\b\w…\w+\b` around nothing but `\w` (scikit-learn's default) is read as "n or more word characters": the same tokens,
+//! found without looking at boundaries.
+
+use std::borrow::Cow;
+
+use regex::Regex;
+
+use super::AnalyzerError;
+
+const WORD: &str = r"[\p{L}\p{N}_]";
+
+/// A compiled token pattern.
+#[derive(Debug, Clone)]
+pub(super) struct TokenPattern {
+    regex: Regex,
+    /// Whether the pattern's one group is the token.
+    grouped: bool,
+    /// Characters that are a word's for Python or for the regex crate, but not for both; only where boundaries matter.
+    disputed: Option<Regex>,
+}
+
+impl TokenPattern {
+    pub(super) fn new(pattern: &str) -> Result<Self, AnalyzerError> {
+        let unreadable = |source| AnalyzerError::Pattern { pattern: pattern.to_owned(), source: Box::new(source) };
+        let translated = plain_words(pattern).map_or_else(|| translate(pattern), Translated::without_boundaries);
+        let regex = Regex::new(&translated.pattern).map_err(unreadable)?;
+        let groups = regex.captures_len() - 1;
+        if groups > 1 {
+            return Err(AnalyzerError::Groups { pattern: pattern.to_owned(), groups });
+        }
+        if regex.is_match("") {
+            return Err(AnalyzerError::MatchesEmpty { pattern: pattern.to_owned() });
+        }
+        let disputed = match translated.boundaries {
+            true => Some(Regex::new(&format!(r"[\w~~{WORD}]")).map_err(unreadable)?),
+            false => None,
+        };
+        Ok(TokenPattern { regex, grouped: groups == 1, disputed })
+    }
+
+    /// Calls `each` with every token of `text` (Python's `findall`).
+    pub(super) fn for_each(&self, text: &str, each: &mut dyn FnMut(&str)) {
+        let seen = match &self.disputed {
+            Some(disputed) if !text.is_ascii() => {
+                disputed.replace_all(text, |found: &regex::Captures<'_>| stand_in(&found[0]))
+            }
+            _ => Cow::Borrowed(text),
+        };
+        if self.grouped {
+            for found in self.regex.captures_iter(&seen) {
+                each(found.get(1).and_then(|group| text.get(group.range())).unwrap_or_default());
+            }
+        } else {
+            for found in self.regex.find_iter(&seen) {
+                each(text.get(found.range()).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// A character as long as `disputed` in UTF-8, on which Python and the regex crate agree: a letter for a number that is
+/// no decimal digit (Python's word characters), a symbol for marks, joiners and enclosed letters (not Python's).
+fn stand_in(disputed: &str) -> &'static str {
+    let word = disputed.chars().all(char::is_numeric);
+    match (disputed.len(), word) {
+        (2, true) => "ª",
+        (2, false) => "§",
+        (3, true) => "あ",
+        (3, false) => "‖",
+        (_, true) => "𐀀",
+        (_, false) => "😀",
+    }
+}
+
+struct Translated {
+    pattern: String,
+    boundaries: bool,
+}
+
+impl Translated {
+    fn without_boundaries(pattern: String) -> Self {
+        Translated { pattern, boundaries: false }
+    }
+}
+
+/// The boundary-free equal of `\b\w\w+\b` and its like (any number of `\w`, the last with `+`), if `pattern` is one.
+fn plain_words(pattern: &str) -> Option<String> {
+    let inner = pattern.strip_prefix("(?u)").unwrap_or(pattern).strip_prefix(r"\b")?.strip_suffix(r"+\b")?;
+    let least = inner.len() / 2;
+    (least > 0 && inner == r"\w".repeat(least)).then(|| format!("{WORD}{{{least},}}"))
+}
+
+/// Rewrites Python's spelling into the regex crate's, escape by escape.
+fn translate(pattern: &str) -> Translated {
+    let mut out = Translated { pattern: String::with_capacity(pattern.len() * 2), boundaries: false };
+    let mut chars = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some(escaped) => escape(escaped, in_class, &mut out),
+                None => out.pattern.push('\\'),
+            },
+            '[' if !in_class => {
+                in_class = true;
+                out.pattern.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.pattern.push('^');
+                }
+                if let Some(first) = chars.next_if(|&first| first == ']' || first == '-') {
+                    out.pattern.extend(['\\', first]);
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.pattern.push(']');
+            }
+            '[' | '&' | '~' if in_class => out.pattern.extend(['\\', c]),
+            '-' if in_class && chars.next_if_eq(&'-').is_some() => out.pattern.push_str(r"-\-"),
+            _ => out.pattern.push(c),
+        }
+    }
+    out
+}
+
+fn escape(escaped: char, in_class: bool, out: &mut Translated) {
+    match escaped {
+        'w' => out.pattern.push_str(WORD),
+        'W' => out.pattern.push_str(r"[^\p{L}\p{N}_]"),
+        's' => out.pattern.push_str(r"[\s\x1c-\x1f]"),
+        'S' => out.pattern.push_str(r"[^\s\x1c-\x1f]"),
+        'Z' if !in_class => out.pattern.push_str(r"\z"),
+        'b' if in_class => out.pattern.push_str(r"\x08"),
+        '<' | '>' => out.pattern.push(escaped),
+        ' ' => out.pattern.push_str(r"\x20"),
+        other if !other.is_ascii() => out.pattern.push(other),
+        other => {
+            out.boundaries |= matches!(other, 'b' | 'B');
+            out.pattern.extend(['\\', other]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(pattern: &str, text: &str) -> Vec<String> {
+        let mut tokens = Vec::new();
+        TokenPattern::new(pattern).unwrap().for_each(text, &mut |token| tokens.push(token.to_owned()));
+        tokens
+    }
+
+    /// Answers of `re.findall` of Python 3.11 (Unicode 14).
+    #[test]
+    fn tokens_are_those_of_pythons_findall() {
+        let text = "cafe\u{301}s x² a\u{200d}b Ⓐz हिन्दी ¼cup 𝟗a 東京 x_y don't";
+        let words = ["cafe", "s", "x²", "a", "b", "z", "ह", "न", "द", "¼cup", "𝟗a", "東京", "x_y", "don", "t"];
+        assert_eq!(found(r"\w+", text), words);
+        assert_eq!(found(r"(?u)\b\w+\b", text), words);
+        assert_eq!(found(r"\b(?:\w)+\b", text), words);
+        assert_eq!(found(r"\b\w\w+\b", text), ["cafe", "x²", "¼cup", "𝟗a", "東京", "x_y", "don"]);
+        assert_eq!(found(r"\b[a-z]+\b", text), ["cafe", "s", "a", "b", "z", "don", "t"]);
+        assert_eq!(
+            found(r"\b[^\d\W]+\b", text),
+            ["cafe", "s", "x²", "a", "b", "z", "ह", "न", "द", "¼cup", "東京", "x_y", "don", "t"]
+        );
+        assert_eq!(found(r"\b\w[\w']+\b", text), ["cafe", "x²", "¼cup", "𝟗a", "東京", "x_y", "don't"]);
+        assert_eq!(found(r"\b(\w)\w*\b", "ab² c"), ["a", "c"]);
+        assert_eq!(found(r"\S+", "a\x1cb\u{a0}c"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn classes_are_read_literally() {
+        assert_eq!(found(r"[[a]+", "[a]b"), ["[a"]);
+        assert_eq!(found(r"[]x]+", "x]y"), ["x]"]);
+        assert_eq!(found(r"[a&&b]+", "a&b c"), ["a&b"]);
+        assert_eq!(found(r"[+--]+", "+,-."), ["+,-"]);
+        assert_eq!(found(r"[--/]+", "-./0"), ["-./"]);
+        assert_eq!(found(r"\<\w+\>", "<b> i"), ["<b>"]);
+        assert_eq!(found(r"[\b]+|end\Z", "\u{8} end"), ["\u{8}", "end"]);
+    }
+
+    #[test]
+    fn plain_words_need_no_boundaries() {
+        assert_eq!(plain_words(r"(?u)\b\w\w+\b").as_deref(), Some(r"[\p{L}\p{N}_]{2,}"));
+        assert_eq!(plain_words(r"\b\w+\b").as_deref(), Some(r"[\p{L}\p{N}_]{1,}"));
+        for other in [r"\b+\b", r"\b\w+", r"\b\w\d+\b", r"\w+\b"] {
+            assert_eq!(plain_words(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What can go wrong with a model? One type for its files, its settings and its arithmetic.
+
+use super::config::FAMILIES;
+
+/// Why a model cannot be loaded or used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// A file that every model has is not there.
+    #[error("the model has no file `{file}`")]
+    MissingFile {
+        /// Its name in the model's folder.
+        file: String,
+    },
+    /// A file cannot be read as what it should be.
+    #[error("`{file}` of the model cannot be read: {message}")]
+    Unreadable {
+        /// Its name in the model's folder.
+        file: String,
+        /// What the reader says.
+        message: String,
+    },
+    /// An architecture that is not built in.
+    #[error("`config.json` says `model_type: {found}`, but `embed` knows {}", FAMILIES.join(", "))]
+    Family {
+        /// The model's `model_type`.
+        found: String,
+    },
+    /// A setting of the model that is not built in.
+    #[error("`{file}` of the model says `{key}: {value}`, but {wants}")]
+    Unsupported {
+        /// The file's name in the model's folder.
+        file: String,
+        /// The setting.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What would be taken.
+        wants: String,
+    },
+    /// The weights lack a tensor.
+    #[error("the model's weights have no tensor `{tensor}`")]
+    MissingTensor {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("tensor `{tensor}` of the model has shape {found:?}, but `config.json` asks for {expected:?}")]
+    Shape {
+        /// The tensor's name.
+        tensor: String,
+        /// The shape that the configuration asks for.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// `max_length` does not fit the model.
+    #[error("`max_length` must be between {least} and {most} for this model, but is {asked}")]
+    MaxLength {
+        /// As asked.
+        asked: usize,
+        /// One token more than the special ones.
+        least: usize,
+        /// The model's own limit.
+        most: usize,
+    },
+    /// The tokenizer refuses a text.
+    #[error("the tokenizer cannot read row {row}: {message}")]
+    Tokenize {
+        /// The row, from 0.
+        row: usize,
+        /// What the tokenizer says.
+        message: String,
+    },
+    /// A token id that the weights have no vector for.
+    #[error("the tokenizer gives token id {id} for row {row}, but the weights have {vocabulary} tokens")]
+    ForeignToken {
+        /// The row, from 0.
+        row: usize,
+        /// The id.
+        id: u32,
+        /// How many token vectors the weights have.
+        vocabulary: usize,
+    },
+    /// A vector holds NaN or infinity.
+    #[error("the model gives a vector that is not finite for row {row}")]
+    NotFinite {
+        /// The row, from 0.
+        row: usize,
+    },
+    /// The tensor library failed.
+    #[error("the model cannot be computed: {0}")]
+    Compute(String),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        ModelError::Compute(error.to_string())
+    }
+}

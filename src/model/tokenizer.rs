@@ -1,0 +1,112 @@
+//! What are the tokens of a text, as a pretrained tokenizer sees them?
+
+use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+
+use super::files::TOKENIZER;
+use super::{ModelError, ModelFiles};
+
+/// A tokenizer read from `tokenizer.json`. Padding and truncation that the file asks for are left out.
+#[derive(Debug, Clone)]
+pub struct PretrainedTokenizer(Tokenizer);
+
+/// A text as a model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The ids, special tokens included.
+    pub(super) ids: Vec<u32>,
+    /// How many tokens did not fit.
+    pub(super) lost: usize,
+}
+
+impl PretrainedTokenizer {
+    /// Reads the model's `tokenizer.json`.
+    ///
+    /// # Errors
+    /// The file is missing or is not a tokenizer.
+    pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
+        let unreadable = |message: String| ModelError::Unreadable { file: TOKENIZER.to_owned(), message };
+        let mut tokenizer =
+            Tokenizer::from_bytes(files.bytes(TOKENIZER)?).map_err(|error| unreadable(error.to_string()))?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| unreadable(error.to_string()))?;
+        Ok(PretrainedTokenizer(tokenizer))
+    }
+
+    /// The tokens of a text as strings, without special tokens. `row` is for messages.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub fn tokens(&self, text: &str, row: usize) -> Result<Vec<String>, ModelError> {
+        let encoding = self.0.encode_fast(text, false).map_err(|error| refused(&error, row))?;
+        Ok(encoding.get_tokens().to_vec())
+    }
+
+    /// How many special tokens the tokenizer adds to a text.
+    pub(super) fn special(&self) -> usize {
+        self.0.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
+    }
+
+    /// The same tokenizer, cutting texts at the right end so that at most `longest` tokens stay, special ones included;
+    /// `longest` must be above [`PretrainedTokenizer::special`].
+    pub(super) fn cutting_at(&self, longest: usize) -> Result<Self, ModelError> {
+        let mut tokenizer = self.0.clone();
+        let at = TruncationParams { max_length: longest, ..TruncationParams::default() };
+        let cut = tokenizer.with_truncation(Some(at)).map(|_| ());
+        cut.map_err(|error| ModelError::Unreadable { file: TOKENIZER.to_owned(), message: error.to_string() })?;
+        Ok(PretrainedTokenizer(tokenizer))
+    }
+
+    /// The ids of a text with special tokens, cut as [`PretrainedTokenizer::cutting_at`] says. `row` is for messages.
+    pub(super) fn ids(&self, text: &str, row: usize) -> Result<Cut, ModelError> {
+        let encoding = self.0.encode_fast(text, true).map_err(|error| refused(&error, row))?;
+        let own = |mask: &[u32]| mask.iter().filter(|special| **special == 0).count();
+        let lost = encoding.get_overflowing().iter().map(|part| own(part.get_special_tokens_mask())).sum();
+        Ok(Cut { ids: encoding.get_ids().to_vec(), lost })
+    }
+}
+
+fn refused(error: &tokenizers::Error, row: usize) -> ModelError {
+    ModelError::Tokenize { row, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> PretrainedTokenizer {
+        let json = r###"{ "version": "1.0", "truncation": { "max_length": 3, "strategy": "LongestFirst", "stride": 0 },
+            "padding": { "strategy": { "Fixed": 9 }, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+                "pad_type_id": 0, "pad_token": "[PAD]" },
+            "added_tokens": [], "normalizer": { "type": "Lowercase" }, "pre_tokenizer": { "type": "Whitespace" },
+            "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1] }, "decoder": null,
+            "model": { "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100,
+                "vocab": { "[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3, "play": 4, "##ing": 5, "a": 6 } } }"###;
+        let files = ModelFiles::from_iter([(TOKENIZER.to_owned(), json.as_bytes().to_vec())]);
+        PretrainedTokenizer::load(&files).unwrap()
+    }
+
+    #[test]
+    fn the_files_own_padding_and_truncation_are_left_out() {
+        assert_eq!(words().ids("Playing a game", 0), Ok(Cut { ids: vec![1, 4, 5, 6, 3, 2], lost: 0 }));
+        assert_eq!(words().tokens("Playing a", 0).unwrap(), ["play", "##ing", "a"]);
+    }
+
+    #[test]
+    fn what_is_cut_is_counted() {
+        let cutting = words().cutting_at(4).unwrap();
+        assert_eq!(words().special(), 2);
+        assert_eq!(cutting.ids("playing", 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 0 }));
+        assert_eq!(cutting.ids("playing a a a a", 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 4 }));
+        assert_eq!(cutting.ids("", 0), Ok(Cut { ids: vec![1, 2], lost: 0 }));
+    }
+
+    #[test]
+    fn a_broken_file_is_named() {
+        let files = ModelFiles::from_iter([(TOKENIZER.to_owned(), b"{}".to_vec())]);
+        let message = PretrainedTokenizer::load(&files).unwrap_err().to_string();
+        assert!(message.starts_with("`tokenizer.json` of the model cannot be read: "), "{message}");
+        let message = PretrainedTokenizer::load(&ModelFiles::default()).unwrap_err().to_string();
+        assert_eq!(message, "the model has no file `tokenizer.json`");
+    }
+}

@@ -1,0 +1,130 @@
+//! What may a pipeline file hold? As a JSON schema, so that editors complete and check it.
+
+use schemars::SchemaGenerator;
+use serde_json::{Map, Value, json};
+
+use super::outline::{SEED, SEEDS};
+use crate::stage::Kind;
+
+/// The JSON schema (2020-12) of a pipeline file whose stages are of these kinds.
+pub fn schema(kinds: &[Kind]) -> Value {
+    let mut generator = SchemaGenerator::default();
+    let params: Vec<(&Kind, Value)> =
+        kinds.iter().map(|kind| (kind, (kind.schema)(&mut generator).to_value())).collect();
+    let mut definitions = generator.take_definitions(true);
+    let mut stages = Vec::new();
+    for (kind, params) in params {
+        let (with, stage) = (format!("{}_params", kind.name), format!("{}_stage", kind.name));
+        definitions.insert(with.clone(), params);
+        definitions.insert(stage.clone(), stage_schema(kind, &with));
+        stages.push(json!({ "$ref": format!("#/$defs/{stage}") }));
+    }
+    definitions.insert("axis".to_owned(), axis());
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Fuseline pipeline",
+        "description": "A text-ML experiment: stages, how they are wired, and the values to try.",
+        "type": "object",
+        "properties": {
+            "name": {
+                "description": "What the pipeline is called; names the run folder.",
+                "type": "string",
+                "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                "maxLength": 100
+            },
+            "description": { "description": "What it is for.", "type": ["string", "null"] },
+            "seed": {
+                "description": "Every random choice derives from it.",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": SEEDS - 1,
+                "default": SEED
+            },
+            "extends": {
+                "description": "One or more files, relative to this one, whose contents this file changes. A file that others extend may leave out what they give.",
+                "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }, { "type": "null" }]
+            },
+            "stages": {
+                "description": "The stages by name.",
+                "type": "object",
+                "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$" },
+                "additionalProperties": { "oneOf": stages },
+                "minProperties": 1
+            },
+            "matrix": matrix()
+        },
+        "required": ["name", "stages"],
+        "additionalProperties": false,
+        "$defs": definitions
+    })
+}
+
+/// A stage of a kind: `use`, `from`, `with`.
+fn stage_schema(kind: &Kind, with: &str) -> Value {
+    let mut fields = Map::new();
+    fields.insert("use".to_owned(), json!({ "description": kind.summary, "const": kind.name }));
+    fields.insert(
+        "from".to_owned(),
+        json!({
+            "description": "The stage, or stages, that it reads.",
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "uniqueItems": true }, { "type": "null" }]
+        }),
+    );
+    fields.insert("with".to_owned(), json!({ "description": "Its parameters.", "$ref": format!("#/$defs/{with}") }));
+    json!({
+        "title": kind.name,
+        "description": kind.summary,
+        "type": "object",
+        "properties": fields,
+        "required": ["use"],
+        "additionalProperties": false,
+        "examples": example(kind)
+    })
+}
+
+fn example(kind: &Kind) -> Vec<Value> {
+    serde_yaml::from_str::<Value>(kind.example).into_iter().collect()
+}
+
+fn matrix() -> Value {
+    let combinations = json!({
+        "type": ["array", "null"],
+        "items": { "type": "object", "minProperties": 1 }
+    });
+    let described = |text: &str| {
+        let mut value = combinations.clone();
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("description".to_owned(), json!(text));
+        }
+        value
+    };
+    json!({
+        "description": "Axes of values to try; every combination is a variant.",
+        "type": ["object", "null"],
+        "properties": {
+            "include": described("Settings to add to the combinations that they agree with, or as combinations of their own."),
+            "exclude": described("Combinations to leave out: those that agree on all keys.")
+        },
+        "additionalProperties": { "$ref": "#/$defs/axis" }
+    })
+}
+
+fn axis() -> Value {
+    json!({
+        "description": "An axis: a list of values where the axis is named by its path (`tfidf.min_df`), or the path and the values.",
+        "anyOf": [
+            { "type": "array", "minItems": 1 },
+            {
+                "type": "object",
+                "properties": {
+                    "set": { "description": "The path to set: a stage, then the way into its `with`, or `from`.", "type": "string" },
+                    "values": {
+                        "description": "The values, or a map from labels to values.",
+                        "anyOf": [{ "type": "array", "minItems": 1 }, { "type": "object", "minProperties": 1 }]
+                    }
+                }
+            },
+            { "type": "null" }
+        ]
+    })
+}

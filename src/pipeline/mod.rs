@@ -1,0 +1,178 @@
+//! What is to be computed: which variants does a pipeline file describe, and which stages has each?
+//!
+//! [`Pipeline::load`] goes from YAML to resolved variants in five steps, each a module: `document` and `spans` read one file
+//! and remember every place; `overlay` puts files and flags on top of each other; `outline` finds the parts; `axes` and
+//! `matrix` give the combinations; `resolve` checks and builds the stages of each.
+
+mod axes;
+mod choice;
+mod document;
+mod editor;
+mod identity;
+mod kinds;
+mod matrix;
+mod outline;
+mod overlay;
+mod paths;
+mod resolve;
+mod schema;
+mod sets;
+mod spans;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod wiring;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::problem::{Origin, Problem, Problems};
+use crate::stage::{Kind, Port, Work};
+pub use editor::schema;
+use kinds::Kinds;
+use overlay::Overlay;
+use paths::Target;
+use resolve::Resolver;
+
+/// A pipeline file, checked and resolved.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// What it is called; safe as the name of a folder.
+    pub name: String,
+    /// The seed of all variants whose axes set no other.
+    pub seed: u64,
+    /// The file as typed.
+    pub file: PathBuf,
+    /// The file's folder: where relative paths start, also those in files that it extends.
+    pub base: PathBuf,
+    /// At least one, in the order of the matrix; no two resolve alike.
+    pub variants: Vec<Variant>,
+    /// Worth a word; nothing here stops a run.
+    pub warnings: Problems,
+    /// The merged document (files and flags, matrix unexpanded), for the run folder.
+    pub resolved_yaml: String,
+    /// All stages of the file in its order, whether or not a variant has them.
+    pub stage_order: Vec<String>,
+    overlay: Overlay,
+    axes: Vec<(Target, Option<Origin>)>,
+}
+
+/// One way through the matrix.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// The first 12 hexadecimal digits of a hash over kinds, canonical parameters, wiring and seed.
+    pub id: String,
+    /// For people: `c=1,features=both`; empty for the only variant of a pipeline.
+    pub label: String,
+    /// The seed.
+    pub seed: u64,
+    /// Axis → label of its value, or the value where it has no label.
+    pub params: BTreeMap<String, Value>,
+    /// Inputs before what reads them, ties in the order of the file; without stages that this variant does not need.
+    pub stages: Vec<Node>,
+}
+
+/// A stage of a variant.
+#[derive(Clone)]
+pub struct Node {
+    /// The stage's id in the file.
+    pub id: String,
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Indices into [`Variant::stages`], in the order of `from`.
+    pub inputs: Vec<usize>,
+    /// Canonical parameters, as they enter the key.
+    pub params: Value,
+    /// The built stage; shared with every variant in which it is the same.
+    pub work: Arc<Work>,
+    /// What it gives.
+    pub port: Port,
+    /// Index of the stage that last began rows: stages of one frame have the same rows in the same order.
+    pub frame: usize,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.id)
+            .field("kind", &self.kind.name)
+            .field("inputs", &self.inputs)
+            .field("params", &self.params)
+            .field("port", &self.port)
+            .field("frame", &self.frame)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// Reads, checks and resolves a file, what it extends, and the values of the `--set` flags (each `PATH=VALUE`).
+    ///
+    /// All problems are reported at once, in the order of the file.
+    pub fn load(file: &Path, sets: &[String], kinds: &'static [Kind]) -> Result<Pipeline, Problems> {
+        let kinds = Kinds::of(kinds);
+        let mut overlay = Overlay::load(file, &kinds)?;
+        let mut problems = Problems::default();
+        let sets = sets::apply(&mut overlay, sets, &kinds, &mut problems);
+        let outline = outline::read(&overlay, &kinds, &mut problems);
+        let before = problems.0.len();
+        let axes = axes::read(&overlay, &kinds, &sets, &mut problems);
+        let mut combinations = matrix::read(&axes, &overlay, &kinds, &sets, &mut problems);
+        let whole = problems.0.len() == before;
+        if !whole {
+            combinations = vec![Vec::new()];
+        }
+        let base = file.parent().map(Path::to_owned).unwrap_or_default();
+        let mut resolver = Resolver::new(&overlay, &kinds, &outline, &base, whole, &mut problems);
+        let variants = resolver.variants(&combinations);
+        let warnings = resolver.warnings;
+        if problems.any_error() {
+            return Err(in_order(problems));
+        }
+        let axes = axes.into_iter().map(|axis| (axis.target, axis.at)).collect();
+        Ok(Pipeline {
+            name: outline.name,
+            seed: outline.seed,
+            file: file.to_owned(),
+            base,
+            variants,
+            warnings: in_order(warnings),
+            resolved_yaml: overlay.to_yaml(),
+            stage_order: outline.stages.into_iter().map(|stage| stage.id).collect(),
+            overlay,
+            axes,
+        })
+    }
+
+    /// Who set the value at `param` (the way into `with`; empty for the stage itself): a place in a file, a flag, or the axis
+    /// of the matrix. Where nobody set it, the nearest enclosing place. `None` for a stage that the file does not have.
+    pub fn origin(&self, stage: &str, param: &[&str]) -> Option<Origin> {
+        self.overlay.at(&["stages", stage])?;
+        if param.is_empty() {
+            return self.overlay.key_origin(&["stages", stage]);
+        }
+        let wanted = Target::With(stage.to_owned(), param.iter().map(|part| (*part).to_owned()).collect());
+        let by_axis =
+            self.axes.iter().find(|(target, _)| target.overlaps(&wanted) && target.path().len() <= wanted.path().len());
+        if let Some((_, at)) = by_axis {
+            return at.clone();
+        }
+        let way: Vec<&str> = ["stages", stage, "with"].into_iter().chain(param.iter().copied()).collect();
+        self.overlay.origin(&way)
+    }
+}
+
+/// Problems in the order of the file; those without a place first.
+fn in_order(mut problems: Problems) -> Problems {
+    let place = |problem: &Problem| match &problem.origin {
+        Some(Origin::File { file, line, column, .. }) => (1, Some(file.clone()), *line, *column),
+        Some(Origin::Flag { .. } | Origin::Env { .. }) => (2, None, 0, 0),
+        Some(Origin::WholeFile { .. }) | None => (0, None, 0, 0),
+    };
+    problems.0.sort_by_key(place);
+    problems
+}

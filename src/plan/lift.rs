@@ -1,0 +1,276 @@
+//! How is a pipeline lifted into its folds?
+//!
+//! Each node of each variant becomes one unit, or (a learner) one unit for each fold and phase. Whether a node stands inside
+//! the folds is not the author's choice: it does as soon as it, or anything it reads, learns. Units of equal identity are one,
+//! across folds and variants.
+
+use std::sync::Arc;
+
+use petgraph::graph::DiGraph;
+use rustc_hash::FxHashMap;
+use serde_json::{Value, json};
+
+use super::{EvaluationUnits, Input, Phase, Plan, Reads, Role, StageUnit, Unit, UnitId};
+use crate::pipeline::{Node, Pipeline, Variant};
+use crate::stage::{ApplyTo, FoldId, Port, Work};
+use crate::table::Digest;
+
+/// The folds of a split unit whose number only the data knows (`folds: given`), once it has run.
+pub type FoldsOf<'a> = dyn Fn(&Digest) -> Option<Vec<FoldId>> + 'a;
+
+/// Plans all variants of a pipeline. `folds_of` gives the folds of split units that have run, by [`Unit::ident`].
+pub fn plan(pipeline: &Pipeline, folds_of: &FoldsOf<'_>) -> Plan {
+    let mut lift = Lift {
+        folds_of,
+        graph: DiGraph::new(),
+        by_ident: FxHashMap::default(),
+        evaluations: Vec::new(),
+        unknown_folds: Vec::new(),
+        stages: Vec::new(),
+    };
+    for (index, variant) in pipeline.variants.iter().enumerate() {
+        lift.variant(index, variant);
+    }
+    // Units are added after what they read, so the order of addition is a topological one.
+    let order = lift.graph.node_indices().collect();
+    Plan {
+        graph: lift.graph,
+        order,
+        evaluations: lift.evaluations,
+        unknown_folds: lift.unknown_folds,
+        stages: lift.stages,
+    }
+}
+
+struct Lift<'a> {
+    folds_of: &'a FoldsOf<'a>,
+    graph: DiGraph<Unit, ()>,
+    by_ident: FxHashMap<Digest, UnitId>,
+    evaluations: Vec<EvaluationUnits>,
+    unknown_folds: Vec<UnitId>,
+    stages: Vec<StageUnit>,
+}
+
+/// Inside which fold a node is being lifted.
+#[derive(Clone, Copy)]
+struct Inside {
+    split: UnitId,
+    fold: FoldId,
+    number: u32,
+}
+
+/// One variant while it is being lifted.
+struct Lifting<'a> {
+    index: usize,
+    variant: &'a Variant,
+    /// For each node: does it, or anything it reads, learn?
+    learns: Vec<bool>,
+    /// Units of nodes by (node, fold number).
+    done: FxHashMap<(usize, Option<u32>), UnitId>,
+}
+
+impl<'a> Lift<'a> {
+    fn variant(&mut self, index: usize, variant: &'a Variant) {
+        let nodes = &variant.stages;
+        let mut learns = vec![false; nodes.len()];
+        let mut read = vec![false; nodes.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            learns[at] = matches!(*node.work, Work::Learner(_)) || node.inputs.iter().any(|&i| learns[i]);
+            if !matches!(*node.work, Work::Sink(_)) {
+                node.inputs.iter().for_each(|&i| read[i] = true);
+            }
+        }
+        let mut lifting = Lifting { index, variant, learns, done: FxHashMap::default() };
+        for (at, node) in nodes.iter().enumerate() {
+            match *node.work {
+                Work::Evaluate(_) => self.evaluation(&mut lifting, at),
+                Work::Sink(_) => {}
+                _ if !read[at] => {
+                    self.node(&mut lifting, at, None);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Divides, lifts the model into every fold, scores.
+    fn evaluation(&mut self, of: &mut Lifting<'a>, at: usize) {
+        let node = &of.variant.stages[at];
+        let Work::Evaluate(evaluate) = &*node.work else { return };
+        let model = node.inputs[0];
+        let frame = self.node(of, of.variant.stages[model].frame, None);
+        let target = |role| Input { unit: frame, role, reads: Reads::Patterns(&["target"]) };
+        let split = self.unit(of, node, Phase::Split, None, vec![target(Role::Target)]);
+        self.place(of, node, split, Phase::Split, None);
+        let text = self.text_of(of, model);
+        let mut units =
+            EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
+        let folds = evaluate.folds().or_else(|| (self.folds_of)(&self.graph[split].ident));
+        match folds {
+            None => {
+                if !self.unknown_folds.contains(&split) {
+                    self.unknown_folds.push(split);
+                }
+            }
+            Some(folds) => {
+                let mut inputs = vec![target(Role::Target)];
+                for (number, fold) in (0u32..).zip(folds) {
+                    let unit = self.node(of, model, Some(Inside { split, fold, number }));
+                    inputs.push(Input { unit, role: Role::Predicted(fold), reads: Reads::All });
+                }
+                let score = self.unit(of, node, Phase::Score, None, inputs);
+                self.place(of, node, score, Phase::Score, None);
+                units.score = Some(score);
+            }
+        }
+        self.evaluations.push(units);
+    }
+
+    /// The unit that makes a node's artifact, inside a fold if the node learns.
+    fn node(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> UnitId {
+        let inside = inside.filter(|_| of.learns[at]);
+        let slot = (at, inside.map(|i| i.number));
+        if let Some(&unit) = of.done.get(&slot) {
+            return unit;
+        }
+        let node = &of.variant.stages[at];
+        let unit = match &*node.work {
+            Work::Learner(_) => self.learner(of, at, inside),
+            _ => {
+                let inputs = self.inputs(of, at, inside);
+                let fold = inside.map(|i| (i.fold, i.number));
+                let unit = self.unit(of, node, Phase::Run, fold, inputs);
+                self.place(of, node, unit, Phase::Run, inside.map(|i| i.number));
+                unit
+            }
+        };
+        of.done.insert(slot, unit);
+        unit
+    }
+
+    /// Fits on the fold's training rows (all rows outside folds), then applies.
+    fn learner(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> UnitId {
+        let node = &of.variant.stages[at];
+        let Work::Learner(learner) = &*node.work else { unreachable!("only learners are lifted here") };
+        let fold = inside.map(|i| (i.fold, i.number));
+        let number = inside.map(|i| i.number);
+        let fold_rows = |i: Inside| Input { unit: i.split, role: Role::Fold, reads: Reads::Named(i.fold.part()) };
+        let rows = self.inputs(of, at, inside);
+
+        let mut inputs = rows.clone();
+        if learner.supervised() {
+            let unit = self.node(of, node.frame, None);
+            inputs.push(Input { unit, role: Role::Target, reads: Reads::Patterns(&["target"]) });
+        }
+        inputs.extend(inside.map(fold_rows));
+        let fit = self.unit(of, node, Phase::Fit, fold, inputs);
+        self.place(of, node, fit, Phase::Fit, number);
+        if inside.is_none() && learner.applies_to() == ApplyTo::HeldOut {
+            return fit;
+        }
+
+        let mut inputs = rows;
+        inputs.push(Input { unit: fit, role: Role::Learned, reads: Reads::All });
+        if learner.applies_to() == ApplyTo::HeldOut {
+            inputs.extend(inside.map(fold_rows));
+        }
+        let apply = self.unit(of, node, Phase::Apply, fold, inputs);
+        self.place(of, node, apply, Phase::Apply, number);
+        apply
+    }
+
+    /// A node's inputs. The part `target` always comes from the stage that began the frame.
+    fn inputs(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> Vec<Input> {
+        let node = &of.variant.stages[at];
+        let mut inputs = Vec::new();
+        for (index, &from) in node.inputs.iter().enumerate() {
+            let reads = node.work.stage().reads(index);
+            let unit = self.node(of, from, inside);
+            inputs.push(Input { unit, role: Role::Input(index), reads: Reads::Patterns(reads) });
+            let frame = of.variant.stages[from].frame;
+            if frame != from && reads.contains(&"target") {
+                let unit = self.node(of, frame, None);
+                inputs.push(Input { unit, role: Role::Input(index), reads: Reads::Patterns(&["target"]) });
+            }
+        }
+        inputs
+    }
+
+    /// The nearest ancestor that gives texts.
+    fn text_of(&mut self, of: &mut Lifting<'a>, at: usize) -> UnitId {
+        let mut at = at;
+        while of.variant.stages[at].port != Port::Rows {
+            match of.variant.stages[at].inputs.first() {
+                Some(&from) => at = from,
+                None => break,
+            }
+        }
+        self.node(of, at, None)
+    }
+
+    /// The unit with this identity: a new one, or the one that another fold or variant already needs.
+    fn unit(
+        &mut self,
+        of: &Lifting<'a>,
+        node: &Node,
+        phase: Phase,
+        fold: Option<(FoldId, u32)>,
+        inputs: Vec<Input>,
+    ) -> UnitId {
+        let seeded = node.work.stage().seeded() && matches!(phase, Phase::Run | Phase::Split | Phase::Fit);
+        let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold.map(|(id, _)| id)));
+        let ident = self.ident(node, phase, seed, &inputs);
+        let id = match self.by_ident.get(&ident) {
+            Some(&id) => id,
+            None => {
+                let sources: Vec<UnitId> = inputs.iter().map(|input| input.unit).collect();
+                let id = self.graph.add_node(Unit {
+                    stage: node.id.clone(),
+                    kind: node.kind,
+                    work: Arc::clone(&node.work),
+                    phase,
+                    fold,
+                    params: node.params.clone(),
+                    seed,
+                    inputs,
+                    variants: Vec::new(),
+                    ident,
+                });
+                for source in sources {
+                    self.graph.update_edge(source, id, ());
+                }
+                self.by_ident.insert(ident, id);
+                id
+            }
+        };
+        let variants = &mut self.graph[id].variants;
+        if variants.last() != Some(&of.index) {
+            variants.push(of.index);
+        }
+        id
+    }
+
+    fn ident(&self, node: &Node, phase: Phase, seed: Option<u64>, inputs: &[Input]) -> Digest {
+        let inputs: Vec<Value> = inputs
+            .iter()
+            .map(|input| json!([format!("{:?}", input.role), format!("{:?}", input.reads), self.graph[input.unit].ident]))
+            .collect();
+        let files: Vec<String> = node.work.stage().files().iter().map(|need| need.spec.to_string()).collect();
+        let whole = json!([node.kind.name, node.kind.version, node.params, phase.as_str(), seed, inputs, files]);
+        Digest::of(whole.to_string().as_bytes())
+    }
+
+    fn place(&mut self, of: &Lifting<'a>, node: &Node, unit: UnitId, phase: Phase, fold: Option<u32>) {
+        self.stages.push(StageUnit { variant: of.index, stage: node.id.clone(), fold, phase, unit });
+    }
+}
+
+/// A unit's own seed. It comes from the pipeline's seed, the kind and the fold, not from the stage's name or the variant:
+/// names never enter a key, and equal work in two variants is the same work.
+fn derive_seed(seed: u64, kind: &str, phase: Phase, fold: Option<FoldId>) -> u64 {
+    let whole = json!([seed, kind, phase.as_str(), fold.map(|f| [f.repeat, f.fold])]).to_string();
+    let digest = blake3::hash(whole.as_bytes());
+    let mut first = [0u8; 8];
+    first.copy_from_slice(&digest.as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}

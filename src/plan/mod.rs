@@ -1,0 +1,211 @@
+//! Which units of work does a pipeline come to, and what must run before what?
+//!
+//! A [`Plan`] is a graph of [`Unit`]s (petgraph). [`lift`] makes it: it puts every learner between the source and the model
+//! into its folds and shares whatever does not depend on one. [`key`] says what a unit's identity is made of, [`why`]
+//! compares two identities, [`view`] draws the plan. Pure: no clock, no disk.
+
+pub mod key;
+mod lift;
+pub mod view;
+pub mod why;
+
+use std::sync::Arc;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde_json::Value;
+
+use crate::stage::{FoldId, Kind, Work};
+use crate::table::Digest;
+
+pub use lift::{FoldsOf, plan};
+
+/// Which unit of a plan.
+pub type UnitId = NodeIndex<u32>;
+
+/// What a unit does with its stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// A source, row-wise or whole-table stage runs.
+    Run,
+    /// An evaluation divides the rows.
+    Split,
+    /// A learner learns from training rows.
+    Fit,
+    /// A learner applies what it learned.
+    Apply,
+    /// An evaluation scores what the folds predicted.
+    Score,
+}
+
+impl Phase {
+    /// As written in keys, summaries and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Run => "run",
+            Phase::Split => "split",
+            Phase::Fit => "fit",
+            Phase::Apply => "apply",
+            Phase::Score => "score",
+        }
+    }
+}
+
+/// What an input is to the unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Input number *n* of the stage.
+    Input(usize),
+    /// The labels of the frame.
+    Target,
+    /// One fold of the splits.
+    Fold,
+    /// What the learner learned.
+    Learned,
+    /// What one fold predicted.
+    Predicted(FoldId),
+}
+
+/// Which parts of an artifact a unit reads; only these enter its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reads {
+    /// Whole names, or prefixes that end in `.`.
+    Patterns(&'static [&'static str]),
+    /// One part.
+    Named(String),
+    /// All parts.
+    All,
+}
+
+impl Reads {
+    /// True if the part called `name` is read.
+    pub fn covers(&self, name: &str) -> bool {
+        match self {
+            Reads::All => true,
+            Reads::Named(one) => one == name,
+            Reads::Patterns(patterns) => {
+                patterns.iter().any(|p| if p.ends_with('.') { name.starts_with(p) } else { *p == name })
+            }
+        }
+    }
+}
+
+/// An input of a unit.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The unit that makes it.
+    pub unit: UnitId,
+    /// What it is to this unit.
+    pub role: Role,
+    /// The parts read.
+    pub reads: Reads,
+}
+
+/// Stage × variant × fold × phase: what is scheduled, keyed and cached.
+pub struct Unit {
+    /// The stage's id, in the first variant that needs the unit.
+    pub stage: String,
+    /// The stage's kind.
+    pub kind: &'static Kind,
+    /// The built stage.
+    pub work: Arc<Work>,
+    /// What the unit does with it.
+    pub phase: Phase,
+    /// The fold, and its number over all repeats.
+    pub fold: Option<(FoldId, u32)>,
+    /// Canonical parameters.
+    pub params: Value,
+    /// The unit's own seed, if its answer depends on chance.
+    pub seed: Option<u64>,
+    /// Inputs in a fixed order.
+    pub inputs: Vec<Input>,
+    /// The variants (indices into the pipeline's) that share the unit.
+    pub variants: Vec<usize>,
+    /// The unit's place in the plan's structure: equal work has one.
+    pub ident: Digest,
+}
+
+impl Unit {
+    /// For messages: `tfidf` · fit · fold 3.
+    pub fn title(&self) -> String {
+        let mut title = self.stage.clone();
+        if self.phase != Phase::Run {
+            title.push(' ');
+            title.push_str(self.phase.as_str());
+        }
+        if let Some((_, number)) = self.fold {
+            title.push_str(&format!(" fold {}", number + 1));
+        }
+        title
+    }
+
+    /// The same unit's name in another run of the same file, for [`why`].
+    pub fn address(&self, variant_label: &str) -> String {
+        let fold = self.fold.map_or_else(String::new, |(_, number)| number.to_string());
+        serde_json::json!([self.stage, self.phase.as_str(), fold, variant_label]).to_string()
+    }
+}
+
+/// One variant's evaluation: where its scores and rows are.
+#[derive(Debug, Clone)]
+pub struct EvaluationUnits {
+    /// Index of the variant.
+    pub variant: usize,
+    /// The evaluating stage's id.
+    pub stage: String,
+    /// The unit that scores; `None` while the folds are not known.
+    pub score: Option<UnitId>,
+    /// The unit that divides.
+    pub split: UnitId,
+    /// The unit that holds the frame's texts and targets.
+    pub frame: UnitId,
+    /// The unit that holds the texts as the frame's last row-wise stage left them.
+    pub text: UnitId,
+}
+
+/// What a pipeline comes to.
+pub struct Plan {
+    /// The units; edges run from a unit to those that read it.
+    pub graph: DiGraph<Unit, ()>,
+    /// An order in which every unit stands after what it reads.
+    pub order: Vec<UnitId>,
+    /// Every variant's evaluations.
+    pub evaluations: Vec<EvaluationUnits>,
+    /// Evaluations whose folds are in the data and not known yet: once the split units have run, plan again.
+    pub unknown_folds: Vec<UnitId>,
+    /// Last unit of a stage outside folds or in its first fold: (variant, stage id, fold number) → unit.
+    pub stages: Vec<StageUnit>,
+}
+
+/// Where a stage's artifact is.
+#[derive(Debug, Clone)]
+pub struct StageUnit {
+    /// Index of the variant.
+    pub variant: usize,
+    /// The stage's id.
+    pub stage: String,
+    /// The fold's number, if the stage is in folds.
+    pub fold: Option<u32>,
+    /// What the unit does.
+    pub phase: Phase,
+    /// The unit.
+    pub unit: UnitId,
+}
+
+impl Plan {
+    /// The unit.
+    pub fn unit(&self, id: UnitId) -> &Unit {
+        &self.graph[id]
+    }
+
+    /// The units that `wanted` need, themselves included, in order.
+    pub fn needed_for(&self, wanted: &[UnitId]) -> Vec<UnitId> {
+        let mut needed = vec![false; self.graph.node_count()];
+        let mut stack = wanted.to_vec();
+        while let Some(id) = stack.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true) {
+                stack.extend(self.graph[id].inputs.iter().map(|input| input.unit));
+            }
+        }
+        self.order.iter().copied().filter(|id| needed[id.index()]).collect()
+    }
+}

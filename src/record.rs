@@ -1,0 +1,193 @@
+//! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::stage::Parts;
+
+/// `summary.json`: what ran, what came out, from what.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// The pipeline's name.
+    pub name: String,
+    /// The version of Fuseline that ran it.
+    pub fuseline_version: String,
+    /// How the run ended.
+    pub status: Status,
+    /// The pipeline's seed.
+    pub seed: u64,
+    /// One entry for each variant and evaluation, in the file's order.
+    pub variants: Vec<VariantSummary>,
+    /// Every unit of the plan.
+    pub units: Vec<UnitSummary>,
+    /// Counts over `units`.
+    pub totals: Totals,
+    /// The data files read.
+    pub inputs: Vec<InputSummary>,
+    /// The model files read.
+    pub models: Vec<ModelSummary>,
+    /// What a person should know about the numbers.
+    pub warnings: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Everything was done.
+    Complete,
+    /// Some units failed; what did not depend on them is done.
+    Failed,
+    /// Stopped by the user; the same command resumes.
+    Interrupted,
+}
+
+/// One variant's scores.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct VariantSummary {
+    /// Hash of the resolved pipeline (12 hexadecimal digits).
+    pub id: String,
+    /// For people: `c=1,features=both`; empty for the only variant of a pipeline.
+    pub label: String,
+    /// The axes' values: axis name → value (or its label).
+    pub params: BTreeMap<String, Value>,
+    /// The stage that scored it.
+    pub evaluation: String,
+    /// Rows that were scored (over all folds of one repeat).
+    pub rows: u64,
+    /// By metric name; empty if the variant did not finish.
+    pub metrics: BTreeMap<String, MetricSummary>,
+    /// Per class, pooled over all folds.
+    pub classes: Vec<ClassSummary>,
+    /// Counts, pooled over all folds: rows are true classes, columns predicted ones, in the order of `classes`.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// One metric over the folds.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct MetricSummary {
+    /// Mean over folds; `null` where the metric is undefined in every fold.
+    pub mean: Option<f64>,
+    /// Sample standard deviation over folds (ddof = 1); `null` for fewer than two.
+    pub std: Option<f64>,
+    /// The value in each fold, in order.
+    pub folds: Vec<Option<f64>>,
+    /// 95% interval of the mean: Student's t over folds. Naive: the folds share training rows, so it is too narrow. `null` for fewer than two folds.
+    pub ci95: Option<[f64; 2]>,
+    /// True if more is better.
+    pub higher_is_better: bool,
+}
+
+/// One class's scores, pooled over all folds.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ClassSummary {
+    /// The class.
+    pub class: String,
+    /// Precision.
+    pub precision: f64,
+    /// Recall.
+    pub recall: f64,
+    /// F1.
+    pub f1: f64,
+    /// Rows of this class.
+    pub support: u64,
+}
+
+/// What became of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ran and its artifact was kept.
+    Ran,
+    /// Its artifact was in the store.
+    Reused,
+    /// It failed.
+    Failed,
+    /// It did not run, because something it needs failed or the run was stopped.
+    Skipped,
+}
+
+/// One unit of the plan.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct UnitSummary {
+    /// The stage's id (of the first variant that needs the unit).
+    pub stage: String,
+    /// The stage's kind.
+    pub kind: String,
+    /// `run`, `split`, `fit`, `apply` or `score`.
+    pub phase: String,
+    /// The fold, counted from 0 over all repeats (repeat × folds + fold); `null` outside folds.
+    pub fold: Option<u32>,
+    /// Ids of the variants that share it.
+    pub variants: Vec<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Seconds it took when it ran (for a reused unit: when it was made).
+    pub seconds: f64,
+    /// Rows made.
+    pub rows: u64,
+    /// Its identity; `null` if it never got as far.
+    pub key: Option<String>,
+    /// Counts and findings: rows dropped, tokens cut, iterations …
+    pub facts: BTreeMap<String, Value>,
+}
+
+/// Counts over all units.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// Units that ran.
+    pub ran: u64,
+    /// Units found in the store.
+    pub reused: u64,
+    /// Units that failed.
+    pub failed: u64,
+    /// Units that could not run.
+    pub skipped: u64,
+    /// Wall-clock seconds of the whole run.
+    pub seconds: f64,
+}
+
+/// A data file.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct InputSummary {
+    /// As the pipeline names it.
+    pub source: String,
+    /// `sha256:` and 64 hexadecimal digits, of the file (for a member of an archive: of the archive).
+    pub digest: String,
+    /// Rows read from it.
+    pub rows: u64,
+}
+
+/// A model file.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ModelSummary {
+    /// Model and file: `all-minilm-l6-v2/model.safetensors`.
+    pub id: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+}
+
+/// What a report is made from.
+pub struct Results<'a> {
+    /// What goes into `summary.json`.
+    pub summary: &'a Summary,
+    /// The pipeline as it was run (YAML).
+    pub pipeline: &'a str,
+    /// Where the pipeline came from, as typed.
+    pub file: &'a str,
+    /// One for each entry of `summary.variants` that has scores.
+    pub evaluations: Vec<Evaluation>,
+}
+
+/// One variant's rows and out-of-fold predictions.
+pub struct Evaluation {
+    /// Index into `summary.variants`.
+    pub variant: usize,
+    /// The scores artifact: `metrics`, `classes`, `confusion`, `predictions`.
+    pub scores: Parts,
+    /// The rows that were scored: `text` and `target`.
+    pub rows: Parts,
+}

@@ -1,0 +1,134 @@
+//! Which files does a plan read, and are they here?
+
+use rustc_hash::FxHashMap;
+
+use super::{Event, Listener, RunError, RunErrorKind};
+use crate::fetch::{FetchError, FetchListener, Fetched, Fetcher};
+use crate::pipeline::Pipeline;
+use crate::plan::{Plan, Unit, UnitId};
+use crate::problem::Problem;
+use crate::stage::{FileNeed, Files, Stage};
+
+/// Fetched files by source as written.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(FxHashMap<String, Vec<Fetched>>);
+
+impl Gathered {
+    /// The files of a unit; `None` if one of them is not here.
+    pub(super) fn of(&self, unit: &Unit) -> Option<Files> {
+        let mut files = Files::default();
+        for need in needs(unit) {
+            files.0.push((need.role.clone(), self.0.get(&need.spec.to_string())?.clone()));
+        }
+        Some(files)
+    }
+
+    /// The first source of a unit that is not here.
+    pub(super) fn lacking(&self, unit: &Unit) -> Option<String> {
+        needs(unit).into_iter().map(|need| need.spec.to_string()).find(|source| !self.0.contains_key(source))
+    }
+
+    /// Role and identity of a unit's files, for its key.
+    pub(super) fn identities(&self, unit: &Unit) -> Option<Vec<(String, String)>> {
+        let files = self.of(unit)?;
+        Some(files.0.iter().flat_map(|(role, all)| all.iter().map(|f| (role.clone(), f.identity()))).collect())
+    }
+
+    /// Takes what is here already; never asks the network.
+    pub(super) fn take_known(&mut self, plan: &Plan, units: &[UnitId], fetcher: &Fetcher) {
+        for need in units.iter().flat_map(|&id| needs(plan.unit(id))) {
+            let source = need.spec.to_string();
+            if !self.0.contains_key(&source)
+                && let Some(files) = fetcher.known(&need.spec)
+            {
+                self.0.insert(source, files);
+            }
+        }
+    }
+
+    /// Fetches whatever the units read.
+    pub(super) fn fetch(
+        &mut self,
+        pipeline: &Pipeline,
+        plan: &Plan,
+        units: &[UnitId],
+        fetcher: &Fetcher,
+        listener: &dyn Listener,
+    ) -> Result<(), RunError> {
+        for &id in units {
+            let unit = plan.unit(id);
+            for need in needs(unit) {
+                let source = need.spec.to_string();
+                if !self.0.contains_key(&source) {
+                    let files = fetcher
+                        .fetch(&need.spec, &Told { listener, what: std::sync::Mutex::default() })
+                        .map_err(|error| failed(pipeline, unit, &need, &error))?;
+                    self.0.insert(source, files);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files that a unit itself reads: only phases that run the stage on rows read any.
+fn needs(unit: &Unit) -> Vec<FileNeed> {
+    match unit.phase {
+        crate::plan::Phase::Run => stage(unit).files(),
+        _ => Vec::new(),
+    }
+}
+
+fn stage(unit: &Unit) -> &dyn Stage {
+    unit.work.stage()
+}
+
+fn failed(pipeline: &Pipeline, unit: &Unit, need: &FileNeed, error: &FetchError) -> RunError {
+    let (code, kind) = match error {
+        FetchError::Interrupted => ("interrupted", RunErrorKind::Interrupted),
+        FetchError::Digest { .. } => ("digest-mismatch", RunErrorKind::Integrity),
+        error if error.is_offline() => ("offline", RunErrorKind::Offline),
+        FetchError::NotFound { .. } => ("not-found", RunErrorKind::Input),
+        _ => ("unreachable", RunErrorKind::Input),
+    };
+    let param: Vec<&str> = need.param.iter().map(String::as_str).collect();
+    let mut problem = Problem::error(code, format!("`{}` cannot get `{}`", unit.stage, need.spec))
+        .because(error.to_string())
+        .at(pipeline.origin(&unit.stage, &param));
+    for help in error.help() {
+        problem = problem.help(help);
+    }
+    RunError { problem: Box::new(problem), kind }
+}
+
+struct Told<'a> {
+    listener: &'a dyn Listener,
+    what: std::sync::Mutex<String>,
+}
+
+impl Told<'_> {
+    fn what(&self) -> String {
+        self.what.lock().map(|what| what.clone()).unwrap_or_default()
+    }
+}
+
+impl FetchListener for Told<'_> {
+    fn started(&self, what: &str, bytes: Option<u64>) {
+        if let Ok(mut current) = self.what.lock() {
+            what.clone_into(&mut current);
+        }
+        self.listener.event(&Event::Fetching { what, bytes });
+    }
+
+    fn advanced(&self, bytes: u64) {
+        self.listener.event(&Event::Fetched { what: &self.what(), more: bytes });
+    }
+
+    fn finished(&self, what: &str) {
+        self.listener.event(&Event::FetchDone { what });
+    }
+
+    fn trying_next(&self, place: &str, why: &str) {
+        self.listener.event(&Event::FetchElsewhere { place, why });
+    }
+}

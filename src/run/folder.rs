@@ -1,0 +1,123 @@
+//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml` and the reports' files.
+//!
+//! Every file is written beside its place and moved there, so an older run's files stay whole until the new ones are.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
+
+use super::{Done, RunError, RunErrorKind};
+use crate::pipeline::Pipeline;
+use crate::problem::Problem;
+use crate::record::Results;
+use crate::stage::{StageError, Work};
+use crate::table::predictions::Scored;
+use crate::table::to_parquet;
+
+/// The reports' files that were written, by name.
+pub type ReportFiles = Vec<String>;
+
+/// Writes the run folder and returns the names of the reports' files.
+pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<ReportFiles, RunError> {
+    let at = |error: std::io::Error| failed(folder, &error.to_string());
+    fs::create_dir_all(folder).map_err(at)?;
+    let file = pipeline.file.display().to_string();
+    let results = done.results(&pipeline.resolved_yaml, &file);
+    let summary = serde_json::to_string_pretty(&done.summary).map_err(|error| failed(folder, &error.to_string()))?;
+    let mut files: Vec<(String, Vec<u8>)> = vec![
+        ("pipeline.yaml".to_owned(), pipeline.resolved_yaml.clone().into_bytes()),
+        ("summary.json".to_owned(), format!("{summary}\n").into_bytes()),
+    ];
+    if let Some(table) = predictions(&results).map_err(|error| failed(folder, &error.to_string()))? {
+        files.push(("predictions.parquet".to_owned(), to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?));
+    }
+    let mut reports = ReportFiles::new();
+    for sink in sinks(pipeline) {
+        let Work::Sink(writer) = &*sink.work else { continue };
+        let made = writer.write(&results).map_err(|error| {
+            let problem = Problem::error("stage-failed", format!("`{}` cannot write its report", sink.id));
+            RunError { problem: Box::new(problem.because(error.to_string())), kind: RunErrorKind::Storage }
+        })?;
+        for (name, bytes) in made {
+            reports.push(name.clone());
+            files.push((name, bytes));
+        }
+    }
+    for (name, bytes) in &files {
+        put(&folder.join(name), bytes).map_err(at)?;
+    }
+    Ok(reports)
+}
+
+/// The sinks of all variants, each id once.
+fn sinks(pipeline: &Pipeline) -> Vec<&crate::pipeline::Node> {
+    let mut all: Vec<&crate::pipeline::Node> = Vec::new();
+    for node in pipeline.variants.iter().flat_map(|variant| &variant.stages) {
+        if matches!(*node.work, Work::Sink(_)) && !all.iter().any(|known| known.id == node.id) {
+            all.push(node);
+        }
+    }
+    all
+}
+
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+fn failed(folder: &Path, cause: &str) -> RunError {
+    let problem = Problem::error("io", format!("cannot write the run folder `{}`", folder.display()))
+        .because(cause)
+        .help("the results are in the cache: make room or name another folder with `--out`, and run again");
+    RunError { problem: Box::new(problem), kind: RunErrorKind::Storage }
+}
+
+/// One row per row × variant × fold; the score columns are the union of all variants' classes.
+fn predictions(results: &Results<'_>) -> Result<Option<RecordBatch>, StageError> {
+    if results.evaluations.is_empty() {
+        return Ok(None);
+    }
+    let mut scored = Vec::new();
+    for evaluation in &results.evaluations {
+        let table = evaluation.scores.table("predictions")?;
+        scored.push((evaluation.variant, Scored::from_table(&table).map_err(StageError::caused)?));
+    }
+    let mut classes: Vec<&String> = scored.iter().flat_map(|(_, s)| &s.predictions.classes).collect();
+    classes.sort();
+    classes.dedup();
+    let rows = || scored.iter().flat_map(|(variant, s)| (0..s.fold.len()).map(move |row| (*variant, s, row)));
+    let mut columns: Vec<(String, ArrayRef, bool)> = vec![
+        ("row_id".to_owned(), strings(rows().map(|(_, s, row)| Some(s.predictions.row_id[row].as_str()))), false),
+        ("variant".to_owned(), strings(rows().map(|(v, ..)| Some(results.summary.variants[v].id.as_str()))), false),
+        ("fold".to_owned(), Arc::new(UInt32Array::from_iter_values(rows().map(|(_, s, row)| s.fold[row]))), false),
+        ("label".to_owned(), strings(rows().map(|(_, s, row)| s.label[row].as_deref())), true),
+        ("predicted".to_owned(), strings(rows().map(|(_, s, row)| Some(s.predictions.predicted[row].as_str()))), false),
+    ];
+    for class in classes {
+        let mut values: Vec<Option<f64>> = Vec::new();
+        for (_, Scored { predictions, .. }) in &scored {
+            let width = predictions.classes.len();
+            match predictions.classes.iter().position(|known| known == class) {
+                Some(at) => values.extend(predictions.scores.iter().skip(at).step_by(width).map(|&score| Some(score))),
+                None => values.extend(std::iter::repeat_n(None, predictions.row_id.len())),
+            }
+        }
+        columns.push((format!("score:{class}"), Arc::new(Float64Array::from(values)), true));
+    }
+    RecordBatch::try_from_iter_with_nullable(columns).map(Some).map_err(StageError::caused)
+}
+
+fn strings<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}

@@ -1,0 +1,75 @@
+//! What does a unit do with its inputs? The one place where a stage meets its rows.
+
+use std::collections::BTreeMap;
+
+use crate::plan::{Input, Phase, Role, Unit};
+use crate::stage::{Ctx, Files, FoldId, Output, Parts, StageError, TrainRows, Work, held_out};
+
+/// The inputs of a unit by what they are to it.
+#[derive(Default)]
+pub(super) struct Inputs {
+    rows: BTreeMap<usize, Parts>,
+    target: Option<Parts>,
+    fold: Option<Parts>,
+    learned: Option<Parts>,
+    predicted: Vec<(FoldId, Parts)>,
+}
+
+impl Inputs {
+    /// Adds the parts of one input; those of an input of the same role are joined.
+    pub(super) fn add(&mut self, input: &Input, parts: Parts) {
+        match input.role {
+            Role::Input(index) => {
+                let whole = self.rows.entry(index).or_default();
+                for (name, part) in parts.iter() {
+                    whole.insert(name, part.clone());
+                }
+            }
+            Role::Target => self.target = Some(parts),
+            Role::Fold => self.fold = Some(parts),
+            Role::Learned => self.learned = Some(parts),
+            Role::Predicted(fold) => self.predicted.push((fold, parts)),
+        }
+    }
+
+    fn only(&self) -> Result<&Parts, StageError> {
+        self.rows.get(&0).ok_or_else(|| missing("an input"))
+    }
+
+    fn target(&self) -> Result<&Parts, StageError> {
+        self.target.as_ref().ok_or_else(|| missing("labels"))
+    }
+}
+
+fn missing(what: &str) -> StageError {
+    StageError::failed(format!("the planner gave a unit no {what}; this is a bug in Fuseline"))
+}
+
+/// Runs one unit.
+pub(super) fn perform(unit: &Unit, inputs: &Inputs, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+    let fold = match (&inputs.fold, unit.fold) {
+        (Some(parts), Some((id, _))) => Some(parts.part(&id.part()).ok_or_else(|| missing("fold"))?),
+        _ => None,
+    };
+    match (&*unit.work, unit.phase) {
+        (Work::Source(source), Phase::Run) => source.read(files, ctx),
+        (Work::RowWise(stage), Phase::Run) => stage.map(inputs.only()?, files, ctx),
+        (Work::WholeTable(stage), Phase::Run) => {
+            let all: Vec<Parts> = inputs.rows.values().cloned().collect();
+            stage.run(&all, ctx)
+        }
+        (Work::Learner(learner), Phase::Fit) => {
+            learner.fit(&TrainRows::of_fold(fold, inputs.only()?, inputs.target.as_ref())?, ctx)
+        }
+        (Work::Learner(learner), Phase::Apply) => {
+            let learned = inputs.learned.as_ref().ok_or_else(|| missing("fitted learner"))?;
+            match fold {
+                Some(fold) => learner.apply(learned, &held_out(fold, inputs.only()?)?, ctx),
+                None => learner.apply(learned, inputs.only()?, ctx),
+            }
+        }
+        (Work::Evaluate(evaluate), Phase::Split) => evaluate.split(inputs.target()?, ctx),
+        (Work::Evaluate(evaluate), Phase::Score) => evaluate.score(&inputs.predicted, inputs.target()?, ctx),
+        _ => Err(missing("phase that fits its stage")),
+    }
+}

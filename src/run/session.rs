@@ -1,0 +1,429 @@
+//! What does a command ask of the runner? To look (what would run, and why), or to run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustc_hash::FxHashMap;
+
+use super::executor::{Executor, States};
+use super::files::Gathered;
+use super::{Event, Listener, RunError, RunErrorKind, State, Status};
+use crate::fetch::{Fetched, Fetcher};
+use crate::pipeline::Pipeline;
+use crate::plan::key::Fingerprint;
+use crate::plan::why::{Miss, compare};
+use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
+use crate::problem::Problem;
+use crate::record::{Evaluation, Results, Summary};
+use crate::stage::{FoldId, Load, Part, Parts, StageError};
+use crate::store::{Key, LastRun, Lookup, Manifest, Store, StoreError};
+use crate::table::Digest;
+
+/// Units that run although the store has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Force {
+    /// None.
+    #[default]
+    Nothing,
+    /// All.
+    Everything,
+    /// Those of these stages.
+    Stages(Vec<String>),
+}
+
+impl Force {
+    /// True if a unit must run whatever the store has.
+    pub fn covers(&self, unit: &Unit) -> bool {
+        match self {
+            Force::Nothing => false,
+            Force::Everything => true,
+            Force::Stages(stages) => stages.contains(&unit.stage),
+        }
+    }
+}
+
+/// How to run: nothing here changes a result.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Worker threads (at least 1).
+    pub threads: usize,
+    /// What to run again.
+    pub force: Force,
+}
+
+/// Which units a run is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    Everything,
+    /// What a stage made: in one variant (index), and one fold if it is in folds.
+    Stage { stage: String, variant: usize, fold: Option<u32> },
+}
+
+/// A pipeline, a store, and all that is needed to bring them together.
+pub struct Session<'a> {
+    /// What to run.
+    pub pipeline: &'a Pipeline,
+    /// Where artifacts are.
+    pub store: Arc<Store>,
+    /// Where files come from.
+    pub fetcher: &'a Fetcher,
+    /// How to run.
+    pub options: Options,
+    /// Hears what happens.
+    pub listener: &'a dyn Listener,
+    /// Set when the run is to end.
+    pub cancelled: &'a AtomicBool,
+}
+
+/// What would run.
+pub struct Look {
+    /// The plan.
+    pub plan: Plan,
+    /// For each unit (by index): is it there, or why must it run?
+    pub status: Vec<Status>,
+}
+
+/// What a run came to.
+pub struct Done {
+    /// The plan.
+    pub plan: Plan,
+    /// For each unit (by index): what became of it.
+    pub states: Vec<State>,
+    /// True if the user stopped it.
+    pub interrupted: bool,
+    /// Its summary.
+    pub summary: Summary,
+    /// What reports are made from.
+    evaluations: Vec<(usize, Parts, Parts)>,
+}
+
+impl Done {
+    /// What a report is made from.
+    pub fn results<'d>(&'d self, pipeline: &'d str, file: &'d str) -> Results<'d> {
+        let evaluations = self.evaluations.iter().map(|(variant, scores, rows)| Evaluation {
+            variant: *variant,
+            scores: scores.clone(),
+            rows: rows.clone(),
+        });
+        Results { summary: &self.summary, pipeline, file, evaluations: evaluations.collect() }
+    }
+}
+
+impl Session<'_> {
+    /// What would run, and why. Reads the store; runs nothing, fetches nothing.
+    pub fn look(&self) -> Result<Look, RunError> {
+        let last = self.last_run();
+        let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
+        loop {
+            let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
+            let mut files = Gathered::default();
+            files.take_known(&plan, &plan.order, self.fetcher);
+            let status = self.statuses(&plan, &files, &last);
+            let before = known.len();
+            for &split in &plan.unknown_folds {
+                if let Status::Hit(manifest) = &status[split.index()] {
+                    known.insert(plan.unit(split).ident, folds_of(manifest));
+                }
+            }
+            if known.len() == before {
+                return Ok(Look { plan, status });
+            }
+        }
+    }
+
+    fn statuses(&self, plan: &Plan, files: &Gathered, last: &LastRun) -> Vec<Status> {
+        let mut status: Vec<Status> = Vec::with_capacity(plan.order.len());
+        for &id in &plan.order {
+            let unit = plan.unit(id);
+            let next = self.status(plan, unit, &status, files, last);
+            status.push(next);
+        }
+        status
+    }
+
+    fn status(&self, plan: &Plan, unit: &Unit, before: &[Status], files: &Gathered, last: &LastRun) -> Status {
+        let manifest_of = |id: UnitId| match &before[id.index()] {
+            Status::Hit(manifest) => Some(manifest.parts.as_slice()),
+            Status::Miss(_) => None,
+        };
+        let mut upstream: Vec<String> = unit
+            .inputs
+            .iter()
+            .filter(|input| manifest_of(input.unit).is_none())
+            .map(|input| plan.unit(input.unit).stage.clone())
+            .collect();
+        upstream.sort();
+        upstream.dedup();
+        let old = self.old_fields(unit, last);
+        let Some(identities) = files.identities(unit) else {
+            return Status::Miss(vec![Miss::NotFetched { source: files.lacking(unit).unwrap_or_default() }]);
+        };
+        let Some(fingerprint) = Fingerprint::new(unit, manifest_of, identities) else {
+            // Its inputs are not known, but its own parameters may have changed as well.
+            let own = Fingerprint::new(unit, |_| Some(&[]), files.identities(unit).unwrap_or_default());
+            let mut misses: Vec<Miss> = match (old, own) {
+                (Some((_, old)), Some(own)) => compare(Some(old), &own.fields())
+                    .into_iter()
+                    .filter(|miss| !matches!(miss, Miss::Input { .. } | Miss::Removed))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            misses.push(Miss::Upstream { stages: upstream });
+            return Status::Miss(misses);
+        };
+        let key = fingerprint.key();
+        match self.store.lookup(&key) {
+            Lookup::Hit(_) if self.options.force.covers(unit) => Status::Miss(vec![Miss::Forced]),
+            Lookup::Hit(manifest) => Status::Hit(Box::new(manifest)),
+            Lookup::Damaged { what } => Status::Miss(vec![Miss::Damaged { what }]),
+            Lookup::Absent => Status::Miss(compare(old.map(|(_, fields)| fields), &fingerprint.fields())),
+        }
+    }
+
+    /// The unit's identity in the last run of this file: in the same variant, or else in any that had its stage and fold.
+    fn old_fields<'l>(&self, unit: &Unit, last: &'l LastRun) -> Option<&'l (Key, crate::plan::key::Fields)> {
+        let same = unit.variants.iter().find_map(|&v| last.get(&unit.address(&self.pipeline.variants[v].label)));
+        same.or_else(|| last.get(&unit.address("")))
+    }
+
+    /// Runs what `wanted` needs.
+    pub fn run(&self, wanted: &Wanted) -> Result<Done, RunError> {
+        let started = Instant::now();
+        let pool = self.pool()?;
+        let mut states = States::default();
+        let mut files = Gathered::default();
+        let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
+        let mut force = self.options.force.clone();
+        let mut repairs = 0;
+        loop {
+            let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
+            let units = self.units(&plan, wanted)?;
+            files.fetch(self.pipeline, &plan, &units, self.fetcher, self.listener)?;
+            self.listener.event(&Event::Planned { units: units.len() });
+            let executor = Executor {
+                pipeline: self.pipeline,
+                plan: &plan,
+                store: &self.store,
+                files: &files,
+                force: &force,
+                pool: &pool,
+                listener: self.listener,
+                cancelled: self.cancelled,
+            };
+            executor.execute(&units, &mut states);
+            let before = known.len();
+            for &split in &plan.unknown_folds {
+                if let Some(manifest) = states.of(plan.unit(split)).manifest() {
+                    known.insert(plan.unit(split).ident, folds_of(manifest));
+                }
+            }
+            if known.len() > before {
+                continue;
+            }
+            self.remember(&plan, &states)?;
+            match self.evaluations(&plan, &units, &states) {
+                Ok(evaluations) => {
+                    return Ok(self.done(plan, &units, &states, &files, evaluations, started));
+                }
+                Err(Reread::Damaged) if repairs < 3 => {
+                    repairs += 1;
+                    force = Force::Nothing;
+                    for &id in &units {
+                        let unit = plan.unit(id);
+                        let whole = |m: &Manifest| matches!(self.store.lookup(&m.key), Lookup::Hit(_));
+                        if states.of(unit).manifest().is_some_and(|manifest| !whole(manifest)) {
+                            states.forget(unit);
+                        }
+                    }
+                }
+                Err(reread) => return Err(reread.into_error()),
+            }
+        }
+    }
+
+    /// Fetches whatever the pipeline reads, and runs nothing.
+    pub fn fetch(&self) -> Result<Vec<Fetched>, RunError> {
+        let plan = plan(self.pipeline, &|_| Some(vec![FoldId { repeat: 0, fold: 0 }]));
+        let mut files = Gathered::default();
+        files.fetch(self.pipeline, &plan, &plan.order, self.fetcher, self.listener)?;
+        let mut all: Vec<Fetched> = Vec::new();
+        for file in plan.order.iter().filter_map(|&id| files.of(plan.unit(id))).flat_map(|files| files.0) {
+            all.extend(file.1.into_iter().filter(|file| !all.iter().any(|known| known.source == file.source)).collect::<Vec<_>>());
+        }
+        Ok(all)
+    }
+
+    fn pool(&self) -> Result<ThreadPool, RunError> {
+        // Waiting units may pick up others on top of their own stack, hence the room.
+        ThreadPoolBuilder::new()
+            .num_threads(self.options.threads.max(1))
+            .thread_name(|index| format!("fuseline-{index}"))
+            .stack_size(32 << 20)
+            .build()
+            .map_err(|error| RunError {
+                problem: Box::new(Problem::error("io", "cannot start worker threads").because(error.to_string())),
+                kind: RunErrorKind::Storage,
+            })
+    }
+
+    fn units(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<UnitId>, RunError> {
+        match wanted {
+            Wanted::Everything => Ok(plan.order.clone()),
+            Wanted::Stage { stage, variant, fold } => {
+                let targets: Vec<UnitId> = units_of(plan, stage, *variant, *fold).iter().map(|unit| unit.unit).collect();
+                // Until the folds are known there are no such units; dividing the rows comes first.
+                Ok(plan.needed_for(if targets.is_empty() { &plan.unknown_folds } else { &targets }))
+            }
+        }
+    }
+
+    fn evaluations(
+        &self,
+        plan: &Plan,
+        units: &[UnitId],
+        states: &States,
+    ) -> Result<Vec<(EvaluationUnits, Manifest, Parts, Parts)>, Reread> {
+        let mut all = Vec::new();
+        for evaluation in &plan.evaluations {
+            let of = |id: UnitId| states.of(plan.unit(id)).manifest();
+            let Some(score) = evaluation.score.filter(|id| units.contains(id)) else { continue };
+            let (Some(scores), Some(frame), Some(text)) = (of(score), of(evaluation.frame), of(evaluation.text)) else {
+                continue;
+            };
+            let mut rows = self.parts(frame);
+            if let Some(part) = self.parts(text).part("text") {
+                rows.insert("text", part.clone());
+            }
+            let scores_parts = self.parts(scores);
+            for (_, part) in scores_parts.iter().chain(rows.iter()) {
+                part.table().map_err(Reread::from)?;
+            }
+            all.push((evaluation.clone(), scores.clone(), scores_parts, rows));
+        }
+        Ok(all)
+    }
+
+    /// The parts of an artifact.
+    pub fn parts(&self, manifest: &Manifest) -> Parts {
+        let load: Arc<dyn Load> = Arc::clone(&self.store) as Arc<dyn Load>;
+        let mut parts = Parts::default();
+        for entry in &manifest.parts {
+            parts.insert(entry.name.clone(), Part::stored(entry.digest, Arc::clone(&load)));
+        }
+        parts
+    }
+
+    fn done(
+        &self,
+        plan: Plan,
+        units: &[UnitId],
+        states: &States,
+        files: &Gathered,
+        evaluations: Vec<(EvaluationUnits, Manifest, Parts, Parts)>,
+        started: Instant,
+    ) -> Done {
+        let interrupted = self.cancelled.load(Ordering::Relaxed)
+            && units.iter().any(|&id| matches!(states.of(plan.unit(id)), State::Skipped));
+        let summary = super::summary::summary(&super::summary::Run {
+            pipeline: self.pipeline,
+            plan: &plan,
+            units,
+            states,
+            files,
+            evaluations: &evaluations,
+            interrupted,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        let all = plan.order.iter().map(|&id| states.of(plan.unit(id)).clone()).collect();
+        let mut kept = Vec::new();
+        for (units, _, scores, rows) in evaluations {
+            let variant = &self.pipeline.variants[units.variant];
+            let index = summary.variants.iter().position(|v| v.id == variant.id && v.evaluation == units.stage);
+            kept.extend(index.map(|index| (index, scores, rows)));
+        }
+        Done { plan, states: all, interrupted, summary, evaluations: kept }
+    }
+
+    /// What the last run of this file remembered.
+    fn last_run(&self) -> LastRun {
+        self.store.last(&self.memory()).unwrap_or_default()
+    }
+
+    fn memory(&self) -> String {
+        let file = self.pipeline.file.canonicalize().unwrap_or_else(|_| self.pipeline.file.clone());
+        serde_json::json!([file.to_string_lossy(), self.pipeline.name]).to_string()
+    }
+
+    fn remember(&self, plan: &Plan, states: &States) -> Result<(), RunError> {
+        let mut last = self.last_run();
+        for &id in &plan.order {
+            let unit = plan.unit(id);
+            let there = states.of(unit).manifest().is_some();
+            if let Some((key, fields)) = states.key_of(unit).filter(|_| there) {
+                for &variant in &unit.variants {
+                    last.insert(unit.address(&self.pipeline.variants[variant].label), (*key, fields.clone()));
+                }
+                last.insert(unit.address(""), (*key, fields.clone()));
+            }
+        }
+        self.store.remember(&self.memory(), &last).map_err(storage)
+    }
+}
+
+fn storage(error: StoreError) -> RunError {
+    RunError {
+        problem: Box::new(Problem::error("io", "the cache cannot be written").because(error.to_string())),
+        kind: RunErrorKind::Storage,
+    }
+}
+
+/// The units of a stage in a variant: outside folds, or in one fold (the first, if none is named).
+fn units_of<'p>(plan: &'p Plan, stage: &str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
+    let of_stage = |unit: &&StageUnit| unit.variant == variant && unit.stage == stage;
+    let in_fold = |unit: &&StageUnit| unit.fold.is_none_or(|number| number == fold.unwrap_or(0));
+    plan.stages.iter().filter(of_stage).filter(in_fold).collect()
+}
+
+impl Done {
+    /// The units of a stage, in a variant and fold (the first, if none is named), the last phase first: what it gave, then
+    /// what it learned.
+    pub fn units_of(&self, stage: &str, variant: usize, fold: Option<u32>) -> Vec<UnitId> {
+        let mut units = units_of(&self.plan, stage, variant, fold);
+        units.sort_by_key(|unit| std::cmp::Reverse(unit.phase));
+        units.into_iter().map(|unit| unit.unit).collect()
+    }
+}
+
+/// The folds of a split artifact, in order.
+fn folds_of(manifest: &Manifest) -> Vec<FoldId> {
+    manifest.parts.iter().filter_map(|part| FoldId::of_part(&part.name)).collect()
+}
+
+/// Why results could not be read back.
+enum Reread {
+    Damaged,
+    Other(StageError),
+}
+
+impl From<StageError> for Reread {
+    fn from(error: StageError) -> Self {
+        match &error {
+            StageError::Failed(failure) if failure.damaged => Reread::Damaged,
+            _ => Reread::Other(error),
+        }
+    }
+}
+
+impl Reread {
+    fn into_error(self) -> RunError {
+        let cause = match self {
+            Reread::Damaged => "stored tables were damaged again and again".to_owned(),
+            Reread::Other(error) => error.to_string(),
+        };
+        let problem = Problem::error("damaged", "the results cannot be read back").because(cause);
+        RunError { problem: Box::new(problem), kind: RunErrorKind::Integrity }
+    }
+}

@@ -1,0 +1,203 @@
+//! What did the run come to? Builds `summary.json`'s contents from the units' ends.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::State;
+use super::executor::States;
+use super::files::Gathered;
+use crate::ml::stats;
+use crate::pipeline::{Pipeline, Variant};
+use crate::plan::{EvaluationUnits, Phase, Plan, Unit, UnitId};
+use crate::record::{
+    ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, Status, Summary, Totals, UnitSummary,
+    VariantSummary,
+};
+use crate::stage::{Parts, StageError, Work};
+use crate::store::Manifest;
+use crate::table::scores::{self, FoldMetric};
+
+/// A run that has ended.
+pub(super) struct Run<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) plan: &'a Plan,
+    pub(super) units: &'a [UnitId],
+    pub(super) states: &'a States,
+    pub(super) files: &'a Gathered,
+    pub(super) evaluations: &'a [(EvaluationUnits, Manifest, Parts, Parts)],
+    pub(super) interrupted: bool,
+    pub(super) seconds: f64,
+}
+
+/// Its summary.
+pub(super) fn summary(run: &Run<'_>) -> Summary {
+    let units: Vec<UnitSummary> = run.units.iter().map(|&id| unit(run, run.plan.unit(id))).collect();
+    let count = |outcome| units.iter().filter(|unit| unit.outcome == outcome).count() as u64;
+    let totals = Totals {
+        ran: count(Outcome::Ran),
+        reused: count(Outcome::Reused),
+        failed: count(Outcome::Failed),
+        skipped: count(Outcome::Skipped),
+        seconds: run.seconds,
+    };
+    let status = match () {
+        () if run.interrupted => Status::Interrupted,
+        () if totals.failed > 0 => Status::Failed,
+        () => Status::Complete,
+    };
+    Summary {
+        name: run.pipeline.name.clone(),
+        fuseline_version: env!("CARGO_PKG_VERSION").to_owned(),
+        status,
+        seed: run.pipeline.seed,
+        variants: variants(run),
+        inputs: inputs(run),
+        models: models(run),
+        warnings: warnings(run),
+        totals,
+        units,
+    }
+}
+
+fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
+    let state = run.states.of(unit);
+    let manifest = state.manifest();
+    UnitSummary {
+        stage: unit.stage.clone(),
+        kind: unit.kind.name.to_owned(),
+        phase: unit.phase.as_str().to_owned(),
+        fold: unit.fold.map(|(_, number)| number),
+        variants: unit.variants.iter().map(|&v| run.pipeline.variants[v].id.clone()).collect(),
+        outcome: match state {
+            State::Reused(_) => Outcome::Reused,
+            State::Ran(_) => Outcome::Ran,
+            State::Failed(_) => Outcome::Failed,
+            State::Pending | State::Skipped => Outcome::Skipped,
+        },
+        seconds: manifest.map_or(0.0, |m| m.seconds),
+        rows: manifest.map_or(0, |m| m.rows),
+        key: run.states.key_of(unit).map(|(key, _)| key.to_string()),
+        facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+    }
+}
+
+fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
+    let mut all = Vec::new();
+    for (index, variant) in run.pipeline.variants.iter().enumerate() {
+        let planned: Vec<&EvaluationUnits> = run.plan.evaluations.iter().filter(|e| e.variant == index).collect();
+        if planned.is_empty() {
+            all.push(unscored(variant, ""));
+        }
+        for evaluation in planned {
+            let scored = run.evaluations.iter().find(|(e, ..)| e.variant == index && e.stage == evaluation.stage);
+            let entry = scored.and_then(|(units, manifest, parts, _)| {
+                scored_variant(variant, &units.stage, manifest, parts).ok()
+            });
+            all.push(entry.unwrap_or_else(|| unscored(variant, &evaluation.stage)));
+        }
+    }
+    all
+}
+
+fn unscored(variant: &Variant, evaluation: &str) -> VariantSummary {
+    VariantSummary {
+        id: variant.id.clone(),
+        label: variant.label.clone(),
+        params: variant.params.clone(),
+        evaluation: evaluation.to_owned(),
+        rows: 0,
+        metrics: BTreeMap::new(),
+        classes: Vec::new(),
+        confusion: Vec::new(),
+    }
+}
+
+fn scored_variant(
+    variant: &Variant,
+    evaluation: &str,
+    manifest: &Manifest,
+    parts: &Parts,
+) -> Result<VariantSummary, StageError> {
+    let metrics = scores::metrics(&*parts.table("metrics")?).map_err(StageError::caused)?;
+    let classes = scores::classes(&*parts.table("classes")?).map_err(StageError::caused)?;
+    let confusion =
+        scores::confusion(&*parts.table("confusion")?, classes.len()).map_err(StageError::caused)?;
+    let mut by_name: BTreeMap<String, Vec<&FoldMetric>> = BTreeMap::new();
+    for metric in &metrics {
+        by_name.entry(metric.metric.clone()).or_default().push(metric);
+    }
+    Ok(VariantSummary {
+        rows: manifest.rows,
+        metrics: by_name.into_iter().map(|(name, folds)| (name, over_folds(&folds))).collect(),
+        classes: classes
+            .into_iter()
+            .map(|c| ClassSummary { class: c.class, precision: c.precision, recall: c.recall, f1: c.f1, support: c.support })
+            .collect(),
+        confusion,
+        ..unscored(variant, evaluation)
+    })
+}
+
+fn over_folds(folds: &[&FoldMetric]) -> MetricSummary {
+    let values: Vec<f64> = folds.iter().filter_map(|fold| fold.value).collect();
+    let several = values.len() > 1;
+    MetricSummary {
+        mean: stats::mean(&values),
+        std: if several { stats::sample_std(&values) } else { None },
+        folds: folds.iter().map(|fold| fold.value).collect(),
+        ci95: if several { stats::t_interval(&values, 0.95) } else { None },
+        higher_is_better: folds.first().is_none_or(|fold| fold.higher_is_better),
+    }
+}
+
+fn sources<'a>(run: &'a Run<'_>) -> impl Iterator<Item = &'a Unit> {
+    run.units.iter().map(|&id| run.plan.unit(id)).filter(|unit| unit.phase == Phase::Run)
+}
+
+fn inputs(run: &Run<'_>) -> Vec<InputSummary> {
+    let mut all: Vec<InputSummary> = Vec::new();
+    for unit in sources(run).filter(|unit| matches!(*unit.work, Work::Source(_))) {
+        let facts = run.states.of(unit).manifest().and_then(|m| m.facts.get("inputs"));
+        let counted: Vec<&Value> = facts.and_then(Value::as_array).map(|all| all.iter().collect()).unwrap_or_default();
+        let files = run.files.of(unit).unwrap_or_default();
+        for (at, file) in files.0.iter().flat_map(|(_, files)| files).enumerate() {
+            let rows = counted.get(at).and_then(|fact| fact.get("rows")).and_then(Value::as_u64).unwrap_or(0);
+            let entry = InputSummary { source: file.source.clone(), digest: format!("sha256:{}", file.sha256), rows };
+            if !all.iter().any(|known| known.source == entry.source && known.digest == entry.digest) {
+                all.push(entry);
+            }
+        }
+    }
+    all
+}
+
+fn models(run: &Run<'_>) -> Vec<ModelSummary> {
+    let mut all: Vec<ModelSummary> = Vec::new();
+    for unit in sources(run).filter(|unit| !matches!(*unit.work, Work::Source(_))) {
+        let files = run.files.of(unit).unwrap_or_default();
+        for file in files.0.iter().flat_map(|(_, files)| files) {
+            let id = file.source.clone();
+            if !all.iter().any(|known| known.id == id) {
+                all.push(ModelSummary { id, digest: format!("sha256:{}", file.sha256) });
+            }
+        }
+    }
+    all
+}
+
+/// What the units had to say, each thing once with the stages that said it.
+fn warnings(run: &Run<'_>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for &id in run.units {
+        let unit = run.plan.unit(id);
+        let Some(manifest) = run.states.of(unit).manifest() else { continue };
+        for warning in &manifest.warnings {
+            let said = format!("{}: {warning}", unit.stage);
+            if !all.contains(&said) {
+                all.push(said);
+            }
+        }
+    }
+    all
+}

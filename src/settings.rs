@@ -1,0 +1,156 @@
+//! HOW to run? Threads, folders, progress: nothing here changes a result or enters a key.
+//!
+//! Layers (figment): defaults < user file < project file < environment (`FUSELINE_…`) < flags.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Yaml};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::{Origin, Problem, Problems, suggest};
+
+/// The name of a settings file: in the project (the working directory or a folder above it) and in the user's configuration folder.
+pub const FILE: &str = "fuseline.yaml";
+
+/// The settings that environment variables may give, after `FUSELINE_`.
+const NAMES: [&str; 5] = ["threads", "cache_dir", "files_dir", "offline", "progress"];
+
+/// How to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Worker threads; 0 takes as many as the machine has.
+    pub threads: usize,
+    /// Where artifacts are kept; the user's cache folder if left out.
+    pub cache_dir: Option<PathBuf>,
+    /// Where fetched data and models are kept; `files` in the cache folder if left out.
+    pub files_dir: Option<PathBuf>,
+    /// Never ask the network.
+    pub offline: bool,
+    /// How progress is shown.
+    pub progress: Progress,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// Bars on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    /// Bars.
+    Bar,
+    /// Lines.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { threads: 0, cache_dir: None, files_dir: None, offline: false, progress: Progress::Auto }
+    }
+}
+
+/// Settings that flags give; `None` leaves a setting to the layers below.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Flags {
+    /// `--threads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// `--cache-dir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_dir: Option<PathBuf>,
+    /// `--offline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offline: Option<bool>,
+    /// `--progress`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+impl Settings {
+    /// Reads all layers. `user` and `project` are the settings files, where there are any.
+    pub fn load(user: Option<&Path>, project: Option<&Path>, flags: &Flags) -> Result<Settings, Problems> {
+        let mut layers = Figment::from(Serialized::defaults(Settings::default()));
+        for file in [user, project].into_iter().flatten() {
+            layers = layers.merge(Yaml::file_exact(file));
+        }
+        layers = layers.merge(Env::prefixed("FUSELINE_").only(&NAMES)).merge(Serialized::defaults(flags));
+        let mut settings: Settings = layers.extract().map_err(problems)?;
+        // A folder that a settings file names lies beside that file.
+        for (name, folder) in [("cache_dir", &mut settings.cache_dir), ("files_dir", &mut settings.files_dir)] {
+            let source = layers.find_metadata(name).and_then(|metadata| metadata.source.as_ref()).and_then(|s| s.file_path());
+            if let (Some(file), Some(folder)) = (source, folder.as_mut()) {
+                *folder = file.parent().unwrap_or(Path::new(".")).join(&*folder);
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Worker threads: what was asked for, or as many as the machine has.
+    pub fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+}
+
+fn problems(error: figment::Error) -> Problems {
+    let mut problems = Problems::default();
+    for error in error {
+        let path = error.path.join(".");
+        let mut problem = match &error.kind {
+            figment::error::Kind::UnknownField(name, known) => {
+                let mut problem = Problem::error("settings", format!("there is no setting `{name}`"));
+                if let Some(near) = suggest(name, known.iter().copied()) {
+                    problem = problem.help(format!("did you mean `{near}`?"));
+                }
+                problem.note(format!("the settings are {}", known.join(", ")))
+            }
+            kind if path.is_empty() => Problem::error("settings", format!("the settings cannot be read: {kind}")),
+            kind => Problem::error("settings", format!("setting `{path}` cannot be read: {kind}")),
+        };
+        if let Some(metadata) = &error.metadata {
+            problem = match metadata.source.as_ref().and_then(|source| source.file_path()) {
+                Some(file) => problem.at(Origin::WholeFile { file: file.display().to_string().into() }),
+                None if metadata.name.contains("environment") => {
+                    problem.at(Origin::Env { name: format!("FUSELINE_{}", path.to_uppercase()).into() })
+                }
+                None => problem,
+            };
+        }
+        problems.push(problem);
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_files_and_folders_lie_beside_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        std::fs::write(&file, "threads: 3\ncache_dir: cache\nprogress: plain\n").unwrap();
+        let flags = Flags { threads: Some(1), ..Flags::default() };
+        let settings = Settings::load(None, Some(&file), &flags).unwrap();
+        assert_eq!(settings.threads(), 1);
+        assert_eq!(settings.cache_dir, Some(folder.path().join("cache")));
+        assert_eq!(settings.progress, Progress::Plain);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        std::fs::write(&file, "thread: 3\n").unwrap();
+        let text = Settings::load(None, Some(&file), &Flags::default()).unwrap_err().to_string();
+        assert!(text.contains("no setting `thread`") && text.contains("did you mean `threads`?"), "{text}");
+        assert!(text.contains(FILE), "{text}");
+    }
+}

@@ -1,0 +1,703 @@
+//! What must a stage say and do, so that the planner may place it and the runner may run it?
+//!
+//! A stage never calls another stage, never knows its fold, and never touches the store: it gets [`Parts`] and gives an
+//! [`Output`]. Its *shape* ([`Work`]) decides which rows it may see.
+//!
+//! An artifact is a set of named tables, its *parts*. A unit's key holds the digests of the parts that it reads and of no
+//! others, so a changed label re-embeds nothing. The parts by port:
+//!
+//! | port | parts |
+//! |---|---|
+//! | rows | `text` (row_id, text) · `target` (row_id, label?, fold?, split?) |
+//! | tokens | `tokens` (row_id, tokens: list of strings) |
+//! | features | `block.00`, `block.01`, … (see [`crate::table::features`]) · `names.00`, … (index, name) for sparse blocks |
+//! | predictions | `predictions` (row_id, predicted, `score:<class>` …) |
+//! | splits | `fold.RR.KK` (row_id, train, test), one for each repeat and fold |
+//! | scores | `metrics` (repeat, fold, metric, value) · `classes` · `confusion` · `predictions` |
+//!
+//! Every row-level table starts with the column `row_id`; all tables of one frame have the same rows in the same order.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{BooleanArray, RecordBatch};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::fetch::{Fetched, Spec};
+use crate::problem::{Origin, Problem, Problems};
+use crate::record::Results;
+use crate::table::Digest;
+
+/// How features are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// Sparse blocks only.
+    Sparse,
+    /// Dense blocks only.
+    Dense,
+    /// Both.
+    Mixed,
+}
+
+/// What flows along a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Port {
+    /// Texts with their targets.
+    Rows,
+    /// Lists of tokens.
+    Tokens,
+    /// Numeric rows.
+    Features(Form),
+    /// A fitted learner's predictions, once there are folds.
+    Model,
+    /// Metrics and out-of-fold predictions.
+    Scores,
+    /// Files for people.
+    Report,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Port::Rows => "text",
+            Port::Tokens => "tokens",
+            Port::Features(Form::Sparse) => "sparse features",
+            Port::Features(Form::Dense) => "dense features",
+            Port::Features(Form::Mixed) => "sparse and dense features",
+            Port::Model => "a model",
+            Port::Scores => "scores",
+            Port::Report => "a report",
+        })
+    }
+}
+
+/// How many inputs a kind takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arity {
+    /// None: a source.
+    None,
+    /// Exactly one.
+    One,
+    /// One or more.
+    Many,
+}
+
+/// Why a kind refuses an input.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Which input, from 0.
+    pub input: usize,
+    /// What the kind takes there, for the message: `features`, `text or tokens`.
+    pub wants: &'static str,
+    /// Ports that would fit, to list the stages that give them.
+    pub fits: fn(Port) -> bool,
+    /// A way out, if there is one.
+    pub help: Option<String>,
+}
+
+/// A file that a stage reads: data, weights, a tokenizer.
+#[derive(Debug, Clone)]
+pub struct FileNeed {
+    /// What the stage calls it: `weights`, `train`, …
+    pub role: String,
+    /// Where it comes from.
+    pub spec: Spec,
+    /// The way into `with` to the parameter that names it.
+    pub param: Vec<String>,
+}
+
+/// What every stage says about itself. All answers are fixed once the stage is built.
+pub trait Stage: Send + Sync {
+    /// How many inputs it takes.
+    fn arity(&self) -> Arity {
+        Arity::One
+    }
+
+    /// What it gives, for what it is given.
+    fn port(&self, inputs: &[Port]) -> Result<Port, Refusal>;
+
+    /// The parts that it reads of input `input`: whole names, or a prefix that ends in `.`.
+    fn reads(&self, input: usize) -> &'static [&'static str];
+
+    /// The files it reads. Their digests enter the key.
+    fn files(&self) -> Vec<FileNeed> {
+        Vec::new()
+    }
+
+    /// True if its answer depends on chance; then a seed enters the key.
+    fn seeded(&self) -> bool {
+        false
+    }
+
+    /// True if it keeps every row of its input, in order; a stage that drops or makes rows begins a new frame.
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    /// Things worth saying before anything runs.
+    fn advice(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Reads files; has no input.
+pub trait Source: Stage {
+    /// Reads the files (one list per [`FileNeed`], in order) into rows.
+    fn read(&self, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// Maps each row by itself: may run on any rows in any order.
+pub trait RowWise: Stage {
+    /// Maps rows.
+    fn map(&self, rows: &Parts, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// Needs all rows at once but learns nothing from them.
+pub trait WholeTable: Stage {
+    /// Computes from whole inputs.
+    fn run(&self, inputs: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// Which rows a fitted learner is applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyTo {
+    /// All rows: a transformer, whose training rows the next learner needs.
+    All,
+    /// The fold's held-out rows: a predictor.
+    HeldOut,
+}
+
+/// Learns from training rows, then applies what it learned.
+pub trait Learner: Stage {
+    /// True if it reads labels; then `train.target()` is there.
+    fn supervised(&self) -> bool;
+
+    /// Which rows [`Learner::apply`] gets.
+    fn applies_to(&self) -> ApplyTo;
+
+    /// Learns.
+    fn fit(&self, train: &TrainRows, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// Applies what was learned to rows.
+    fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// One fold of one repeat, both from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct FoldId {
+    /// Which repeat.
+    pub repeat: u32,
+    /// Which fold of it.
+    pub fold: u32,
+}
+
+impl FoldId {
+    /// The part of a splits artifact that holds this fold: `fold.00.03`.
+    pub fn part(self) -> String {
+        format!("fold.{:02}.{:02}", self.repeat, self.fold)
+    }
+
+    /// The fold that a part name of [`FoldId::part`] speaks of.
+    pub fn of_part(part: &str) -> Option<FoldId> {
+        let (repeat, fold) = part.strip_prefix("fold.")?.split_once('.')?;
+        Some(FoldId { repeat: repeat.parse().ok()?, fold: fold.parse().ok()? })
+    }
+}
+
+/// Asks the planner for folds, and scores what the folds predicted. Calls no stage itself.
+pub trait Evaluate: Stage {
+    /// The folds, where the parameters alone decide; `None` where the data does (`folds: given`).
+    fn folds(&self) -> Option<Vec<FoldId>>;
+
+    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`.
+    fn split(&self, target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// Scores the held-out predictions of all folds.
+    fn score(&self, folds: &[(FoldId, Parts)], target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// Writes for people. Never cached: it runs at the end of every run.
+pub trait Sink: Stage {
+    /// The files to write: name and contents.
+    fn write(&self, results: &Results<'_>) -> Result<Vec<(String, Vec<u8>)>, StageError>;
+}
+
+/// A built stage; the shape decides which rows it may see.
+pub enum Work {
+    /// Reads files.
+    Source(Box<dyn Source>),
+    /// Each row by itself.
+    RowWise(Box<dyn RowWise>),
+    /// All rows, nothing learned.
+    WholeTable(Box<dyn WholeTable>),
+    /// Learns from training rows alone.
+    Learner(Box<dyn Learner>),
+    /// Folds and scores.
+    Evaluate(Box<dyn Evaluate>),
+    /// For people.
+    Sink(Box<dyn Sink>),
+}
+
+impl Work {
+    /// What the stage says about itself.
+    pub fn stage(&self) -> &dyn Stage {
+        match self {
+            Work::Source(s) => s.as_ref(),
+            Work::RowWise(s) => s.as_ref(),
+            Work::WholeTable(s) => s.as_ref(),
+            Work::Learner(s) => s.as_ref(),
+            Work::Evaluate(s) => s.as_ref(),
+            Work::Sink(s) => s.as_ref(),
+        }
+    }
+}
+
+/// A kind of stage: one file, one line in [`crate::stages::STAGES`].
+pub trait StageKind: 'static {
+    /// The word after `use:`.
+    const KIND: &'static str;
+    /// Bump when equal params and inputs give new rows.
+    const VERSION: u32;
+    /// One line for `explain` and the manual.
+    const SUMMARY: &'static str;
+    /// A YAML node (`{ use: …, from: …, with: … }`) whose inputs are named after kinds; a test parses and plans it.
+    const EXAMPLE: &'static str;
+    /// The parameters as written: `#[serde(default, deny_unknown_fields)]`; its doc comments are the manual.
+    type Params: DeserializeOwned + Serialize + JsonSchema + Default;
+
+    /// Checks the parameters and builds the stage.
+    fn build(params: Self::Params, at: &Scope<'_>) -> Result<Work, Problems>;
+
+    /// The parameters as the key sees them: defaults elided, so that a new option at its default changes no key.
+    fn canonical(params: &Self::Params) -> Value {
+        elided(params, &Self::Params::default())
+    }
+}
+
+/// A row of the registry: a kind with its types erased.
+pub struct Kind {
+    /// The word after `use:`.
+    pub name: &'static str,
+    /// Semantic version.
+    pub version: u32,
+    /// One line.
+    pub summary: &'static str,
+    /// A YAML node.
+    pub example: &'static str,
+    /// The schema of its parameters.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Parses, checks and builds.
+    pub build: fn(Value, &Scope<'_>) -> Result<Built, Problems>,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kind").field("name", &self.name).field("version", &self.version).finish()
+    }
+}
+
+/// A built stage and its canonical parameters.
+pub struct Built {
+    /// The stage.
+    pub work: Work,
+    /// What enters the key.
+    pub params: Value,
+}
+
+impl Kind {
+    /// The registry row of `K`.
+    pub const fn of<K: StageKind>() -> Kind {
+        Kind {
+            name: K::KIND,
+            version: K::VERSION,
+            summary: K::SUMMARY,
+            example: K::EXAMPLE,
+            schema: |generator| K::Params::json_schema(generator),
+            build: build::<K>,
+        }
+    }
+}
+
+fn build<K: StageKind>(params: Value, at: &Scope<'_>) -> Result<Built, Problems> {
+    let params: K::Params = serde_path_to_error::deserialize(params).map_err(|error| {
+        let path: Vec<String> = error.path().iter().map(|segment| segment.to_string()).collect();
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        at.problem("invalid-param", &path, error.inner().to_string())
+    })?;
+    let canonical = K::canonical(&params);
+    Ok(Built { work: K::build(params, at)?, params: canonical })
+}
+
+/// `value` as JSON without the fields that equal `default`'s; objects are compared field by field.
+pub fn elided<T: Serialize>(value: &T, default: &T) -> Value {
+    fn strip(value: Value, default: &Value) -> Option<Value> {
+        match (value, default) {
+            (value, default) if value == *default => None,
+            (Value::Object(fields), Value::Object(defaults)) => Some(Value::Object(
+                fields
+                    .into_iter()
+                    .filter_map(|(name, value)| {
+                        let kept = match defaults.get(&name) {
+                            Some(default) => strip(value, default),
+                            None => Some(value),
+                        };
+                        kept.map(|value| (name, value))
+                    })
+                    .collect(),
+            )),
+            (value, _) => Some(value),
+        }
+    }
+    let json = |of: &T| serde_json::to_value(of).unwrap_or(Value::Null);
+    strip(json(value), &json(default)).unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+}
+
+/// Where a stage is being built, so that its complaints point at the line.
+pub struct Scope<'a> {
+    /// The stage's id.
+    pub stage: &'a str,
+    /// Where relative paths start: the pipeline file's folder.
+    pub base: &'a Path,
+    /// The origin of a value inside `with`.
+    pub locate: &'a dyn Fn(&[&str]) -> Option<Origin>,
+}
+
+impl Scope<'_> {
+    /// An error about the parameter at `param` (the way into `with`; empty for the whole of it).
+    pub fn problem(&self, code: &'static str, param: &[&str], message: impl Into<String>) -> Problem {
+        Problem::error(code, message).at((self.locate)(param))
+    }
+}
+
+/// Loads stored tables by digest, verified.
+pub trait Load: Send + Sync {
+    /// The table of a blob.
+    fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StageError>;
+}
+
+/// A table of an artifact: in memory, or in the store and loaded when first asked for.
+#[derive(Clone)]
+pub struct Part {
+    kind: PartKind,
+    rows: Option<Arc<BooleanArray>>,
+}
+
+#[derive(Clone)]
+enum PartKind {
+    Stored { digest: Digest, load: Arc<dyn Load> },
+    Memory(Arc<RecordBatch>),
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("digest", &self.digest()).field("filtered", &self.rows.is_some()).finish()
+    }
+}
+
+impl Part {
+    /// A part in the store.
+    pub fn stored(digest: Digest, load: Arc<dyn Load>) -> Self {
+        Part { kind: PartKind::Stored { digest, load }, rows: None }
+    }
+
+    /// A part in memory.
+    pub fn memory(table: RecordBatch) -> Self {
+        Part { kind: PartKind::Memory(Arc::new(table)), rows: None }
+    }
+
+    /// The digest of the stored bytes, where this is a whole stored table.
+    pub fn digest(&self) -> Option<Digest> {
+        match &self.kind {
+            PartKind::Stored { digest, .. } if self.rows.is_none() => Some(*digest),
+            _ => None,
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> Result<Arc<RecordBatch>, StageError> {
+        let whole = match &self.kind {
+            PartKind::Stored { digest, load } => load.load(digest)?,
+            PartKind::Memory(table) => table.clone(),
+        };
+        match &self.rows {
+            Some(mask) if is_row_level(&whole) => {
+                if whole.num_rows() != mask.len() {
+                    return Err(StageError::failed(format!(
+                        "a table of {} rows cannot be divided by folds made for {} rows",
+                        whole.num_rows(),
+                        mask.len()
+                    )));
+                }
+                Ok(Arc::new(arrow::compute::filter_record_batch(&whole, mask).map_err(StageError::caused)?))
+            }
+            _ => Ok(whole),
+        }
+    }
+}
+
+/// True if a table has one row for each text: its first column is `row_id`.
+pub fn is_row_level(table: &RecordBatch) -> bool {
+    table.schema_ref().fields().first().is_some_and(|field| field.name() == "row_id")
+}
+
+/// The parts of an artifact, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Parts(BTreeMap<String, Part>);
+
+impl Parts {
+    /// Adds a part.
+    pub fn insert(&mut self, name: impl Into<String>, part: Part) {
+        self.0.insert(name.into(), part);
+    }
+
+    /// The part called `name`, if there.
+    pub fn part(&self, name: &str) -> Option<&Part> {
+        self.0.get(name)
+    }
+
+    /// All parts in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Part)> {
+        self.0.iter().map(|(name, part)| (name.as_str(), part))
+    }
+
+    /// Parts whose name begins with `prefix`, in order.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Part)> {
+        self.iter().filter(move |(name, _)| name.starts_with(prefix))
+    }
+
+    /// The table called `name`; an error where there is none.
+    pub fn table(&self, name: &str) -> Result<Arc<RecordBatch>, StageError> {
+        match self.0.get(name) {
+            Some(part) => part.table(),
+            None => Err(StageError::failed(format!("an input has no table `{name}`"))),
+        }
+    }
+
+    /// The same parts, row-level tables cut down to the rows of `mask`.
+    fn filtered(&self, mask: &Arc<BooleanArray>) -> Parts {
+        let cut = |part: &Part| Part { kind: part.kind.clone(), rows: Some(mask.clone()) };
+        Parts(self.0.iter().map(|(name, part)| (name.clone(), cut(part))).collect())
+    }
+}
+
+/// The rows that a learner may learn from: training rows of one fold, or all rows where nothing is held out.
+/// Made by the runner alone, from a fold of the splits; `fit` accepts nothing else.
+#[derive(Debug)]
+pub struct TrainRows {
+    input: Parts,
+    target: Option<Parts>,
+}
+
+impl TrainRows {
+    /// Training rows of a fold: `fold` is a part `fold.RR.KK` of a splits artifact; without it, all rows.
+    pub(crate) fn of_fold(fold: Option<&Part>, input: &Parts, target: Option<&Parts>) -> Result<Self, StageError> {
+        let Some(fold) = fold else {
+            return Ok(TrainRows { input: input.clone(), target: target.cloned() });
+        };
+        let mask = Arc::new(fold_mask(fold, "train")?);
+        Ok(TrainRows { input: input.filtered(&mask), target: target.map(|t| t.filtered(&mask)) })
+    }
+
+    /// The input's parts, training rows only.
+    pub fn input(&self) -> &Parts {
+        &self.input
+    }
+
+    /// The target table (row_id, label, …) of the training rows; an error for an unsupervised learner.
+    pub fn target(&self) -> Result<Arc<RecordBatch>, StageError> {
+        match &self.target {
+            Some(parts) => parts.table("target"),
+            None => Err(StageError::failed("this learner did not ask for labels")),
+        }
+    }
+}
+
+/// The held-out rows of a fold.
+pub(crate) fn held_out(fold: &Part, input: &Parts) -> Result<Parts, StageError> {
+    Ok(input.filtered(&Arc::new(fold_mask(fold, "test")?)))
+}
+
+fn fold_mask(fold: &Part, column: &str) -> Result<BooleanArray, StageError> {
+    let table = fold.table()?;
+    let column = table.column_by_name(column).and_then(|c| c.as_any().downcast_ref::<BooleanArray>());
+    column.cloned().ok_or_else(|| StageError::failed("a fold has no train and test columns"))
+}
+
+/// The fetched files of a stage, one list per [`FileNeed`] in order.
+#[derive(Debug, Clone, Default)]
+pub struct Files(pub Vec<(FileRole, Vec<Fetched>)>);
+
+/// What the stage calls a file.
+pub type FileRole = String;
+
+impl Files {
+    /// The only file of a role.
+    pub fn one(&self, role: &str) -> Result<&Fetched, StageError> {
+        self.0
+            .iter()
+            .find(|(name, _)| name == role)
+            .and_then(|(_, files)| files.first())
+            .ok_or_else(|| StageError::failed(format!("no file was fetched for `{role}`")))
+    }
+}
+
+/// A table that a stage made, or one of its inputs handed on as it is.
+#[derive(Debug)]
+pub enum Made {
+    /// New rows.
+    Table(RecordBatch),
+    /// The same bytes as an input's part: nothing is written again.
+    Same(Part),
+}
+
+/// What a stage made.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// The tables by part name.
+    pub parts: Vec<(String, Made)>,
+    /// Rows made, for the record.
+    pub rows: u64,
+    /// Counts and findings worth keeping with the artifact: rows dropped, tokens cut, iterations, …
+    pub facts: BTreeMap<String, Value>,
+    /// What a person should be told, now and whenever the artifact is reused.
+    pub warnings: Vec<String>,
+}
+
+impl Output {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Output::default()
+    }
+
+    /// Adds a table; `rows` becomes the number of its rows if it is row-level.
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>, table: RecordBatch) -> Self {
+        if is_row_level(&table) {
+            self.rows = table.num_rows() as u64;
+        }
+        self.parts.push((name.into(), Made::Table(table)));
+        self
+    }
+
+    /// Hands an input's part on.
+    #[must_use]
+    pub fn same(mut self, name: impl Into<String>, part: &Part) -> Self {
+        self.parts.push((name.into(), Made::Same(part.clone())));
+        self
+    }
+
+    /// Keeps a fact.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Keeps a warning.
+    #[must_use]
+    pub fn warn(mut self, warning: impl Into<String>) -> Self {
+        self.warnings.push(warning.into());
+        self
+    }
+}
+
+/// Hears how far a unit has come.
+pub trait Progress: Sync {
+    /// `done` of `total` (0: unknown), counted in `noun` (`texts`, `rows`, `bytes`).
+    fn progress(&self, done: u64, total: u64, noun: &'static str);
+}
+
+/// What a running stage may ask of the runner.
+pub struct Ctx<'a> {
+    /// The unit's own seed, derived from the pipeline's seed, the kind and the fold.
+    pub seed: u64,
+    /// Set when the run is to end.
+    pub cancelled: &'a AtomicBool,
+    /// Hears how far the unit has come.
+    pub progress: &'a dyn Progress,
+}
+
+impl Ctx<'_> {
+    /// An error once the run is to end; long loops ask now and then.
+    pub fn check(&self) -> Result<(), StageError> {
+        if self.is_cancelled() { Err(StageError::Interrupted) } else { Ok(()) }
+    }
+
+    /// True once the run is to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a unit failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StageError {
+    /// The run was asked to end.
+    #[error("interrupted")]
+    Interrupted,
+    /// The stage cannot do its work.
+    #[error("{}", .0.message)]
+    Failed(Box<Failure>),
+}
+
+/// The particulars of a failure.
+#[derive(Debug, Clone, Default)]
+pub struct Failure {
+    /// What went wrong.
+    pub message: String,
+    /// Deeper causes, outermost first.
+    pub causes: Vec<String>,
+    /// What to do.
+    pub help: Vec<String>,
+    /// The way into `with` to the parameter at fault, if one is.
+    pub param: Option<Vec<String>>,
+    /// True if a network or hub cannot be reached.
+    pub offline: bool,
+    /// True if stored bytes are damaged.
+    pub damaged: bool,
+}
+
+impl StageError {
+    /// A failure with a message.
+    pub fn failed(message: impl Into<String>) -> Self {
+        StageError::Failed(Box::new(Failure { message: message.into(), ..Failure::default() }))
+    }
+
+    /// A failure that an error of a library brought about.
+    pub fn caused(error: impl std::error::Error) -> Self {
+        StageError::failed(error.to_string())
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        if let StageError::Failed(failure) = &mut self {
+            failure.help.push(help.into());
+        }
+        self
+    }
+
+    /// Adds a deeper cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        if let StageError::Failed(failure) = &mut self {
+            failure.causes.push(cause.into());
+        }
+        self
+    }
+
+    /// Names the parameter at fault by its way into `with`.
+    #[must_use]
+    pub fn at_param(mut self, path: &[&str]) -> Self {
+        if let StageError::Failed(failure) = &mut self {
+            failure.param = Some(path.iter().map(|s| (*s).to_owned()).collect());
+        }
+        self
+    }
+}

@@ -1,0 +1,357 @@
+//! How are texts made alike, and which rows are not worth keeping?
+//!
+//! The operations run in one fixed order, whatever the order in the file: `html`, `unicode`, `case`, `whitespace`, then
+//! `drop_empty`, then `duplicates`. Markup goes first, because entities hide characters that the later steps must see.
+//! Without the last two every row is kept and mapped by itself; with one of them the stage makes a new set of rows.
+
+mod html;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, BooleanArray, StringArray};
+use rustc_hash::FxHashMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::problem::Problems;
+use crate::stage::{
+    Ctx, Files, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, WholeTable, Work,
+};
+use crate::table;
+use crate::table::target::Target;
+
+/// What to do with texts. All operations are off unless asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Params {
+    /// `strip` drops tags, comments and the contents of `script` and `style`, decodes entities once, and leaves a space where a
+    /// block tag or a line break stood. A `<` that opens no tag stays.
+    pub html: Html,
+    /// The Unicode normal form to bring texts to.
+    pub unicode: Unicode,
+    /// `lower` lower-cases, by Unicode's rules without a language.
+    pub case: Case,
+    /// `trim` cuts white space at both ends; `collapse` also makes each run of white space one space.
+    pub whitespace: Whitespace,
+    /// Drop rows whose text has nothing but white space after cleaning.
+    pub drop_empty: bool,
+    /// `drop` keeps only the first of the rows whose cleaned texts are equal. Texts that had different labels are counted and warned of.
+    pub duplicates: Duplicates,
+}
+
+/// What to do with markup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Html {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Keep the text alone.
+    Strip,
+}
+
+/// A Unicode normal form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unicode {
+    /// As it is.
+    #[default]
+    None,
+    /// Composed.
+    Nfc,
+    /// Composed, with compatibility characters replaced.
+    Nfkc,
+    /// Decomposed.
+    Nfd,
+    /// Decomposed, with compatibility characters replaced.
+    Nfkd,
+}
+
+/// What to do with letter case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Case {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Lower-case.
+    Lower,
+}
+
+/// What to do with white space.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Whitespace {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// One space for each run, none at the ends.
+    Collapse,
+    /// None at the ends.
+    Trim,
+}
+
+/// What to do with rows of equal text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Duplicates {
+    /// Leave them.
+    #[default]
+    Keep,
+    /// Keep the first.
+    Drop,
+}
+
+/// Cleans texts; drops empty and repeated rows if asked to.
+pub(super) struct Clean {
+    params: Params,
+}
+
+impl StageKind for Clean {
+    const KIND: &'static str = "clean";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "normalises texts and drops empty or repeated rows";
+    const EXAMPLE: &'static str =
+        "{ use: clean, from: ingest, with: { html: strip, unicode: nfkc, whitespace: collapse } }";
+    type Params = Params;
+
+    fn build(params: Params, _: &Scope<'_>) -> Result<Work, Problems> {
+        let clean = Clean { params };
+        Ok(if clean.drops() { Work::WholeTable(Box::new(clean)) } else { Work::RowWise(Box::new(clean)) })
+    }
+}
+
+impl Clean {
+    fn drops(&self) -> bool {
+        self.params.drop_empty || self.params.duplicates == Duplicates::Drop
+    }
+
+    /// Cleans all texts, counting what each operation touches.
+    fn texts(
+        &self,
+        texts: &StringArray,
+        ctx: &Ctx<'_>,
+    ) -> Result<(Vec<String>, BTreeMap<&'static str, Touched>), StageError> {
+        let operations = self.operations();
+        let mut touched: BTreeMap<&'static str, Touched> =
+            operations.iter().map(|(name, _)| (*name, Touched::default())).collect();
+        let mut cleaned = Vec::with_capacity(texts.len());
+        for row in 0..texts.len() {
+            if row.is_multiple_of(1024) {
+                ctx.check()?;
+                ctx.progress.progress(row as u64, texts.len() as u64, "texts");
+            }
+            let mut text = texts.value(row).to_owned();
+            for (name, operation) in &operations {
+                if let Cow::Owned(new) = operation(&text)
+                    && new != text
+                {
+                    if let Some(count) = touched.get_mut(name) {
+                        count.rows += 1;
+                        count.characters += changed(&text, &new);
+                    }
+                    text = new;
+                }
+            }
+            cleaned.push(text);
+        }
+        Ok((cleaned, touched))
+    }
+
+    /// The operations that are on, in their order.
+    fn operations(&self) -> Vec<(&'static str, Operation)> {
+        let mut all: Vec<(&'static str, Operation)> = Vec::new();
+        if self.params.html == Html::Strip {
+            all.push(("html", html::strip));
+        }
+        match self.params.unicode {
+            Unicode::None => {}
+            Unicode::Nfc => all.push(("unicode", |text| normal(text, text.nfc()))),
+            Unicode::Nfkc => all.push(("unicode", |text| normal(text, text.nfkc()))),
+            Unicode::Nfd => all.push(("unicode", |text| normal(text, text.nfd()))),
+            Unicode::Nfkd => all.push(("unicode", |text| normal(text, text.nfkd()))),
+        }
+        if self.params.case == Case::Lower {
+            all.push(("case", |text| Cow::Owned(text.to_lowercase())));
+        }
+        match self.params.whitespace {
+            Whitespace::Keep => {}
+            Whitespace::Trim => all.push(("whitespace", |text| Cow::Owned(text.trim().to_owned()))),
+            Whitespace::Collapse => {
+                all.push(("whitespace", |text| Cow::Owned(text.split_whitespace().collect::<Vec<_>>().join(" "))));
+            }
+        }
+        all
+    }
+}
+
+type Operation = fn(&str) -> Cow<'_, str>;
+
+/// What an operation changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Touched {
+    /// Texts that it changed.
+    rows: u64,
+    /// Characters from the first to the last that it changed, over all texts.
+    characters: u64,
+}
+
+fn with_facts(output: Output, touched: &BTreeMap<&'static str, Touched>) -> Output {
+    touched.iter().fold(output, |output, (name, count)| {
+        output.fact(name, json!({ "rows": count.rows, "characters": count.characters }))
+    })
+}
+
+/// The characters of `before` from the first to the last that is not as it was; at least one.
+fn changed(before: &str, after: &str) -> u64 {
+    let front = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+    let back = before.chars().rev().zip(after.chars().rev()).take_while(|(a, b)| a == b).count();
+    let (long, other) = (before.chars().count(), after.chars().count());
+    let same = (front + back).min(long).min(other);
+    ((long - same) as u64).max(1)
+}
+
+fn normal(text: &str, form: impl Iterator<Item = char>) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(form.collect()) }
+}
+
+impl Stage for Clean {
+    fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
+        match inputs {
+            [Port::Rows] => Ok(Port::Rows),
+            _ => Err(Refusal {
+                input: 0,
+                wants: "text",
+                fits: |port| port == Port::Rows,
+                help: Some("clean texts before they are cut into tokens".to_owned()),
+            }),
+        }
+    }
+
+    fn reads(&self, _: usize) -> &'static [&'static str] {
+        if self.drops() { &["text", "target"] } else { &["text"] }
+    }
+
+    fn keeps_rows(&self) -> bool {
+        !self.drops()
+    }
+
+    fn advice(&self) -> Vec<String> {
+        if self.params == Params::default() {
+            vec!["it does nothing: every operation is off unless asked for".to_owned()]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl RowWise for Clean {
+    fn map(&self, rows: &Parts, _: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        let input = rows.table("text")?;
+        let (cleaned, touched) = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
+        let ids = table::row_ids(&input).map_err(StageError::caused)?;
+        let text = table::text::table(ids.iter().flatten(), &cleaned).map_err(StageError::caused)?;
+        Ok(with_facts(Output::new().table("text", text), &touched))
+    }
+}
+
+impl WholeTable for Clean {
+    fn run(&self, inputs: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        let Some(rows) = inputs.first() else { return Err(StageError::failed("`clean` has no input")) };
+        let (input, target) = (rows.table("text")?, rows.table("target")?);
+        let (cleaned, touched) = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
+        if target.num_rows() != cleaned.len() {
+            return Err(StageError::failed("texts and targets are not equally many"));
+        }
+        let labels = Target::from_table(&target).map_err(StageError::caused)?.label;
+        let choice = self.choose(&cleaned, labels.as_deref());
+        let keep = BooleanArray::from(choice.keep.clone());
+        let ids = table::row_ids(&input).map_err(StageError::caused)?;
+        let chosen =
+            ids.iter().flatten().zip(&cleaned).zip(&choice.keep).filter(|(_, keep)| **keep).map(|(row, _)| row);
+        let (ids, texts): (Vec<&str>, Vec<&String>) = chosen.unzip();
+        if ids.is_empty() && !cleaned.is_empty() {
+            return Err(StageError::failed("no row is left: every text is empty after cleaning"));
+        }
+        let text = table::text::table(ids, texts).map_err(StageError::caused)?;
+        let target = arrow::compute::filter_record_batch(&target, &keep).map_err(StageError::caused)?;
+        let mut output = with_facts(Output::new().table("text", text).table("target", target), &touched);
+        if self.params.drop_empty {
+            output = output.fact("dropped_empty", choice.empty);
+        }
+        if self.params.duplicates == Duplicates::Drop {
+            output = output
+                .fact("dropped_duplicates", choice.repeated)
+                .fact("conflicting_texts", choice.conflicting_texts)
+                .fact("conflicting_rows", choice.conflicting_rows);
+            if choice.conflicting_texts > 0 {
+                output = output.warn(format!(
+                    "{} texts stand in {} rows with different labels; the first row's label was kept",
+                    choice.conflicting_texts, choice.conflicting_rows
+                ));
+            }
+        }
+        Ok(output)
+    }
+}
+
+/// Which rows are kept, and what was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Choice {
+    keep: Vec<bool>,
+    empty: u64,
+    repeated: u64,
+    conflicting_texts: u64,
+    conflicting_rows: u64,
+}
+
+/// The rows of one text.
+struct Group<'a> {
+    label: Option<&'a str>,
+    rows: u64,
+    conflict: bool,
+}
+
+impl Clean {
+    fn choose(&self, texts: &[String], labels: Option<&[Option<String>]>) -> Choice {
+        let mut choice = Choice { keep: Vec::with_capacity(texts.len()), ..Choice::default() };
+        let mut place: FxHashMap<&str, usize> = FxHashMap::default();
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for (row, text) in texts.iter().enumerate() {
+            if self.params.drop_empty && text.trim().is_empty() {
+                choice.empty += 1;
+                choice.keep.push(false);
+                continue;
+            }
+            if self.params.duplicates == Duplicates::Keep {
+                choice.keep.push(true);
+                continue;
+            }
+            let label = labels.and_then(|labels| labels.get(row)).and_then(Option::as_deref);
+            let at = *place.entry(text).or_insert(groups.len());
+            match groups.get_mut(at) {
+                None => {
+                    groups.push(Group { label, rows: 1, conflict: false });
+                    choice.keep.push(true);
+                }
+                Some(group) => {
+                    group.rows += 1;
+                    group.conflict |= group.label != label;
+                    choice.repeated += 1;
+                    choice.keep.push(false);
+                }
+            }
+        }
+        for group in groups.iter().filter(|group| group.conflict) {
+            choice.conflicting_texts += 1;
+            choice.conflicting_rows += group.rows;
+        }
+        choice
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,481 @@
+//! How good is a model on rows it has not seen? Divides the rows into folds and scores what the folds predicted.
+//!
+//! It calls no stage: the planner lifts everything that learns into the folds made here.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::json;
+
+use crate::ml::{
+    ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, k_fold, predefined,
+    stratified_k_fold,
+};
+use crate::problem::{Problem, Problems, suggest};
+use crate::stage::{
+    Arity, Ctx, Evaluate, FoldId, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work,
+};
+use crate::table::predictions::{Predictions, Scored};
+use crate::table::scores::{ClassScore, FoldMetric, classes_table, confusion_table, metrics_table};
+use crate::table::target::Target;
+
+/// The kind `cross_validate`.
+pub(super) struct CrossValidate;
+
+/// Scores a model on held-out rows: k folds (stratified, unless told otherwise), the folds of a column, or a hold-out split.
+/// Everything that learns, wherever it stands in the file, learns inside each fold from its training rows alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Params {
+    /// How many folds; or `given`: the fold column that `ingest` read (rows without a fold, or in fold -1, are trained on in every fold).
+    folds: FoldCount,
+    /// Train on the rows of the split `train` and score on those of this split, instead of making folds.
+    holdout: Option<String>,
+    /// Keep each class's share equal in all folds.
+    stratify: bool,
+    /// Shuffle before dividing.
+    shuffle: bool,
+    /// Divide this many times, each time anew.
+    #[schemars(range(min = 1, max = 100))]
+    repeats: u32,
+    /// The metrics to compute; those that need probabilities are left out for learners that have none.
+    metrics: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FoldCount {
+    Given,
+    Made(u32),
+}
+
+const COUNT: &str = "must be a whole number from 2 to 1000, or `given`";
+
+impl Serialize for FoldCount {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FoldCount::Given => to.serialize_str("given"),
+            FoldCount::Made(folds) => to.serialize_u32(*folds),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FoldCount {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(from)? {
+            serde_json::Value::String(word) if word == "given" => Ok(FoldCount::Given),
+            serde_json::Value::Number(number) => match number.as_u64() {
+                Some(folds @ 2..=1000) => Ok(FoldCount::Made(folds as u32)),
+                _ => Err(de::Error::custom(format!("{COUNT}, but is {number}"))),
+            },
+            other => Err(de::Error::custom(format!("{COUNT}, but is {other}"))),
+        }
+    }
+}
+
+impl JsonSchema for FoldCount {
+    fn schema_name() -> Cow<'static, str> {
+        "FoldCount".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "type": "integer", "minimum": 2, "maximum": 1000 }, { "const": "given" }] })
+    }
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Params {
+            folds: FoldCount::Made(5),
+            holdout: None,
+            stratify: true,
+            shuffle: true,
+            repeats: 1,
+            metrics: None,
+        }
+    }
+}
+
+/// What is computed when `metrics` is left out.
+const USUAL: [Metric; 5] = [
+    Metric::Accuracy,
+    Metric::F1(crate::ml::Average::Macro),
+    Metric::MatthewsCorrcoef,
+    Metric::RocAuc,
+    Metric::LogLoss,
+];
+
+impl StageKind for CrossValidate {
+    const KIND: &'static str = "cross_validate";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "scores on held-out rows, fold by fold";
+    const EXAMPLE: &'static str = "{ use: cross_validate, from: train, with: { folds: 5, metrics: [accuracy, f1_macro] } }";
+    type Params = Params;
+
+    fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
+        let mut problems = Problems::default();
+        let mut metrics = Vec::new();
+        for (index, name) in params.metrics.iter().flatten().enumerate() {
+            match Metric::named(name) {
+                Some(metric) => metrics.push(metric),
+                None => problems.push(unknown_metric(name, index, at)),
+            }
+        }
+        if params.metrics.as_ref().is_some_and(Vec::is_empty) {
+            problems.push(at.problem("out-of-range", &["metrics"], "`metrics` names no metric"));
+        }
+        let divide = match (&params.holdout, params.folds) {
+            (Some(split), _) => Divide::Holdout(split.clone()),
+            (None, FoldCount::Given) => Divide::Given,
+            (None, FoldCount::Made(folds)) => {
+                Divide::Made { folds, stratify: params.stratify, shuffle: params.shuffle, repeats: params.repeats }
+            }
+        };
+        if params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. }) {
+            let problem = at.problem("out-of-range", &["repeats"], "repeats would all be the same without shuffled folds");
+            problems.push(problem.help("leave `repeats` out, or set `shuffle: true` and a number of `folds`"));
+        }
+        if problems.any_error() {
+            return Err(problems);
+        }
+        if metrics.is_empty() {
+            metrics = USUAL.to_vec();
+        }
+        Ok(Work::Evaluate(Box::new(Evaluation { divide, metrics })))
+    }
+}
+
+fn unknown_metric(name: &str, index: usize, at: &Scope<'_>) -> Problem {
+    let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
+    let mut problem =
+        at.problem("unknown-metric", &["metrics", &index.to_string()], format!("there is no metric `{name}`"));
+    if let Some(near) = suggest(name, names.iter().copied()) {
+        problem = problem.help(format!("did you mean `{near}`?"));
+    }
+    problem.note(format!("the metrics are {}", names.join(", ")))
+}
+
+enum Divide {
+    Made { folds: u32, stratify: bool, shuffle: bool, repeats: u32 },
+    Given,
+    Holdout(String),
+}
+
+struct Evaluation {
+    divide: Divide,
+    metrics: Vec<Metric>,
+}
+
+impl Stage for Evaluation {
+    fn arity(&self) -> Arity {
+        Arity::One
+    }
+
+    fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
+        match inputs {
+            [Port::Model] => Ok(Port::Scores),
+            _ => Err(Refusal { input: 0, wants: "a model", fits: |port| port == Port::Model, help: None }),
+        }
+    }
+
+    fn reads(&self, _: usize) -> &'static [&'static str] {
+        &["predictions"]
+    }
+
+    fn seeded(&self) -> bool {
+        matches!(self.divide, Divide::Made { shuffle: true, .. })
+    }
+}
+
+impl Evaluate for Evaluation {
+    fn folds(&self) -> Option<Vec<FoldId>> {
+        match self.divide {
+            Divide::Made { folds, repeats, .. } => {
+                let all = (0..repeats).flat_map(|repeat| (0..folds).map(move |fold| FoldId { repeat, fold }));
+                Some(all.collect())
+            }
+            Divide::Given => None,
+            Divide::Holdout(_) => Some(vec![FoldId { repeat: 0, fold: 0 }]),
+        }
+    }
+
+    fn split(&self, target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
+        let (output, masks) = match &self.divide {
+            Divide::Made { .. } => self.made(&target, ctx)?,
+            Divide::Given => (Output::new(), given(&target)?),
+            Divide::Holdout(split) => (Output::new(), vec![holdout(&target, split)?]),
+        };
+        let per_repeat = match self.divide {
+            Divide::Made { folds, .. } => folds as usize,
+            _ => masks.len(),
+        };
+        let mut output = output.fact("folds", masks.len());
+        for (number, mask) in masks.into_iter().enumerate() {
+            let id = FoldId { repeat: (number / per_repeat) as u32, fold: (number % per_repeat) as u32 };
+            output = output.table(id.part(), mask.table(&target.row_id)?);
+        }
+        Ok(output)
+    }
+
+    fn score(&self, folds: &[(FoldId, Parts)], target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
+        let mut predicted = Vec::new();
+        for (id, parts) in folds {
+            let table = parts.table("predictions")?;
+            predicted.push((*id, Predictions::from_table(&table).map_err(StageError::caused)?));
+        }
+        let classes = all_classes(&target, &predicted);
+        let labels = labels_by_row(&target)?;
+        let per_repeat = folds.iter().filter(|(id, _)| id.repeat == 0).count() as u32;
+        let mut metrics = Vec::new();
+        let mut pooled = Pooled::default();
+        for (id, predictions) in predicted {
+            ctx.check()?;
+            let fold = OneFold::new(predictions, &labels, &classes)?;
+            let outcome = fold.outcome(classes.len())?;
+            let possible = |m: &&Metric| fold.predictions.probabilities || m.needs() != MetricNeeds::Probabilities;
+            metrics.extend(self.metrics.iter().filter(possible).map(|metric| FoldMetric {
+                repeat: id.repeat,
+                fold: id.fold,
+                metric: metric.name().to_owned(),
+                value: compute(*metric, &outcome),
+                higher_is_better: metric.higher_is_better(),
+            }));
+            pooled.add(id.repeat * per_repeat + id.fold, fold, &classes);
+        }
+        pooled.output(&metrics, classes)
+    }
+}
+
+impl Evaluation {
+    /// Folds made here, repeat after repeat.
+    fn made(&self, target: &Target, ctx: &Ctx<'_>) -> Result<(Output, Vec<Mask>), StageError> {
+        let Divide::Made { folds, stratify, shuffle, repeats } = self.divide else {
+            return Ok((Output::new(), Vec::new()));
+        };
+        let mut rng = Rng::seeded(ctx.seed);
+        let rows = target.row_id.len();
+        let classes = if stratify { Some(class_indices(target)?) } else { None };
+        let mut output = Output::new();
+        let mut masks = Vec::new();
+        for repeat in 0..repeats {
+            let seed = rng.next_u64();
+            let made = match &classes {
+                Some((_, labels)) => stratified_k_fold(labels, folds as usize, shuffle, seed),
+                None => k_fold(rows, folds as usize, shuffle, seed),
+            };
+            let made = made.map_err(|error| refused(&error))?;
+            if let Some((names, _)) = classes.as_ref().filter(|_| repeat == 0 && !made.rare.is_empty()) {
+                let first = &made.rare[0];
+                output = output.warn(format!(
+                    "{} of {} classes have fewer rows than there are folds (`{}` has {} of {folds}): some folds do not test them",
+                    made.rare.len(),
+                    names.len(),
+                    names[first.class as usize],
+                    first.rows
+                ));
+            }
+            masks.extend((0..made.test.len()).map(|fold| Mask::of(&made, fold)));
+        }
+        Ok((output, masks))
+    }
+}
+
+/// Which rows a fold trains on and which it tests.
+struct Mask {
+    train: Vec<bool>,
+    test: Vec<bool>,
+}
+
+impl Mask {
+    fn of(folds: &Folds, fold: usize) -> Mask {
+        let mut test = vec![false; folds.rows];
+        folds.test[fold].iter().for_each(|&row| test[row] = true);
+        Mask { train: test.iter().map(|tested| !tested).collect(), test }
+    }
+
+    fn table(self, row_id: &[String]) -> Result<RecordBatch, StageError> {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("row_id", Arc::new(StringArray::from_iter_values(row_id))),
+            ("train", Arc::new(BooleanArray::from(self.train))),
+            ("test", Arc::new(BooleanArray::from(self.test))),
+        ];
+        let columns = columns.into_iter().map(|(name, column)| (name, column, false));
+        RecordBatch::try_from_iter_with_nullable(columns).map_err(StageError::caused)
+    }
+}
+
+fn refused(error: &FoldsError) -> StageError {
+    let param = match error {
+        FoldsError::NoLabel { .. } => "stratify",
+        _ => "folds",
+    };
+    StageError::failed(error.to_string()).at_param(&[param])
+}
+
+fn given(target: &Target) -> Result<Vec<Mask>, StageError> {
+    let Some(column) = &target.fold else {
+        return Err(StageError::failed("the rows have no fold column")
+            .at_param(&["folds"])
+            .help("name it in `ingest` (`fold: COLUMN`), or give a number of folds"));
+    };
+    let folds = predefined(column).map_err(|error| refused(&error))?;
+    Ok((0..folds.test.len()).map(|fold| Mask::of(&folds, fold)).collect())
+}
+
+fn holdout(target: &Target, split: &str) -> Result<Mask, StageError> {
+    let failed = |message: String| StageError::failed(message).at_param(&["holdout"]);
+    let Some(column) = &target.split else {
+        return Err(failed("the rows have no splits".to_owned())
+            .help("name the split column in `ingest` (`split: COLUMN`), or give `source` as a map from split to source"));
+    };
+    if split == "train" {
+        return Err(failed("the rows of `train` are trained on and cannot be held out".to_owned()));
+    }
+    let of = |name: &str| -> Vec<bool> { column.iter().map(|value| value.as_deref() == Some(name)).collect() };
+    let mask = Mask { train: of("train"), test: of(split) };
+    for (name, rows) in [("train", &mask.train), (split, &mask.test)] {
+        if !rows.contains(&true) {
+            let mut names: Vec<&str> = column.iter().flatten().map(String::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            return Err(failed(format!("no row is in the split `{name}`; the splits are {}", names.join(", "))));
+        }
+    }
+    Ok(mask)
+}
+
+/// The classes in code-point order, and each row's; a column without any labels is an error.
+fn class_indices(target: &Target) -> Result<(Vec<String>, Vec<Option<u32>>), StageError> {
+    let Some(labels) = &target.label else {
+        return Err(StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)"));
+    };
+    let mut classes: Vec<String> = labels.iter().flatten().cloned().collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let of = |label: &String| classes.binary_search(label).ok().map(|at| at as u32);
+    let indices = labels.iter().map(|label| label.as_ref().and_then(of)).collect();
+    Ok((classes, indices))
+}
+
+/// Every class that occurs, was learned or was predicted, in code-point order.
+fn all_classes(target: &Target, predicted: &[(FoldId, Predictions)]) -> Vec<String> {
+    let labels = target.label.iter().flatten().flatten();
+    let mut all: Vec<String> = labels.chain(predicted.iter().flat_map(|(_, p)| &p.classes)).cloned().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+type LabelOf<'t> = rustc_hash::FxHashMap<&'t str, Option<&'t str>>;
+
+fn labels_by_row(target: &Target) -> Result<LabelOf<'_>, StageError> {
+    let Some(labels) = &target.label else {
+        return Err(StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)"));
+    };
+    Ok(target.row_id.iter().map(String::as_str).zip(labels.iter().map(Option::as_deref)).collect())
+}
+
+/// A fold's predictions beside the truth, over all classes.
+struct OneFold {
+    predictions: Predictions,
+    labels: Vec<Option<String>>,
+    y_true: Vec<u32>,
+    y_pred: Vec<u32>,
+    scores: Vec<f64>,
+}
+
+impl OneFold {
+    fn new(predictions: Predictions, labels: &LabelOf<'_>, classes: &[String]) -> Result<Self, StageError> {
+        let index = |class: &str| classes.binary_search_by(|known| known.as_str().cmp(class)).ok().map(|at| at as u32);
+        let lost = |row: &String| StageError::failed(format!("row `{row}` was predicted but has no label"));
+        let of_row = |row: &String| labels.get(row.as_str()).copied().flatten();
+        let truth: Vec<Option<String>> = predictions.row_id.iter().map(|row| of_row(row).map(str::to_owned)).collect();
+        let y_true = predictions.row_id.iter().map(|row| of_row(row).and_then(index).ok_or_else(|| lost(row)));
+        let y_pred = predictions.predicted.iter().map(|class| index(class).ok_or_else(|| lost(class)));
+        let (y_true, y_pred) = (y_true.collect::<Result<Vec<u32>, _>>()?, y_pred.collect::<Result<Vec<u32>, _>>()?);
+        let absent = if predictions.probabilities { 0.0 } else { f64::NEG_INFINITY };
+        let mut scores = vec![absent; y_true.len() * classes.len()];
+        let columns: Vec<usize> = predictions.classes.iter().filter_map(|c| index(c)).map(|at| at as usize).collect();
+        let width = predictions.classes.len().max(1);
+        for (row, values) in predictions.scores.chunks(width).enumerate() {
+            columns.iter().zip(values).for_each(|(column, value)| scores[row * classes.len() + column] = *value);
+        }
+        Ok(OneFold { predictions, labels: truth, y_true, y_pred, scores })
+    }
+
+    fn outcome(&self, classes: usize) -> Result<Outcome<'_>, StageError> {
+        let scores = match self.predictions.probabilities {
+            true => Scores::Probabilities(&self.scores),
+            false => Scores::Decisions(&self.scores),
+        };
+        Outcome::new(&self.y_true, &self.y_pred, classes, Some(scores)).map_err(StageError::caused)
+    }
+}
+
+/// The predictions of all folds, one after the other.
+#[derive(Default)]
+struct Pooled {
+    fold: Vec<u32>,
+    labels: Vec<Option<String>>,
+    y_true: Vec<u32>,
+    y_pred: Vec<u32>,
+    row_id: Vec<String>,
+    predicted: Vec<String>,
+    scores: Vec<f64>,
+    decisions: bool,
+}
+
+impl Pooled {
+    fn add(&mut self, number: u32, fold: OneFold, classes: &[String]) {
+        debug_assert_eq!(fold.scores.len(), fold.y_true.len() * classes.len());
+        self.fold.extend(std::iter::repeat_n(number, fold.y_true.len()));
+        self.labels.extend(fold.labels);
+        self.y_true.extend(fold.y_true);
+        self.y_pred.extend(fold.y_pred);
+        self.row_id.extend(fold.predictions.row_id);
+        self.predicted.extend(fold.predictions.predicted);
+        self.scores.extend(fold.scores);
+        self.decisions |= !fold.predictions.probabilities;
+    }
+
+    fn output(self, metrics: &[FoldMetric], classes: Vec<String>) -> Result<Output, StageError> {
+        let outcome = Outcome::new(&self.y_true, &self.y_pred, classes.len(), None).map_err(StageError::caused)?;
+        let matrix = ConfusionMatrix::of(&outcome);
+        let scores = matrix.per_class().into_iter().zip(&classes).map(|(of, class)| ClassScore {
+            class: class.clone(),
+            precision: of.precision,
+            recall: of.recall,
+            f1: of.f1,
+            support: of.support,
+        });
+        let scores: Vec<ClassScore> = scores.collect();
+        let counts: Vec<Vec<u64>> = matrix.rows().map(<[u64]>::to_vec).collect();
+        let confusion = confusion_table(&classes, &counts).map_err(StageError::caused)?;
+        let undefined = metrics.iter().filter(|metric| metric.value.is_none()).count();
+        let scored = Scored {
+            fold: self.fold,
+            label: self.labels,
+            predictions: Predictions {
+                row_id: self.row_id,
+                classes,
+                predicted: self.predicted,
+                scores: self.scores,
+                probabilities: !self.decisions,
+            },
+        };
+        Ok(Output::new()
+            .table("metrics", metrics_table(metrics).map_err(StageError::caused)?)
+            .table("classes", classes_table(&scores).map_err(StageError::caused)?)
+            .table("confusion", confusion)
+            .table("predictions", scored.to_table().map_err(StageError::caused)?)
+            .fact("undefined_metrics", json!(undefined)))
+    }
+}

@@ -1,0 +1,244 @@
+//! What vector does a pretrained sentence encoder give each text?
+
+use arrow::array::Array;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fetch;
+use crate::ml::Block;
+use crate::model::{EncodeOptions, ModelError, ModelFiles, Pooling, SentenceEncoder};
+use crate::problem::Problems;
+use crate::stage::{
+    Ctx, FileNeed, Files, Form, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work,
+};
+use crate::table::{features, text};
+
+/// The kind `embed`.
+pub(super) struct Embed;
+
+/// Runs a pretrained sentence encoder (BERT, DistilBERT, ELECTRA, RoBERTa, XLM-RoBERTa; safetensors) on each text. A
+/// text's vector is the same bits alone and among any others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Params {
+    /// The encoder: a known name (`all-minilm-l6-v2`), a folder, `hf:org/name@revision`, or `pypi:name@version!folder`.
+    #[schemars(required, length(min = 1))]
+    model: String,
+    /// How the states of a text's tokens become one vector; without it, as the model's own files say, else `mean`.
+    pooling: Option<Pooling>,
+    /// Scale each vector to length 1.
+    normalize: bool,
+    /// Cut longer texts to this many tokens, special ones included; without it, where the model's own files say
+    /// (`max_seq_length`), else at the most that the model can take.
+    #[schemars(range(min = 1))]
+    max_length: Option<usize>,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        let EncodeOptions { pooling, normalize, max_length } = EncodeOptions::default();
+        Params { model: String::new(), pooling, normalize, max_length }
+    }
+}
+
+impl StageKind for Embed {
+    const KIND: &'static str = "embed";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "a dense vector for each text, from a pretrained sentence encoder";
+    const EXAMPLE: &'static str = "{ use: embed, from: clean, with: { model: all-minilm-l6-v2 } }";
+    type Params = Params;
+
+    fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
+        let mut problems = Problems::default();
+        if params.max_length == Some(0) {
+            problems.push(at.problem("out-of-range", &["max_length"], "`max_length` must be above 0, but is 0"));
+        }
+        if params.model.is_empty() {
+            let problem = at.problem("missing-param", &["model"], "`embed` needs `model`");
+            problems.push(problem.help("write for instance `model: all-minilm-l6-v2`"));
+            return Err(problems);
+        }
+        match fetch::model(&params.model, at.base) {
+            Ok(model) if problems.0.is_empty() => Ok(Work::RowWise(Box::new(Encoding {
+                files: model.files,
+                options: EncodeOptions {
+                    pooling: params.pooling,
+                    normalize: params.normalize,
+                    max_length: params.max_length,
+                },
+            }))),
+            Ok(_) => Err(problems),
+            Err(error) => {
+                let problem = at.problem("invalid-param", &["model"], error.message);
+                problems.push(error.help.into_iter().fold(problem, |problem, help| problem.help(help)));
+                Err(problems)
+            }
+        }
+    }
+}
+
+struct Encoding {
+    files: Vec<(String, fetch::Spec)>,
+    options: EncodeOptions,
+}
+
+impl Stage for Encoding {
+    fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
+        match inputs {
+            [Port::Rows] => Ok(Port::Features(Form::Dense)),
+            _ => Err(Refusal { input: 0, wants: "text", fits: |port| port == Port::Rows, help: None }),
+        }
+    }
+
+    fn reads(&self, _: usize) -> &'static [&'static str] {
+        &["text"]
+    }
+
+    fn files(&self) -> Vec<FileNeed> {
+        let need = |(name, spec): &(String, fetch::Spec)| FileNeed {
+            role: name.clone(),
+            spec: spec.clone(),
+            param: vec!["model".to_owned()],
+        };
+        self.files.iter().map(need).collect()
+    }
+}
+
+impl RowWise for Encoding {
+    fn map(&self, rows: &Parts, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        ctx.check()?;
+        let table = rows.table("text")?;
+        let ids = text::row_ids(&table).map_err(StageError::caused)?;
+        let texts: Vec<&str> =
+            text::texts(&table).map_err(StageError::caused)?.iter().map(Option::unwrap_or_default).collect();
+        let named = |error: ModelError| {
+            let row = row_of(&error).filter(|row| *row < ids.len());
+            row.into_iter()
+                .fold(failed(error), |failure, row| failure.because(format!("its `row_id` is `{}`", ids.value(row))))
+        };
+        let encoder = SentenceEncoder::load(&read(files)?).map_err(named)?;
+        let heard = |done: usize, total: usize| ctx.progress.progress(done as u64, total as u64, "texts");
+        let encoded = encoder.encode(&texts, &self.options, &heard, &|| ctx.is_cancelled()).map_err(named)?;
+        let block = features::to_table(ids, "embed", &Block::Dense(encoded.vectors)).map_err(StageError::caused)?;
+        let output = Output::new()
+            .table(features::block_part(0), block)
+            .fact("texts", texts.len())
+            .fact("tokens", encoded.tokens)
+            .fact("truncated_rows", encoded.truncated_rows)
+            .fact("tokens_lost", encoded.tokens_lost);
+        Ok(match truncation(texts.len(), encoded.truncated_rows, encoded.tokens_lost, encoded.tokens) {
+            Some(warning) => output.warn(warning),
+            None => output,
+        })
+    }
+}
+
+/// The model's files, read into memory.
+fn read(files: &Files) -> Result<ModelFiles, StageError> {
+    let mut model = ModelFiles::default();
+    for (name, fetched) in &files.0 {
+        // a file that a model may lack is not there
+        let Some(file) = fetched.first() else { continue };
+        model.read(name, file.open().map_err(StageError::caused)?).map_err(failed)?;
+    }
+    Ok(model)
+}
+
+fn failed(error: ModelError) -> StageError {
+    let (param, help) = match &error {
+        ModelError::Interrupted => return StageError::Interrupted,
+        ModelError::MaxLength { .. } => ("max_length", None),
+        ModelError::Family { .. } | ModelError::Unsupported { .. } => {
+            ("model", Some("choose a model of a known family"))
+        }
+        ModelError::MissingFile { .. } => ("model", Some("choose a model with `tokenizer.json` and `*.safetensors`")),
+        _ => ("model", None),
+    };
+    let failure = StageError::failed(error.to_string()).at_param(&[param]);
+    help.into_iter().fold(failure, StageError::help)
+}
+
+/// The row that an error is about.
+fn row_of(error: &ModelError) -> Option<usize> {
+    match error {
+        ModelError::Tokenize { row, .. } | ModelError::ForeignToken { row, .. } | ModelError::NotFinite { row } => {
+            Some(*row)
+        }
+        _ => None,
+    }
+}
+
+/// A word when more than one text in a hundred was cut.
+fn truncation(texts: usize, cut: u64, lost: u64, kept: u64) -> Option<String> {
+    let share = 100.0 * cut as f64 / texts.max(1) as f64;
+    let gone = 100.0 * lost as f64 / (lost + kept).max(1) as f64;
+    (share > 1.0).then(|| {
+        format!(
+            "{cut} of {texts} texts ({share:.1} %) are longer than the model reads and were cut; {lost} tokens ({gone:.1} %) were \
+             lost; raise `max_length` if the model allows it"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn built(params: serde_json::Value) -> Result<Work, Problems> {
+        let at = Scope { stage: "vectors", base: Path::new("."), locate: &|_| None };
+        Embed::build(serde_json::from_value(params).unwrap(), &at)
+    }
+
+    #[test]
+    fn the_known_model_needs_its_files_and_gives_dense_features() {
+        let work = built(json!({ "model": "all-minilm-l6-v2" })).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let needs: Vec<String> = work.stage().files().into_iter().map(|need| need.role).collect();
+        for name in
+            ["config.json", "model.safetensors", "tokenizer.json", "sentence_bert_config.json", "1_Pooling/config.json"]
+        {
+            assert!(needs.iter().any(|role| role == name), "{name} is not in {needs:?}");
+        }
+        assert_eq!(work.stage().port(&[Port::Rows]).ok(), Some(Port::Features(Form::Dense)));
+        assert_eq!(work.stage().port(&[Port::Tokens]).map_err(|refusal| refusal.wants), Err("text"));
+    }
+
+    #[test]
+    fn a_missing_model_and_a_length_of_nothing_are_told_together() {
+        let problems = built(json!({ "max_length": 0 })).err().map(|problems| problems.0).unwrap_or_default();
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["out-of-range", "missing-param"]);
+    }
+
+    #[test]
+    fn defaults_are_left_out_of_the_key() {
+        let params = |value| serde_json::from_value::<Params>(value).unwrap();
+        let spelled = params(json!({ "model": "m", "pooling": null, "normalize": true, "max_length": null }));
+        assert_eq!(Embed::canonical(&spelled), json!({ "model": "m" }));
+        let other = params(json!({ "model": "m", "pooling": "cls", "normalize": false, "max_length": 64 }));
+        assert_eq!(
+            Embed::canonical(&other),
+            json!({ "model": "m", "pooling": "cls", "normalize": false, "max_length": 64 })
+        );
+    }
+
+    #[test]
+    fn cutting_more_than_one_text_in_a_hundred_is_worth_a_word() {
+        assert_eq!(truncation(1000, 10, 99, 99), None);
+        let warning = truncation(1000, 11, 100, 300).unwrap();
+        assert!(warning.starts_with("11 of 1000 texts (1.1 %) are longer"), "{warning}");
+        assert!(warning.contains("100 tokens (25.0 %) were lost"), "{warning}");
+        assert_eq!(truncation(0, 0, 0, 0), None);
+    }
+
+    #[test]
+    fn a_length_that_does_not_fit_points_at_its_parameter() {
+        let error = failed(ModelError::MaxLength { asked: 600, least: 3, most: 512 });
+        let StageError::Failed(failure) = error else { panic!("{error}") };
+        assert_eq!(failure.param, Some(vec!["max_length".to_owned()]));
+        assert_eq!(failure.message, "`max_length` must be between 3 and 512 for this model, but is 600");
+    }
+}

@@ -1,0 +1,228 @@
+//! How may a file be written?
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+
+/// How a file is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::stages) enum Format {
+    /// Comma-separated, with quotes.
+    Csv(Csv),
+    /// Tab-separated, without quotes.
+    Tsv(Tsv),
+    /// One JSON object on each line.
+    Jsonl(NoOptions),
+    /// Parquet.
+    Parquet(NoOptions),
+}
+
+/// The formats' names.
+const FORMATS: &[&str] = &["csv", "tsv", "jsonl", "parquet"];
+
+impl Format {
+    /// The format that a file's name tells, `.gz` aside.
+    pub fn of_name(name: &str) -> Option<Format> {
+        let name = name.to_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        match name.rsplit_once('.').map(|(_, ending)| ending)? {
+            "csv" => Some(Format::Csv(Csv::default())),
+            "tsv" | "tab" => Some(Format::Tsv(Tsv::default())),
+            "jsonl" | "ndjson" => Some(Format::Jsonl(NoOptions {})),
+            "parquet" | "pq" => Some(Format::Parquet(NoOptions {})),
+            _ => None,
+        }
+    }
+}
+
+/// Options of `csv`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::stages) struct Csv {
+    /// The first line names the columns.
+    pub header: bool,
+    /// What stands between fields: one ASCII character.
+    pub delimiter: Delimiter,
+    /// What encloses fields that hold delimiters or line ends (doubled inside): one ASCII character, or `none`.
+    pub quote: Quote,
+    /// The columns' names; with a header they replace it. Without either, columns are called `0`, `1`, …
+    pub columns: Option<Vec<String>>,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Csv { header: true, delimiter: Delimiter(b','), quote: Quote(Some(b'"')), columns: None }
+    }
+}
+
+/// Options of `tsv`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::stages) struct Tsv {
+    /// The first line names the columns.
+    pub header: bool,
+    /// What encloses fields that hold tabs or line ends (doubled inside): one ASCII character, or `none`.
+    pub quote: Quote,
+    /// The columns' names; with a header they replace it. Without either, columns are called `0`, `1`, …
+    pub columns: Option<Vec<String>>,
+}
+
+impl Default for Tsv {
+    fn default() -> Self {
+        Tsv { header: true, quote: Quote(None), columns: None }
+    }
+}
+
+/// No options yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::stages) struct NoOptions {}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        match self {
+            Format::Csv(options) => map.serialize_entry("csv", options)?,
+            Format::Tsv(options) => map.serialize_entry("tsv", options)?,
+            Format::Jsonl(options) => map.serialize_entry("jsonl", options)?,
+            Format::Parquet(options) => map.serialize_entry("parquet", options)?,
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Format;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`csv`, `tsv`, `jsonl` or `parquet`, or one of them with options")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Format, E> {
+                match name {
+                    "csv" => Ok(Format::Csv(Csv::default())),
+                    "tsv" => Ok(Format::Tsv(Tsv::default())),
+                    "jsonl" => Ok(Format::Jsonl(NoOptions {})),
+                    "parquet" => Ok(Format::Parquet(NoOptions {})),
+                    other => Err(E::unknown_variant(other, FORMATS)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Format, A::Error> {
+                let name: String = map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &"one format"))?;
+                let format = match name.as_str() {
+                    "csv" => Format::Csv(map.next_value()?),
+                    "tsv" => Format::Tsv(map.next_value()?),
+                    "jsonl" => Format::Jsonl(map.next_value()?),
+                    "parquet" => Format::Parquet(map.next_value()?),
+                    other => return Err(de::Error::unknown_variant(other, FORMATS)),
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(format),
+                    Some(second) => {
+                        Err(de::Error::custom(format!("one format is wanted, but `{name}` and `{second}` are given")))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+impl JsonSchema for Format {
+    fn schema_name() -> Cow<'static, str> {
+        "Format".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = |name: &str, options: Schema| {
+            json_schema!({
+                "type": "object", "properties": { name: options }, "required": [name], "additionalProperties": false
+            })
+        };
+        let csv = one("csv", generator.subschema_for::<Csv>());
+        let tsv = one("tsv", generator.subschema_for::<Tsv>());
+        let jsonl = one("jsonl", generator.subschema_for::<NoOptions>());
+        let parquet = one("parquet", generator.subschema_for::<NoOptions>());
+        json_schema!({ "anyOf": [{ "enum": FORMATS }, csv, tsv, jsonl, parquet] })
+    }
+}
+
+/// What stands between fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::stages) struct Delimiter(pub u8);
+
+/// What encloses fields, if anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::stages) struct Quote(pub Option<u8>);
+
+fn one_ascii<E: de::Error>(text: &str, what: &str) -> Result<u8, E> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
+        _ => Err(E::custom(format!("{what} must be one ASCII character, but is {text:?}"))),
+    }
+}
+
+impl Serialize for Delimiter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_char(char::from(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Delimiter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        one_ascii(&text, "a delimiter").map(Delimiter)
+    }
+}
+
+impl Serialize for Quote {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(quote) => serializer.serialize_char(char::from(quote)),
+            None => serializer.serialize_str("none"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Quote {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "none" { Ok(Quote(None)) } else { one_ascii(&text, "a quote").map(|quote| Quote(Some(quote))) }
+    }
+}
+
+impl JsonSchema for Delimiter {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Delimiter".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": 1 })
+    }
+}
+
+impl JsonSchema for Quote {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Quote".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "none" }, { "type": "string", "minLength": 1, "maxLength": 1 }] })
+    }
+}

@@ -1,0 +1,31 @@
+//! Which kinds of stage are there? One file each (a folder where it outgrows one), one line each in [`STAGES`].
+
+mod clean;
+mod cross_validate;
+mod embed;
+mod fuse;
+mod ingest;
+mod report;
+mod tfidf;
+mod tokenize;
+mod train;
+
+use crate::stage::Kind;
+
+/// Every kind, in the order in which a pipeline meets them.
+pub static STAGES: &[Kind] = &[
+    Kind::of::<ingest::Ingest>(),
+    Kind::of::<clean::Clean>(),
+    Kind::of::<tokenize::Tokenize>(),
+    Kind::of::<tfidf::Tfidf>(),
+    Kind::of::<embed::Embed>(),
+    Kind::of::<fuse::Fuse>(),
+    Kind::of::<train::Train>(),
+    Kind::of::<cross_validate::CrossValidate>(),
+    Kind::of::<report::Report>(),
+];
+
+/// The kind called `name`.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    STAGES.iter().find(|kind| kind.name == name)
+}

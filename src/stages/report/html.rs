@@ -1,0 +1,400 @@
+//! How does a report look as a single HTML file that needs nothing else?
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::record::VariantSummary;
+
+use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
+use super::mistakes::{Findings, Mistake};
+use super::rank::over_folds;
+use super::svg;
+use super::words::{
+    Line, Span, clip, count, counted, html, html_rich, message, percent, score, score_or_dash, seconds,
+};
+
+const STYLE: &str = include_str!("page.css");
+
+/// Classes that a heat map can show; beyond, the most confused pairs are listed.
+const HEAT_MAP: usize = 30;
+
+/// Characters of a text that are shown.
+pub(super) const CLIP: usize = 500;
+
+/// The whole page.
+pub(super) fn page(note: &Note<'_>) -> String {
+    let mut out = String::with_capacity(64 * 1024);
+    let title = html(&note.title);
+    out.push_str(&format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"fuseline {}\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        html(&note.summary.fuseline_version)
+    ));
+    out.push_str(&format!(
+        "<header>\n<h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{}</p>\n</header>\n",
+        html(&note.scope)
+    ));
+    if !note.notices.is_empty() {
+        out.push_str("<div class=\"notice\" role=\"note\">\n");
+        for notice in &note.notices {
+            out.push_str(&format!("<p>{}</p>\n", line(notice)));
+        }
+        out.push_str("</div>\n");
+    }
+    for (i, sentence) in note.verdict.iter().enumerate() {
+        let class = if i == 0 { " class=\"lead\"" } else { "" };
+        out.push_str(&format!("<p{class}>{}</p>\n", line(sentence)));
+    }
+    warnings(&mut out, note);
+    if !note.ranking.rows.is_empty() {
+        variants(&mut out, note);
+    }
+    details(&mut out, note);
+    work(&mut out, note);
+    super::provenance::html_section(&mut out, note);
+    out.push_str("</main>\n</body>\n</html>\n");
+    out
+}
+
+/// A sentence.
+fn line(line: &Line) -> String {
+    line.iter()
+        .map(|span| match span {
+            Span::Text(words) => html(words),
+            Span::Strong(words) => format!("<strong>{}</strong>", html(words)),
+            Span::Name(words) => format!("<strong>{}</strong>", bdi(words)),
+            Span::Code(words) => format!("<code>{}</code>", html(words)),
+        })
+        .collect()
+}
+
+/// A name from the pipeline or the data, which cannot reorder what stands around it.
+pub(super) fn bdi(name: &str) -> String {
+    format!("<bdi>{}</bdi>", breakable(name))
+}
+
+/// A name that may be broken after punctuation.
+fn breakable(name: &str) -> String {
+    let mut out = html(name);
+    for after in [",", "_", "=", "/", "!"] {
+        out = out.replace(after, &format!("{after}<wbr>"));
+    }
+    out
+}
+
+fn warnings(out: &mut String, note: &Note<'_>) {
+    let warnings = &note.summary.warnings;
+    if warnings.is_empty() {
+        return;
+    }
+    let few = warnings.len() <= 5;
+    out.push_str(&match few {
+        true => "<h3>Warnings</h3>\n<ul class=\"warnings\">\n".to_owned(),
+        false => format!(
+            "<details><summary>{}</summary>\n<ul class=\"warnings\">\n",
+            counted(warnings.len() as u64, "warning")
+        ),
+    });
+    for warning in warnings {
+        out.push_str(&format!("<li>{}</li>\n", line(&message(warning))));
+    }
+    out.push_str(if few { "</ul>\n" } else { "</ul></details>\n" });
+}
+
+/// The ranking: drawn, then in figures.
+fn variants(out: &mut String, note: &Note<'_>) {
+    let ranking = &note.ranking;
+    out.push_str("<section>\n<h2>The variants</h2>\n");
+    if let Some(scale) = svg::scale(&ranking.rows) {
+        let best = ranking.rows.first().and_then(|row| row.mean());
+        let longest = ranking.rows.iter().map(|row| row.name.width()).max().unwrap_or_default();
+        out.push_str(&format!("<figure>\n<div class=\"strips\" style=\"--who:{}ch\">\n", longest.min(99) + 1));
+        for row in &ranking.rows {
+            out.push_str(&format!(
+                "<div class=\"row\"><div class=\"who\">{}</div><div class=\"figure\">{}</div>{}</div>\n",
+                bdi(&row.name),
+                score_or_dash(row.mean()),
+                svg::strip(row, &scale, best)
+            ));
+        }
+        out.push_str(&format!("<div class=\"row\">{}</div>\n</div>\n", svg::axis(&scale)));
+        let better = if ranking.higher_is_better { "more" } else { "less" };
+        out.push_str(&format!(
+            "<figcaption><code>{}</code> by variant; {better} is better. Large dot and bar: mean and its 95% interval; small \
+             rings: the single folds; dotted line: the best mean.</figcaption>\n</figure>\n",
+            html(&ranking.metric)
+        ));
+    }
+    ranked_table(out, note);
+    out.push_str("</section>\n");
+}
+
+fn ranked_table(out: &mut String, note: &Note<'_>) {
+    let ranking = &note.ranking;
+    let how = over_folds(ranking.rows.first().and_then(|row| row.metric), None);
+    let mut caption = match ranking.rows.len() {
+        1 => format!("All metrics: {how}."),
+        _ => format!("All variants by <code>{}</code>: {how}. The best of each column is bold.", html(&ranking.metric)),
+    };
+    if ranking.more_metrics > 0 {
+        let more = counted(ranking.more_metrics as u64, "more metric");
+        caption.push_str(&format!(" {more} in <code>summary.json</code>."));
+    }
+    out.push_str(&format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"variants\">\n<table class=\"wide\">\n<caption><span>{caption}</span></caption>\n\
+         <thead><tr><th scope=\"col\" class=\"n\">#</th><th scope=\"col\">variant</th>"
+    ));
+    for column in &ranking.columns {
+        out.push_str(&format!("<th scope=\"col\" class=\"n\">{}</th>", breakable(column)));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    let best: Vec<Option<f64>> = ranking.columns.iter().map(|column| ranking.best_of(column)).collect();
+    let compared = ranking.rows.len() > 1;
+    for row in &ranking.rows {
+        let place = row.place.map_or_else(|| "–".to_owned(), |place| place.to_string());
+        out.push_str(&format!("<tr><td class=\"n\">{place}</td><th scope=\"row\">{}</th>", bdi(&row.name)));
+        for (column, best) in ranking.columns.iter().zip(&best) {
+            let metric = row.variant.metrics.get(column);
+            let mean = metric.and_then(|m| m.mean);
+            let class = if compared && mean.is_some() && mean == *best { "n best" } else { "n" };
+            let spread =
+                metric.and_then(|m| m.std).map(|std| format!("<small>± {}</small>", score(std))).unwrap_or_default();
+            out.push_str(&format!("<td class=\"{class}\">{}{spread}</td>", score_or_dash(mean)));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n");
+}
+
+/// The best variant in full, the others folded away.
+fn details(out: &mut String, note: &Note<'_>) {
+    let Some((best, others)) = note.details.split_first() else { return };
+    out.push_str(&match note.ranking.rows.len() {
+        1 => "<section>\n<h2>In detail</h2>\n".to_owned(),
+        _ => format!("<section>\n<h2>The best variant in detail: {}</h2>\n", bdi(&best.name)),
+    });
+    detail(out, best);
+    out.push_str("</section>\n");
+    if others.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>The other variants in detail</h2>\n");
+    for other in others {
+        let wrong =
+            other.findings.as_ref().map(|f| format!(" <span class=\"quiet\">{}</span>", wrong(f))).unwrap_or_default();
+        out.push_str(&format!("<details><summary>{}{wrong}</summary>\n", bdi(&other.name)));
+        detail(out, other);
+        out.push_str("</details>\n");
+    }
+    if note.without_detail() > 0 {
+        out.push_str(&format!(
+            "<p class=\"quiet\">Only the first {DETAILED} are shown in detail; {} more in <code>summary.json</code> and \
+             <code>predictions.parquet</code>.</p>\n",
+            counted(note.without_detail() as u64, "variant")
+        ));
+    }
+    out.push_str("</section>\n");
+}
+
+/// How many rows are wrong.
+pub(super) fn wrong(findings: &Findings) -> String {
+    format!(
+        "{} of {} wrong ({})",
+        count(findings.wrong),
+        counted(findings.scored, "prediction"),
+        percent(findings.wrong, findings.scored)
+    )
+}
+
+fn detail(out: &mut String, detail: &Detail<'_>) {
+    confusion(out, detail.variant);
+    class_table(out, detail.variant);
+    match &detail.findings {
+        Some(findings) => mistakes(out, findings),
+        None => out.push_str("<p class=\"quiet\">Its predictions are not at hand.</p>\n"),
+    }
+}
+
+fn confusion(out: &mut String, variant: &VariantSummary) {
+    if !has_confusion(variant) {
+        out.push_str("<p class=\"quiet\">There is no confusion matrix for these scores.</p>\n");
+        return;
+    }
+    if variant.classes.len() <= HEAT_MAP {
+        let names: Vec<&str> = variant.classes.iter().map(|c| c.class.as_str()).collect();
+        out.push_str(&format!(
+            "<h3>Confusion matrix</h3>\n<figure>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"confusion \
+             matrix\">{}</div>\n<figcaption>Counts pooled over all folds. Rows: what the texts are; columns: what they were taken \
+             for. Blue is right, orange wrong; the stronger, the larger the share of the row.</figcaption>\n</figure>\n",
+            svg::heat_map(&names, &variant.confusion)
+        ));
+        return;
+    }
+    let (pairs, more) = pairs(variant);
+    out.push_str("<h3>Most confused pairs</h3>\n");
+    if pairs.is_empty() {
+        out.push_str("<p>Nothing is taken for anything else.</p>\n");
+        return;
+    }
+    let rest = if more > 0 { format!("; {} not shown", counted(more as u64, "rarer pair")) } else { String::new() };
+    out.push_str(&format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"confused pairs\">\n<table class=\"wide\">\n<caption><span>The most \
+         confused pairs of {} classes, pooled over all folds{rest}.</span></caption>\n<thead><tr><th scope=\"col\">label</th><th scope=\"col\">\
+         taken for</th><th scope=\"col\" class=\"n\">rows</th><th scope=\"col\" class=\"n\">of the label</th></tr></thead>\n<tbody>\n",
+        variant.classes.len()
+    ));
+    for pair in pairs {
+        out.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+            bdi(pair.label),
+            bdi(pair.predicted),
+            count(pair.count),
+            percent(pair.count, pair.support)
+        ));
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n");
+}
+
+fn class_table(out: &mut String, variant: &VariantSummary) {
+    if variant.classes.is_empty() {
+        return;
+    }
+    let order = if variant.classes.len() > HEAT_MAP { ", hardest first" } else { "" };
+    out.push_str(&format!(
+        "<h3>Per class</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"classes\">\n<table class=\"wide\">\n\
+         <caption><span>Each class, pooled over all folds{order}.</span></caption>\n<thead><tr><th scope=\"col\">class</th><th scope=\"col\" \
+         class=\"n\">precision</th><th scope=\"col\" class=\"n\">recall</th><th scope=\"col\" class=\"n\">F1</th><th scope=\"col\" class=\"draw\">\
+         <span class=\"quiet\">F1, 0 to 1</span></th><th scope=\"col\" class=\"n\">support</th></tr></thead>\n<tbody>\n"
+    ));
+    for class in classes(variant, HEAT_MAP) {
+        out.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"draw\">{}</td>\
+             <td class=\"n\">{}</td></tr>\n",
+            bdi(&class.class),
+            score(class.precision),
+            score(class.recall),
+            score(class.f1),
+            svg::share_bar(class.f1),
+            count(class.support)
+        ));
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n");
+}
+
+fn mistakes(out: &mut String, findings: &Findings) {
+    out.push_str(&format!("<h3>Worst mistakes</h3>\n<p>{}.", html(&wrong(findings))));
+    if findings.mistakes.is_empty() {
+        out.push_str("</p>\n");
+        return;
+    }
+    let sure = if findings.probabilities { "by probability" } else { "by the lead of the decision value" };
+    out.push_str(&format!(
+        " Shown are those it was surest of ({sure}); some may be wrong labels. Folds count from 0.</p>\n<ol class=\"mistakes\">\n"
+    ));
+    for mistake in &findings.mistakes {
+        out.push_str(&format!(
+            "<li><p class=\"meta\"><b>{}</b> taken for <b class=\"wrong\">{}</b> · {}</p>\n{}</li>\n",
+            bdi(&mistake.label),
+            bdi(&mistake.predicted),
+            circumstances(mistake, findings.probabilities),
+            said(mistake)
+        ));
+    }
+    out.push_str("</ol>\n");
+}
+
+fn circumstances(mistake: &Mistake, probabilities: bool) -> String {
+    let mut out = sure(mistake, probabilities);
+    out.push_str(&format!(" · fold {} · row <code>{}</code>", mistake.fold, bdi(&mistake.row_id)));
+    out.push_str(&html(&company(mistake)));
+    out
+}
+
+/// How sure the prediction was.
+pub(super) fn sure(mistake: &Mistake, probabilities: bool) -> String {
+    let figure = if probabilities { "probability" } else { "decision value" };
+    let against = mistake.label_score.map(|s| format!(" against {}", score(s))).unwrap_or_default();
+    format!("{figure} {}{against}", score(mistake.score))
+}
+
+/// Who else is wrong about it, and how often.
+pub(super) fn company(mistake: &Mistake) -> String {
+    let mut out = String::new();
+    if mistake.times > 1 {
+        out.push_str(&format!(" · wrong {} times", mistake.times));
+    }
+    if mistake.scored_in > 1 {
+        out.push_str(&match (mistake.wrong_in, mistake.scored_in) {
+            (1, all) => format!(" · wrong here alone of {all} variants"),
+            (wrong, all) if wrong == all => format!(" · wrong in all {all} variants"),
+            (wrong, all) => format!(" · wrong in {wrong} of {all} variants"),
+        });
+    }
+    out
+}
+
+fn said(mistake: &Mistake) -> String {
+    match mistake.text.as_deref() {
+        None => "<p class=\"cut\">its text is not among the rows</p>".to_owned(),
+        Some(text) if text.trim().is_empty() => "<p class=\"cut\">an empty text</p>".to_owned(),
+        Some(text) => {
+            let clipped = clip(text.trim(), CLIP);
+            let cut = match clipped.cut {
+                0 => String::new(),
+                n => format!("<span class=\"cut\"> … {} cut</span>", counted(n as u64, "character")),
+            };
+            format!("<p class=\"said\" dir=\"auto\">{}{cut}</p>", html_rich(&clipped.text))
+        }
+    }
+}
+
+/// What ran and what was reused.
+fn work(out: &mut String, note: &Note<'_>) {
+    if note.stages.is_empty() {
+        return;
+    }
+    let totals = &note.summary.totals;
+    out.push_str(&format!(
+        "<section>\n<h2>What ran, what was reused</h2>\n<p>{}</p>\n",
+        html(&super::provenance::work_sentence(note))
+    ));
+    let trouble = totals.failed + totals.skipped > 0;
+    let longest = note.stages.iter().map(|s| s.worked + s.saved).fold(0.0, f64::max);
+    out.push_str(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"stages\">\n<table class=\"wide\">\n<caption><span>Units of work by \
+         stage. Full bar: seconds in this run; pale bar: seconds that reuse saved.</span></caption>\n<thead><tr><th scope=\"col\">stage</th>\
+         <th scope=\"col\">kind</th><th scope=\"col\" class=\"n\">ran</th><th scope=\"col\" class=\"n\">reused</th>",
+    );
+    if trouble {
+        out.push_str("<th scope=\"col\" class=\"n\">failed</th><th scope=\"col\" class=\"n\">not run</th>");
+    }
+    out.push_str(
+        "<th scope=\"col\" class=\"draw\"><span class=\"quiet\">time</span></th><th scope=\"col\" class=\"n\">worked</th><th scope=\"col\" \
+         class=\"n\">saved</th></tr></thead>\n<tbody>\n",
+    );
+    for stage in &note.stages {
+        out.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>",
+            bdi(stage.stage),
+            html(stage.kind),
+            count(stage.ran),
+            count(stage.reused)
+        ));
+        if trouble {
+            out.push_str(&format!(
+                "<td class=\"n\">{}</td><td class=\"n\">{}</td>",
+                count(stage.failed),
+                count(stage.skipped)
+            ));
+        }
+        out.push_str(&format!(
+            "<td class=\"draw\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+            svg::time_bar(stage.worked, stage.saved, longest),
+            seconds(stage.worked),
+            seconds(stage.saved)
+        ));
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}

@@ -1,0 +1,262 @@
+//! How does a report read as Markdown, in a pull request or a terminal?
+
+use crate::record::VariantSummary;
+
+use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
+use super::html::{CLIP, company, sure, wrong};
+use super::mistakes::{Findings, Mistake};
+use super::rank::{over_folds, with_spread};
+use super::words::{
+    Line, Span, clip, count, counted, html, markdown, markdown_code, message, percent, score, score_or_dash, seconds,
+};
+
+/// Classes whose confusion matrix fits a table; beyond, the most confused pairs are listed.
+const TABLE: usize = 10;
+
+/// Classes that stay in their own order; beyond, the hardest come first.
+const FEW: usize = 30;
+
+/// The whole document.
+pub(super) fn page(note: &Note<'_>) -> String {
+    let mut out = format!("# {}\n\n{}\n\n", markdown(&note.title), markdown(&note.scope));
+    for (i, notice) in note.notices.iter().enumerate() {
+        let first = if i == 0 { "> [!WARNING]\n" } else { "" };
+        out.push_str(&format!("{first}> - {}\n", line(notice)));
+    }
+    if !note.notices.is_empty() {
+        out.push('\n');
+    }
+    for sentence in &note.verdict {
+        out.push_str(&format!("{}\n\n", line(sentence)));
+    }
+    if !note.summary.warnings.is_empty() {
+        out.push_str("Warnings:\n\n");
+        for warning in &note.summary.warnings {
+            out.push_str(&format!("- {}\n", line(&message(warning))));
+        }
+        out.push('\n');
+    }
+    if !note.ranking.rows.is_empty() {
+        variants(&mut out, note);
+    }
+    details(&mut out, note);
+    work(&mut out, note);
+    super::provenance::markdown_section(&mut out, note);
+    out
+}
+
+/// A sentence.
+fn line(line: &Line) -> String {
+    line.iter()
+        .map(|span| match span {
+            Span::Text(words) => {
+                // blanks at the ends part the words from what stands beside them
+                let edge = |at_edge: bool| if at_edge { " " } else { "" };
+                let (before, after) = (edge(words.starts_with(' ')), edge(words.ends_with(' ')));
+                format!("{before}{}{after}", markdown(words))
+            }
+            Span::Strong(words) => format!("**{words}**"),
+            Span::Name(words) => format!("**{}**", markdown(words)),
+            Span::Code(words) => markdown_code(words),
+        })
+        .collect()
+}
+
+fn variants(out: &mut String, note: &Note<'_>) {
+    let ranking = &note.ranking;
+    let how = over_folds(ranking.rows.first().and_then(|row| row.metric), None);
+    out.push_str(&format!("## The variants\n\nBy {}: {how}.", markdown_code(&ranking.metric)));
+    if ranking.more_metrics > 0 {
+        out.push_str(&format!(" {} in `summary.json`.", counted(ranking.more_metrics as u64, "more metric")));
+    }
+    out.push_str("\n\n| # | variant |");
+    for column in &ranking.columns {
+        out.push_str(&format!(" {} |", markdown(column)));
+    }
+    out.push_str(" folds |\n| ---: | --- |");
+    out.push_str(&" ---: |".repeat(ranking.columns.len()));
+    out.push_str(" --- |\n");
+    for row in &ranking.rows {
+        let place = row.place.map_or_else(|| "–".to_owned(), |place| place.to_string());
+        out.push_str(&format!("| {place} | {} |", markdown(&row.name)));
+        for column in &ranking.columns {
+            let metric = row.variant.metrics.get(column);
+            let cell = metric.and_then(|m| m.mean.map(|mean| with_spread(mean, m.std)));
+            out.push_str(&format!(" {} |", cell.unwrap_or_else(|| "–".to_owned())));
+        }
+        let folds: Vec<String> = row.metric.iter().flat_map(|m| &m.folds).map(|f| score_or_dash(*f)).collect();
+        out.push_str(&format!(" {} |\n", folds.join(" ")));
+    }
+    out.push('\n');
+}
+
+/// The best variant in full, the others folded away.
+fn details(out: &mut String, note: &Note<'_>) {
+    let Some((best, others)) = note.details.split_first() else { return };
+    match note.ranking.rows.len() {
+        1 => out.push_str("## In detail\n\n"),
+        _ => out.push_str(&format!("## The best variant in detail: {}\n\n", markdown(&best.name))),
+    }
+    detail(out, best);
+    if others.is_empty() {
+        return;
+    }
+    out.push_str("## The other variants in detail\n\n");
+    for other in others {
+        let wrong = other.findings.as_ref().map(|f| format!(": {}", wrong(f))).unwrap_or_default();
+        // the summary of a <details> is HTML, also in Markdown
+        let name = html(&other.name).replace('\n', " ");
+        out.push_str(&format!("<details><summary>{name}{wrong}</summary>\n\n"));
+        detail(out, other);
+        out.push_str("</details>\n\n");
+    }
+    if note.without_detail() > 0 {
+        out.push_str(&format!(
+            "Only the first {DETAILED} are shown in detail; {} more in `summary.json` and `predictions.parquet`.\n\n",
+            counted(note.without_detail() as u64, "variant")
+        ));
+    }
+}
+
+fn detail(out: &mut String, detail: &Detail<'_>) {
+    confusion(out, detail.variant);
+    class_table(out, detail.variant);
+    match &detail.findings {
+        Some(findings) => mistakes(out, findings),
+        None => out.push_str("Its predictions are not at hand.\n\n"),
+    }
+}
+
+fn confusion(out: &mut String, variant: &VariantSummary) {
+    if !has_confusion(variant) {
+        out.push_str("There is no confusion matrix for these scores.\n\n");
+        return;
+    }
+    if variant.classes.len() <= TABLE {
+        out.push_str(
+            "### Confusion matrix\n\nRows: what the texts are; columns: what they were taken for (counts, pooled over all folds).\n\n| label |",
+        );
+        for class in &variant.classes {
+            out.push_str(&format!(" → {} |", markdown(&class.class)));
+        }
+        out.push_str(&format!("\n| --- |{}\n", " ---: |".repeat(variant.classes.len())));
+        for (i, (class, row)) in variant.classes.iter().zip(&variant.confusion).enumerate() {
+            out.push_str(&format!("| {} |", markdown(&class.class)));
+            for (j, n) in row.iter().enumerate() {
+                out.push_str(&if i == j { format!(" **{}** |", count(*n)) } else { format!(" {} |", count(*n)) });
+            }
+            out.push('\n');
+        }
+        out.push('\n');
+        return;
+    }
+    let (pairs, more) = pairs(variant);
+    if pairs.is_empty() {
+        out.push_str("### Most confused pairs\n\nNothing is taken for anything else.\n\n");
+        return;
+    }
+    let rest = if more > 0 { format!("; {} not shown", counted(more as u64, "rarer pair")) } else { String::new() };
+    out.push_str(&format!(
+        "### Most confused pairs\n\nThe most confused pairs of {} classes, pooled over all folds{rest}.\n\n| label | taken for | rows | of the label |\n\
+         | --- | --- | ---: | ---: |\n",
+        variant.classes.len()
+    ));
+    for pair in pairs {
+        out.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            markdown(pair.label),
+            markdown(pair.predicted),
+            count(pair.count),
+            percent(pair.count, pair.support)
+        ));
+    }
+    out.push('\n');
+}
+
+fn class_table(out: &mut String, variant: &VariantSummary) {
+    if variant.classes.is_empty() {
+        return;
+    }
+    let order = if variant.classes.len() > FEW { ", hardest first" } else { "" };
+    out.push_str(&format!(
+        "### Per class\n\nEach class, pooled over all folds{order}.\n\n| class | precision | recall | F1 | support |\n\
+         | --- | ---: | ---: | ---: | ---: |\n"
+    ));
+    for class in classes(variant, FEW) {
+        out.push_str(&format!(
+            "| {} | {} | {} | {} | {} |\n",
+            markdown(&class.class),
+            score(class.precision),
+            score(class.recall),
+            score(class.f1),
+            count(class.support)
+        ));
+    }
+    out.push('\n');
+}
+
+fn mistakes(out: &mut String, findings: &Findings) {
+    out.push_str(&format!("### Worst mistakes\n\n{}.", wrong(findings)));
+    if findings.mistakes.is_empty() {
+        out.push_str("\n\n");
+        return;
+    }
+    let sure_by = if findings.probabilities { "by probability" } else { "by the lead of the decision value" };
+    out.push_str(&format!(
+        " Shown are those it was surest of ({sure_by}); some may be wrong labels. Folds count from 0.\n\n"
+    ));
+    for (i, mistake) in findings.mistakes.iter().enumerate() {
+        out.push_str(&format!(
+            "{}. **{}** taken for **{}** · {} · fold {} · row {}{}\n   > {}\n",
+            i + 1,
+            markdown(&mistake.label),
+            markdown(&mistake.predicted),
+            sure(mistake, findings.probabilities),
+            mistake.fold,
+            markdown_code(&mistake.row_id),
+            company(mistake),
+            said(mistake)
+        ));
+    }
+    out.push('\n');
+}
+
+fn said(mistake: &Mistake) -> String {
+    match mistake.text.as_deref() {
+        None => "*its text is not among the rows*".to_owned(),
+        Some(text) if text.trim().is_empty() => "*an empty text*".to_owned(),
+        Some(text) => {
+            let clipped = clip(text.trim(), CLIP);
+            match clipped.cut {
+                0 => markdown(&clipped.text),
+                n => format!("{} *… {} cut*", markdown(&clipped.text), counted(n as u64, "character")),
+            }
+        }
+    }
+}
+
+/// What ran and what was reused.
+fn work(out: &mut String, note: &Note<'_>) {
+    if note.stages.is_empty() {
+        return;
+    }
+    out.push_str(&format!(
+        "## What ran, what was reused\n\n{}\n\n| stage | kind | ran | reused | failed | not run | worked | saved |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        super::provenance::work_sentence(note)
+    ));
+    for stage in &note.stages {
+        out.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            markdown(stage.stage),
+            markdown(stage.kind),
+            count(stage.ran),
+            count(stage.reused),
+            count(stage.failed),
+            count(stage.skipped),
+            seconds(stage.worked),
+            seconds(stage.saved)
+        ));
+    }
+    out.push('\n');
+}

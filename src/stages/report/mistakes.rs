@@ -1,0 +1,248 @@
+//! Which rows did a variant get wrong, most surely of itself, and what do they say?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::Array;
+
+use crate::record::Evaluation;
+use crate::stage::StageError;
+use crate::table::predictions::Scored;
+use crate::table::text;
+
+use super::rank::FoldPrint;
+
+/// A row that was predicted wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Mistake {
+    /// The row's id.
+    pub(super) row_id: String,
+    /// The fold in which it was held out, from 0 over all repeats.
+    pub(super) fold: u32,
+    /// What it is.
+    pub(super) label: String,
+    /// What it was taken for.
+    pub(super) predicted: String,
+    /// The score of what it was taken for.
+    pub(super) score: f64,
+    /// The score of what it is.
+    pub(super) label_score: Option<f64>,
+    /// How often it was held out and predicted wrong, if more than once.
+    pub(super) times: u32,
+    /// Its text, where the rows still have it.
+    pub(super) text: Option<String>,
+    /// How many of the compared variants get it wrong too, this one included.
+    pub(super) wrong_in: usize,
+    /// How many variants scored it.
+    pub(super) scored_in: usize,
+}
+
+/// What the predictions of one variant say.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Predictions with a label.
+    pub(super) scored: u64,
+    /// Those that are wrong.
+    pub(super) wrong: u64,
+    /// True if the scores are probabilities, else decision values.
+    pub(super) probabilities: bool,
+    /// The surest mistakes, surest first.
+    pub(super) mistakes: Vec<Mistake>,
+    /// What tells whether another variant was scored alike.
+    pub(super) folds: Option<FoldPrint>,
+}
+
+/// Reads the predictions of a variant.
+fn scored(evaluation: &Evaluation) -> Result<Scored, StageError> {
+    Scored::from_table(&*evaluation.scores.table("predictions")?).map_err(StageError::caused)
+}
+
+/// What the predictions of a variant say, with its `limit` surest mistakes.
+pub(super) fn findings(evaluation: &Evaluation, limit: usize) -> Result<Findings, StageError> {
+    let scored = scored(evaluation)?;
+    let mut found = pick(&scored, limit);
+    found.folds = Some(fold_print(&scored));
+    drop(scored);
+    if !found.mistakes.is_empty() {
+        add_texts(evaluation, &mut found.mistakes)?;
+    }
+    Ok(found)
+}
+
+/// Counts, and the surest mistakes: by probability, or by how far the decision value leads that of the label.
+fn pick(scored: &Scored, limit: usize) -> Findings {
+    let classes = &scored.predictions.classes;
+    let column: BTreeMap<&str, usize> = classes.iter().enumerate().map(|(i, c)| (c.as_str(), i)).collect();
+    let value = |row: usize, class: &str| {
+        let at = row * classes.len() + *column.get(class)?;
+        scored.predictions.scores.get(at).copied()
+    };
+    let mut found = Findings { probabilities: scored.predictions.probabilities, ..Findings::default() };
+    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut wrong: Vec<(f64, usize)> = Vec::new();
+    let rows = scored.label.iter().zip(&scored.predictions.predicted).zip(&scored.predictions.row_id);
+    for (row, ((label, predicted), row_id)) in rows.enumerate() {
+        let Some(label) = label else { continue };
+        found.scored += 1;
+        if label != predicted {
+            found.wrong += 1;
+            *times.entry(row_id).or_default() += 1;
+            let own = value(row, predicted).filter(|x| !x.is_nan()).unwrap_or(f64::NEG_INFINITY);
+            let lead = if found.probabilities { own } else { own - value(row, label).unwrap_or(0.0) };
+            wrong.push((if lead.is_nan() { f64::NEG_INFINITY } else { lead }, row));
+        }
+    }
+    wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut seen = BTreeSet::new();
+    for (_, row) in wrong {
+        if found.mistakes.len() >= limit {
+            break;
+        }
+        let row_id = &scored.predictions.row_id[row];
+        let (Some(label), predicted) = (&scored.label[row], &scored.predictions.predicted[row]) else { continue };
+        if seen.insert(row_id) {
+            found.mistakes.push(Mistake {
+                row_id: row_id.clone(),
+                fold: scored.fold.get(row).copied().unwrap_or_default(),
+                label: label.clone(),
+                predicted: predicted.clone(),
+                score: value(row, predicted).unwrap_or(f64::NAN),
+                label_score: value(row, label),
+                times: times.get(row_id.as_str()).copied().unwrap_or(1),
+                text: None,
+                wrong_in: 1,
+                scored_in: 1,
+            });
+        }
+    }
+    found
+}
+
+/// A digest of which row was held out in which fold, whatever the order of the rows.
+fn fold_print(scored: &Scored) -> FoldPrint {
+    let ids = &scored.predictions.row_id;
+    let mut pairs: Vec<(u32, &str)> = scored.fold.iter().copied().zip(ids.iter().map(String::as_str)).collect();
+    pairs.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    for (fold, row_id) in &pairs {
+        hasher.update(&fold.to_le_bytes());
+        hasher.update(&(row_id.len() as u64).to_le_bytes());
+        hasher.update(row_id.as_bytes());
+    }
+    let rows = pairs.iter().map(|(_, row_id)| row_id).collect::<BTreeSet<_>>().len().max(1);
+    FoldPrint { digest: hasher.finalize().into(), repeats: (pairs.len() / rows) as u64 }
+}
+
+/// Fills in what the rows say.
+fn add_texts(evaluation: &Evaluation, mistakes: &mut [Mistake]) -> Result<(), StageError> {
+    let Some(part) = evaluation.rows.part("text") else { return Ok(()) };
+    let table = part.table()?;
+    let row_ids = text::row_ids(&table).map_err(StageError::caused)?;
+    let texts = text::texts(&table).map_err(StageError::caused)?;
+    let wanted: BTreeMap<String, usize> =
+        mistakes.iter().enumerate().map(|(at, mistake)| (mistake.row_id.clone(), at)).collect();
+    for row in 0..row_ids.len().min(texts.len()) {
+        let found = wanted.get(row_ids.value(row)).and_then(|at| mistakes.get_mut(*at));
+        if let Some(mistake) = found.filter(|_| texts.is_valid(row)) {
+            mistake.text = Some(texts.value(row).to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Counts, for every mistake shown, how many of the variants make it too.
+pub(super) fn compare(evaluations: &[&Evaluation], shown: &mut [&mut Findings]) -> Result<(), StageError> {
+    let mut tally: BTreeMap<String, (usize, usize)> =
+        shown.iter().flat_map(|f| &f.mistakes).map(|mistake| (mistake.row_id.clone(), (0, 0))).collect();
+    if tally.is_empty() || evaluations.len() < 2 {
+        return Ok(());
+    }
+    for evaluation in evaluations {
+        let scored = scored(evaluation)?;
+        let mut here: BTreeMap<&str, bool> = BTreeMap::new();
+        let rows = scored.label.iter().zip(&scored.predictions.predicted).zip(&scored.predictions.row_id);
+        for ((label, predicted), row_id) in rows {
+            if tally.contains_key(row_id) && label.is_some() {
+                *here.entry(row_id).or_default() |= label.as_ref() != Some(predicted);
+            }
+        }
+        for (row_id, wrong) in here {
+            if let Some((wrong_in, scored_in)) = tally.get_mut(row_id) {
+                *wrong_in += usize::from(wrong);
+                *scored_in += 1;
+            }
+        }
+    }
+    for mistake in shown.iter_mut().flat_map(|f| &mut f.mistakes) {
+        if let Some((wrong_in, scored_in)) = tally.get(&mistake.row_id) {
+            (mistake.wrong_in, mistake.scored_in) = (*wrong_in, *scored_in);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{evaluation, scored_rows};
+    use super::*;
+
+    #[test]
+    fn the_surest_mistakes_come_first_and_carry_their_text() {
+        let rows = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 0, "x", "x", [0.9, 0.1]), ("c", 1, "y", "x", [0.99, 0.01])];
+        let evaluation = evaluation(0, scored_rows(&["x", "y"], &rows, true));
+        let found = findings(&evaluation, 10).unwrap();
+        assert_eq!((found.scored, found.wrong, found.probabilities), (3, 2, true));
+        let ids: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.fold, m.score, m.label_score)).collect();
+        assert_eq!(ids, [("c", 1, 0.99, Some(0.01)), ("a", 0, 0.6, Some(0.4))]);
+        assert_eq!(found.mistakes[0].text.as_deref(), Some("text of c"));
+        assert_eq!(findings(&evaluation, 1).unwrap().mistakes.len(), 1);
+        assert!(findings(&evaluation, 0).unwrap().mistakes.is_empty());
+    }
+
+    #[test]
+    fn decision_values_are_compared_by_their_lead() {
+        let rows = [("a", 0, "x", "y", [1.9, 2.0]), ("b", 0, "x", "y", [-1.0, 1.0])];
+        let found = pick(&scored_rows(&["x", "y"], &rows, false), 9);
+        assert_eq!(found.mistakes.iter().map(|m| m.row_id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_row_wrong_in_several_repeats_is_shown_once() {
+        let rows = [("a", 0, "x", "y", [0.4, 0.6]), ("a", 1, "x", "y", [0.2, 0.8])];
+        let scored = scored_rows(&["x", "y"], &rows, true);
+        let found = pick(&scored, 9);
+        assert_eq!((found.mistakes.len(), found.mistakes[0].times, found.mistakes[0].fold), (1, 2, 1));
+        assert_eq!(fold_print(&scored).repeats, 2);
+    }
+
+    #[test]
+    fn unlabelled_rows_and_strange_scores_are_no_matter() {
+        let rows = [("a", 0, "x", "z", [f64::NAN, 0.6]), ("b", 0, "x", "y", [f64::NAN, f64::NAN])];
+        let mut scored = scored_rows(&["x", "y"], &rows, true);
+        let found = pick(&scored, 9);
+        assert_eq!((found.wrong, found.mistakes.len()), (2, 2));
+        assert!(found.mistakes[0].score.is_nan());
+        scored.label = vec![None, None];
+        assert_eq!(pick(&scored, 9).scored, 0);
+    }
+
+    #[test]
+    fn folds_are_alike_whatever_the_order_of_rows() {
+        let rows = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 1, "x", "x", [0.9, 0.1])];
+        let forth = scored_rows(&["x", "y"], &rows, true);
+        let back = scored_rows(&["x", "y"], &[rows[1], rows[0]], true);
+        let other = scored_rows(&["x", "y"], &[("a", 1, "x", "y", [0.4, 0.6]), rows[1]], true);
+        assert_eq!(fold_print(&forth), fold_print(&back));
+        assert_ne!(fold_print(&forth), fold_print(&other));
+    }
+
+    #[test]
+    fn a_mistake_that_all_make_is_known_as_such() {
+        let first = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 0, "x", "y", [0.3, 0.7])];
+        let second = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 0, "x", "x", [0.8, 0.2])];
+        let runs = [first, second].map(|rows| evaluation(0, scored_rows(&["x", "y"], &rows, true)));
+        let mut found = findings(&runs[0], 9).unwrap();
+        compare(&runs.iter().collect::<Vec<_>>(), &mut [&mut found]).unwrap();
+        let tally: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.wrong_in, m.scored_in)).collect();
+        assert_eq!(tally, [("b", 1, 2), ("a", 2, 2)]);
+    }
+}

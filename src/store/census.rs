@@ -1,0 +1,173 @@
+//! What is in the store, and how is it emptied?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::disk::{self, TMP_PREFIX};
+use super::{Key, Manifest, Store, StoreError};
+use crate::table::Digest;
+
+/// After how long a file in `tmp` cannot belong to a living process.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much is in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Stats {
+    /// Artifacts.
+    pub artifacts: u64,
+    /// Stored tables.
+    pub blobs: u64,
+    /// Bytes of all stored tables.
+    pub bytes: u64,
+    /// By the kind of stage that made them.
+    pub kinds: BTreeMap<String, KindStats>,
+    /// Files that were found damaged and set aside.
+    pub damaged: u64,
+}
+
+/// How much stages of one kind made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct KindStats {
+    /// Artifacts.
+    pub artifacts: u64,
+    /// Bytes of their tables; a table that one kind hands on to another counts for both.
+    pub bytes: u64,
+}
+
+/// An artifact in the store.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entry {
+    /// The unit's key.
+    pub key: Key,
+    /// The stage's kind.
+    pub kind: String,
+    /// The unit's phase.
+    pub phase: String,
+    /// Rows made.
+    pub rows: u64,
+    /// Its tables.
+    pub parts: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Seconds it took to make.
+    pub seconds: f64,
+    /// Seconds since it was made.
+    pub age: f64,
+    /// The version of Fuseline that made it.
+    pub made_by: String,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Cleared {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// How much is in the store. Records that cannot be read are passed over.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        let mut stats = Stats::default();
+        let mut blobs: BTreeMap<String, BTreeSet<(Digest, u64)>> = BTreeMap::new();
+        for (_, manifest) in self.manifests()? {
+            stats.artifacts += 1;
+            stats.kinds.entry(manifest.kind.clone()).or_default().artifacts += 1;
+            let parts = manifest.parts.iter().map(|part| (part.digest, part.bytes));
+            blobs.entry(manifest.kind).or_default().extend(parts);
+        }
+        for (kind, blobs) in blobs {
+            stats.kinds.entry(kind).or_default().bytes = blobs.iter().map(|(_, bytes)| bytes).sum();
+        }
+        for blob in disk::sharded_files(&self.folder().join("blobs"), "parquet")? {
+            stats.blobs += 1;
+            stats.bytes += disk::size(&blob).unwrap_or_default();
+        }
+        stats.damaged = disk::entries(&self.folder().join("damaged"))?.len() as u64;
+        Ok(stats)
+    }
+
+    /// The artifacts in the store, the newest first. Records that cannot be read are passed over.
+    pub fn ls(&self) -> Result<Vec<Entry>, StoreError> {
+        let entry = |(path, manifest): (PathBuf, Manifest)| Entry {
+            key: manifest.key,
+            rows: manifest.rows,
+            parts: manifest.parts.len() as u64,
+            bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
+            seconds: manifest.seconds,
+            age: age(&path).as_secs_f64(),
+            kind: manifest.kind,
+            phase: manifest.phase,
+            made_by: manifest.made_by,
+        };
+        let mut entries: Vec<Entry> = self.manifests()?.into_iter().map(entry).collect();
+        entries.sort_by(|a, b| a.age.total_cmp(&b.age).then(a.key.cmp(&b.key)));
+        Ok(entries)
+    }
+
+    /// Removes everything that a store put there, and nothing else: records first, so that no record outlives its tables.
+    pub fn clear(&self) -> Result<Cleared, StoreError> {
+        let within = |name: &str| self.folder().join(name);
+        let mut files = disk::sharded_files(&within("keys"), "json")?;
+        files.extend(disk::entries(&within("last"))?.into_iter().filter(|file| disk::is_ours(file, "json")));
+        files.extend(disk::sharded_files(&within("blobs"), "parquet")?);
+        let set_aside = |file: &PathBuf| disk::is_ours(file, "json") || disk::is_ours(file, "parquet");
+        files.extend(disk::entries(&within("damaged"))?.into_iter().filter(set_aside));
+        files.extend(self.half_written()?);
+        let mut cleared = Cleared::default();
+        for file in files {
+            let bytes = disk::size(&file).unwrap_or_default();
+            match fs::remove_file(&file) {
+                Ok(()) => cleared = Cleared { files: cleared.files + 1, bytes: cleared.bytes + bytes },
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::remove(&file, error)),
+            }
+        }
+        for shards in ["keys", "blobs"].map(within) {
+            for shard in disk::entries(&shards)?.iter().filter(|shard| disk::is_shard(shard)) {
+                // A folder that is not empty holds something that is not ours, or is being written.
+                drop(fs::remove_dir(shard));
+            }
+        }
+        self.decoded().clear();
+        Ok(cleared)
+    }
+
+    /// Removes what processes that died left in `tmp`, as far as that is possible.
+    pub(super) fn sweep(&self) {
+        for file in self.half_written().unwrap_or_default() {
+            if age(&file) > STALE {
+                drop(fs::remove_file(file));
+            }
+        }
+    }
+
+    fn half_written(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let ours = |file: &PathBuf| {
+            file.is_file() && file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TMP_PREFIX))
+        };
+        Ok(disk::entries(&self.folder().join("tmp"))?.into_iter().filter(ours).collect())
+    }
+
+    /// All manifests that can be read, by key, with their files.
+    fn manifests(&self) -> Result<Vec<(PathBuf, Manifest)>, StoreError> {
+        let files = disk::sharded_files(&self.folder().join("keys"), "json")?;
+        let read = |file: PathBuf| {
+            let manifest = Manifest::from_json(&fs::read(&file).ok()?).ok()?;
+            Some((file, manifest))
+        };
+        Ok(files.into_iter().filter_map(read).collect())
+    }
+}
+
+/// How long ago a file was written; nothing if the clock went back since.
+fn age(file: &Path) -> Duration {
+    let modified = fs::metadata(file).and_then(|metadata| metadata.modified());
+    modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
+}

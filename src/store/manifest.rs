@@ -1,0 +1,108 @@
+//! What is known of an artifact without reading its tables?
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::StoreError;
+use crate::table::Digest;
+
+/// The identity of a unit's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(Digest);
+
+impl Key {
+    /// The key with these bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Key(Digest::new(bytes))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A kept table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blob {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes on disk.
+    pub bytes: u64,
+}
+
+/// A table of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartEntry {
+    /// Its name in the artifact.
+    pub name: String,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes on disk.
+    pub bytes: u64,
+}
+
+/// What a unit made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The store's format.
+    pub format: u32,
+    /// The unit's key.
+    pub key: Key,
+    /// The stage's kind.
+    pub kind: String,
+    /// The kind's semantic version.
+    pub version: u32,
+    /// The unit's phase.
+    pub phase: String,
+    /// What the key was made from.
+    pub fields: BTreeMap<String, Value>,
+    /// The tables.
+    pub parts: Vec<PartEntry>,
+    /// Rows made.
+    pub rows: u64,
+    /// Counts and findings.
+    pub facts: BTreeMap<String, Value>,
+    /// What a person should be told.
+    pub warnings: Vec<String>,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// The version of Fuseline that made it.
+    pub made_by: String,
+}
+
+/// What the store knows of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    /// The artifact is there.
+    Hit(Manifest),
+    /// It is not.
+    Absent,
+    /// It was there, but something of it is damaged or gone; its record has been set aside, so that it is absent now.
+    Damaged {
+        /// What is wrong, for a message.
+        what: String,
+    },
+}
+
+impl Manifest {
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, StoreError> {
+        let mut json =
+            serde_json::to_vec_pretty(self).map_err(|error| StoreError::Record { why: error.to_string() })?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}

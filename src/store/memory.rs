@@ -1,0 +1,110 @@
+//! Which decoded tables are at hand? Those that somebody still uses, and the last ones used up to a bound.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use arrow::array::RecordBatch;
+
+use crate::table::Digest;
+
+/// Decoded tables by digest.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    most: usize,
+    held: usize,
+    clock: u64,
+    tables: BTreeMap<Digest, Remembered>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    shared: Weak<RecordBatch>,
+    /// Keeps the table alive though nobody uses it.
+    kept: Option<Arc<RecordBatch>>,
+    bytes: usize,
+    used: u64,
+}
+
+impl Decoded {
+    /// Holds at most `most` bytes of tables that nobody uses.
+    pub(super) fn new(most: usize) -> Self {
+        Decoded { most, held: 0, clock: 0, tables: BTreeMap::new() }
+    }
+
+    /// The table, if it is at hand.
+    pub(super) fn find(&mut self, digest: &Digest) -> Option<Arc<RecordBatch>> {
+        self.clock += 1;
+        let table = self.tables.get_mut(digest)?;
+        table.used = self.clock;
+        table.shared.upgrade()
+    }
+
+    /// Keeps a table at hand.
+    pub(super) fn keep(&mut self, digest: Digest, table: &Arc<RecordBatch>) {
+        self.clock += 1;
+        let bytes = table.get_array_memory_size();
+        let kept = (bytes <= self.most).then(|| Arc::clone(table));
+        let shared = Arc::downgrade(table);
+        self.held += if kept.is_some() { bytes } else { 0 };
+        let before = self.tables.insert(digest, Remembered { shared, kept, bytes, used: self.clock });
+        self.held -= before.filter(|before| before.kept.is_some()).map_or(0, |before| before.bytes);
+        while self.held > self.most && self.let_go() {}
+        self.tables.retain(|_, table| table.shared.strong_count() > 0);
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Decoded::new(self.most);
+    }
+
+    /// Lets go of the table that was used longest ago; false if none is held.
+    fn let_go(&mut self) -> bool {
+        let held = self.tables.values_mut().filter(|table| table.kept.is_some());
+        let Some(oldest) = held.min_by_key(|table| table.used) else { return false };
+        oldest.kept = None;
+        self.held -= oldest.bytes;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, UInt32Array};
+
+    use super::*;
+
+    fn table(first: u32) -> (Digest, Arc<RecordBatch>) {
+        let column: ArrayRef = Arc::new(UInt32Array::from_iter_values(first..first + 100));
+        let table = RecordBatch::try_from_iter([("index", column)]).unwrap();
+        (Digest::of(&first.to_le_bytes()), Arc::new(table))
+    }
+
+    #[test]
+    fn the_table_used_longest_ago_goes_first() {
+        let tables = [table(1), table(2), table(3)];
+        let bytes = tables[0].1.get_array_memory_size();
+        let mut decoded = Decoded::new(2 * bytes);
+        let [a, b, c] = tables.map(|(digest, table)| {
+            decoded.keep(digest, &table);
+            if digest == Digest::of(&2u32.to_le_bytes()) {
+                assert!(decoded.find(&Digest::of(&1u32.to_le_bytes())).is_some());
+            }
+            digest
+        });
+        assert_eq!([a, b, c].map(|digest| decoded.find(&digest).is_some()), [true, false, true]);
+        assert_eq!((decoded.held, decoded.tables.len()), (2 * bytes, 2));
+        decoded.clear();
+        assert!(decoded.find(&a).is_none());
+    }
+
+    #[test]
+    fn a_table_in_use_is_found_whatever_its_size() {
+        let (digest, used) = table(1);
+        let mut decoded = Decoded::new(0);
+        decoded.keep(digest, &used);
+        assert!(decoded.find(&digest).is_some_and(|found| Arc::ptr_eq(&found, &used)));
+        drop(used);
+        assert!(decoded.find(&digest).is_none());
+        assert_eq!(decoded.held, 0);
+    }
+}

@@ -1,0 +1,189 @@
+//! What has been made before? Tables by the digest of their bytes, and for each unit's key a record of its tables.
+//!
+//! ```text
+//! <folder>/v1/keys/ab/<key>.json        what a unit made: a Manifest
+//! <folder>/v1/blobs/ab/<digest>.parquet the tables, each once
+//! <folder>/v1/last/<digest>.json        which key each unit of a pipeline had in its last run
+//! <folder>/v1/damaged/                  what was found damaged
+//! <folder>/v1/tmp/                      what is being written
+//! ```
+//!
+//! Every file is written to `tmp`, synced and renamed: blobs first, the manifest last. So readers need no lock, several
+//! processes may write the same file, and a process that dies leaves nothing half done. A blob is held against its digest
+//! whenever it is read; damaged files are set aside and count as missing.
+
+mod census;
+mod disk;
+mod error;
+mod last;
+mod load;
+mod manifest;
+mod memory;
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+
+use crate::table::{Digest, from_parquet, to_parquet};
+use memory::Decoded;
+
+pub use census::{Cleared, Entry, KindStats, Stats};
+pub use error::StoreError;
+pub use last::LastRun;
+pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry};
+
+/// The format of everything in the store; enters every key, and names the folder.
+pub const STORE_FORMAT: u32 = 1;
+
+/// How many bytes of decoded tables are kept for the next reader.
+const DECODED_BYTES: usize = 256 * 1024 * 1024;
+
+/// Artifacts on disk.
+pub struct Store {
+    root: PathBuf,
+    decoded: Mutex<Decoded>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("root", &self.root).finish()
+    }
+}
+
+impl Store {
+    /// The store in `folder`, which is made if it is not there.
+    pub fn open(folder: &Path) -> Result<Store, StoreError> {
+        let root = folder.join(format!("v{STORE_FORMAT}"));
+        for name in ["keys", "blobs", "tmp", "damaged", "last"] {
+            let folder = root.join(name);
+            fs::create_dir_all(&folder).map_err(|error| StoreError::write(&folder, error))?;
+        }
+        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)) };
+        store.sweep();
+        Ok(store)
+    }
+
+    /// The folder that holds everything of this format.
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
+    /// What a unit with this key made, if all of it is there. Tables are measured, not read.
+    pub fn lookup(&self, key: &Key) -> Lookup {
+        let path = self.manifest_path(key);
+        let found = match fs::read(&path) {
+            Ok(bytes) => self.check(key, &bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Lookup::Absent,
+            Err(error) => Err(format!("the record {} cannot be read ({error})", short(key))),
+        };
+        found.map_or_else(
+            |what| {
+                // Without its record the unit is simply absent from now on. Where even this fails, so will publishing.
+                drop(self.set_aside(&path));
+                Lookup::Damaged { what }
+            },
+            Lookup::Hit,
+        )
+    }
+
+    /// Keeps a table; the same table is kept once.
+    pub fn put_table(&self, table: &RecordBatch) -> Result<Blob, StoreError> {
+        let bytes = to_parquet(table)?;
+        let digest = Digest::of(&bytes);
+        let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
+        let path = self.blob_path(&digest);
+        if disk::size(&path) != Some(blob.bytes) {
+            disk::write(&self.root.join("tmp"), &path, &bytes)?;
+        }
+        Ok(blob)
+    }
+
+    /// Makes an artifact known, once all its tables are kept.
+    pub fn publish(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let bytes = manifest.to_json()?;
+        disk::write(&self.root.join("tmp"), &self.manifest_path(&manifest.key), &bytes)
+    }
+
+    /// The table with this digest: from memory, or read, held against the digest and decoded.
+    pub fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StoreError> {
+        if let Some(table) = self.decoded().find(digest) {
+            return Ok(table);
+        }
+        let path = self.blob_path(digest);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(StoreError::Damaged { what: format!("the stored table {} is gone", short(digest)) });
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(StoreError::read(&path, error)),
+            Err(error) => {
+                self.set_aside(&path)?;
+                return Err(StoreError::Damaged {
+                    what: format!("the stored table {} cannot be read ({error})", short(digest)),
+                });
+            }
+        };
+        if Digest::of(&bytes) != *digest {
+            self.set_aside(&path)?;
+            return Err(StoreError::Damaged { what: format!("the stored table {} is damaged", short(digest)) });
+        }
+        let table = Arc::new(from_parquet(bytes)?);
+        self.decoded().keep(*digest, &table);
+        Ok(table)
+    }
+
+    /// The manifest in `bytes`, if it is whole, is about `key` and all its blobs are there; else what is wrong.
+    fn check(&self, key: &Key, bytes: &[u8]) -> Result<Manifest, String> {
+        let manifest =
+            Manifest::from_json(bytes).map_err(|error| format!("the record {} is damaged ({error})", short(key)))?;
+        if manifest.key != *key || manifest.format != STORE_FORMAT {
+            return Err(format!("the record {} is about something else", short(key)));
+        }
+        for part in &manifest.parts {
+            let path = self.blob_path(&part.digest);
+            let said = || format!("the stored table {} (`{}` of {})", short(&part.digest), part.name, manifest.kind);
+            match disk::size(&path) {
+                Some(size) if size == part.bytes => {}
+                Some(size) => {
+                    drop(self.set_aside(&path));
+                    return Err(format!("{} has {size} bytes instead of {}", said(), part.bytes));
+                }
+                None => return Err(format!("{} is gone", said())),
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Moves a file out of the way; one that is gone already is no error.
+    fn set_aside(&self, path: &Path) -> Result<(), StoreError> {
+        let Some(name) = path.file_name() else { return Ok(()) };
+        match fs::rename(path, self.root.join("damaged").join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::write(path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn manifest_path(&self, key: &Key) -> PathBuf {
+        disk::sharded(&self.root.join("keys"), &key.to_string(), "json")
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        disk::sharded(&self.root.join("blobs"), &digest.to_string(), "parquet")
+    }
+
+    fn decoded(&self) -> MutexGuard<'_, Decoded> {
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first digits, enough for people.
+fn short(name: &impl fmt::Display) -> String {
+    name.to_string().chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What do the parts `predictions` hold? One row for each predicted row: `row_id`, `predicted`, `score:<class>` for each class.
+//!
+//! The schema's one metadata entry, `fuseline`, says whether scores are probabilities. The predictions of a scores artifact
+//! also say `fold` and `label`.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{Field, FieldRef, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::TableError;
+use super::columns::{column, full, owned, owned_options, same_length, strings};
+use super::features::HEAD;
+use super::text::row_ids;
+
+const SCORE: &str = "score:";
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    probabilities: bool,
+}
+
+/// What a model says of some rows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Predictions {
+    /// Which row.
+    pub row_id: Vec<String>,
+    /// The classes, in the order of the scores.
+    pub classes: Vec<String>,
+    /// The predicted class of each row.
+    pub predicted: Vec<String>,
+    /// Row-major, rows × classes: probabilities, or decision values where the learner has none.
+    pub scores: Vec<f64>,
+    /// True if the scores are probabilities.
+    pub probabilities: bool,
+}
+
+/// Out-of-fold predictions with what they are held against.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scored {
+    /// The fold that held the row out, counted over all repeats: repeat × folds + fold.
+    pub fold: Vec<u32>,
+    /// The true class, where known.
+    pub label: Vec<Option<String>>,
+    /// The predictions.
+    pub predictions: Predictions,
+}
+
+type Columns = Vec<(FieldRef, ArrayRef)>;
+
+impl Predictions {
+    /// The table.
+    pub fn to_table(&self) -> Result<RecordBatch, TableError> {
+        let mut columns = Columns::new();
+        push(&mut columns, "row_id", strings("row_id", self.row_id.iter().map(Some))?, false);
+        self.add_scores(&mut columns)?;
+        self.finish(columns)
+    }
+
+    /// What a table holds.
+    pub fn from_table(table: &RecordBatch) -> Result<Self, TableError> {
+        let said = table.schema_ref().metadata().get(HEAD).map(String::as_str).unwrap_or_default();
+        let head: Head = serde_json::from_str(said).map_err(|error| TableError::Head { why: error.to_string() })?;
+        let mut classes = Vec::new();
+        let mut columns: Vec<&Float64Array> = Vec::new();
+        for (field, values) in table.schema_ref().fields().iter().zip(table.columns()) {
+            let Some(class) = field.name().strip_prefix(SCORE) else { continue };
+            let values = values.as_any().downcast_ref().ok_or(TableError::Column { name: "score:…" })?;
+            classes.push(class.to_owned());
+            columns.push(values);
+        }
+        if columns.iter().any(|values| values.null_count() > 0) {
+            return Err(TableError::Nulls { name: "score:…" });
+        }
+        let predicted: &StringArray = full(table, "predicted")?;
+        let rows = 0..table.num_rows();
+        Ok(Predictions {
+            row_id: owned(row_ids(table)?),
+            classes,
+            predicted: owned(predicted),
+            scores: rows.flat_map(|row| columns.iter().map(move |values| values.value(row))).collect(),
+            probabilities: head.probabilities,
+        })
+    }
+
+    fn add_scores(&self, columns: &mut Columns) -> Result<(), TableError> {
+        let (rows, width) = (self.row_id.len(), self.classes.len());
+        same_length("predicted", rows, self.predicted.len())?;
+        same_length("scores", rows * width, self.scores.len())?;
+        push(columns, "predicted", strings("predicted", self.predicted.iter().map(Some))?, false);
+        for (at, class) in self.classes.iter().enumerate() {
+            let scores = self.scores.iter().skip(at).step_by(width).copied();
+            push(columns, &format!("{SCORE}{class}"), Float64Array::from_iter_values(scores), false);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, columns: Columns) -> Result<RecordBatch, TableError> {
+        let head = serde_json::to_string(&Head { probabilities: self.probabilities });
+        let head = head.map_err(|error| TableError::Head { why: error.to_string() })?;
+        let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields).with_metadata([(HEAD, head)])), columns)?)
+    }
+}
+
+impl Scored {
+    /// The table: `row_id`, `fold`, `label`, `predicted`, `score:<class>` …
+    pub fn to_table(&self) -> Result<RecordBatch, TableError> {
+        let rows = self.predictions.row_id.len();
+        same_length("fold", rows, self.fold.len())?;
+        same_length("label", rows, self.label.len())?;
+        let mut columns = Columns::new();
+        push(&mut columns, "row_id", strings("row_id", self.predictions.row_id.iter().map(Some))?, false);
+        push(&mut columns, "fold", UInt32Array::from(self.fold.clone()), false);
+        push(&mut columns, "label", strings("label", self.label.iter().map(Option::as_ref))?, true);
+        self.predictions.add_scores(&mut columns)?;
+        self.predictions.finish(columns)
+    }
+
+    /// What a table holds.
+    pub fn from_table(table: &RecordBatch) -> Result<Self, TableError> {
+        let fold: &UInt32Array = full(table, "fold")?;
+        let label: &StringArray = column(table, "label")?;
+        Ok(Scored {
+            fold: fold.values().to_vec(),
+            label: owned_options(label),
+            predictions: Predictions::from_table(table)?,
+        })
+    }
+}
+
+fn push(columns: &mut Columns, name: &str, column: impl Array + 'static, nullable: bool) {
+    columns.push((Arc::new(Field::new(name, column.data_type().clone(), nullable)), Arc::new(column)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{from_parquet, to_parquet};
+
+    const ODD: [&str; 6] = ["", "a.b.c", "score:x", "ö\n\0`", "a b", "predicted"];
+
+    fn scored(classes: Vec<String>, rows: usize) -> Scored {
+        let scores = (0..rows * classes.len()).map(|at| at as f64 / 7.0 - 3.0).collect();
+        Scored {
+            fold: (0..rows as u32).collect(),
+            label: (0..rows).map(|row| (row % 2 == 0).then(|| "l".to_owned())).collect(),
+            predictions: Predictions {
+                row_id: (0..rows).map(|row| format!("r{row}")).collect(),
+                predicted: vec!["p".to_owned(); rows],
+                classes,
+                scores,
+                probabilities: rows > 1,
+            },
+        }
+    }
+
+    #[test]
+    fn odd_and_many_classes_come_back() {
+        let many: Vec<String> = (0..150).map(|class| format!("class.{class}")).collect();
+        for classes in [Vec::new(), ODD.map(str::to_owned).to_vec(), many] {
+            for rows in [0, 1, 3] {
+                let scored = scored(classes.clone(), rows);
+                let table = from_parquet(to_parquet(&scored.to_table().unwrap()).unwrap()).unwrap();
+                assert_eq!(table, scored.to_table().unwrap());
+                assert_eq!(Scored::from_table(&table).unwrap(), scored);
+                let table = scored.predictions.to_table().unwrap();
+                let again = from_parquet(to_parquet(&table).unwrap()).unwrap();
+                assert_eq!(Predictions::from_table(&again).unwrap(), scored.predictions);
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_must_agree() {
+        let whole = scored(vec!["a".to_owned()], 2);
+        let short = Predictions { scores: vec![1.0], ..whole.predictions.clone() };
+        assert!(matches!(short.to_table().unwrap_err(), TableError::Shape { what: "scores", expected: 2, found: 1 }));
+        let short = Scored { fold: vec![1], ..whole.clone() };
+        assert!(matches!(short.to_table().unwrap_err(), TableError::Shape { what: "fold", expected: 2, found: 1 }));
+        let short = Predictions { predicted: Vec::new(), ..whole.predictions };
+        assert!(short.to_table().is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! Are the vectors of the real all-MiniLM-L6-v2 those of sentence-transformers, and the same bits in any company?
+
+use std::path::Path;
+
+use arrow::array::{
+    Array, BooleanArray, FixedSizeListArray, Float32Array, Int64Array, ListArray, RecordBatch, StringArray,
+};
+use fuseline::ml::Dense;
+use fuseline::model::{EncodeOptions, Encoded, SentenceEncoder};
+
+/// How far an element of a vector may be from sentence-transformers'.
+const TOLERANCE: f32 = 1e-5;
+
+/// 1,000 real texts with their vectors (`shared/reference/scripts/make_embeddings.py`: sentence-transformers 6.2.0,
+/// fp32).
+struct Reference {
+    texts: Vec<String>,
+    tokens: Vec<i64>,
+    truncated: Vec<bool>,
+    vectors: Vec<Vec<f32>>,
+}
+
+fn reference() -> Option<Reference> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/minilm.parquet"));
+    let table = fuseline::table::from_parquet(std::fs::read(path).ok()?.into()).unwrap();
+    let texts = strings(&table, "text");
+    let tokens = column::<Int64Array>(&table, "tokens").values().to_vec();
+    let truncated = column::<BooleanArray>(&table, "truncated").iter().map(|cut| cut.unwrap()).collect();
+    Some(Reference { texts, tokens, truncated, vectors: lists(&table, "vector") })
+}
+
+fn column<'t, T: 'static>(table: &'t RecordBatch, name: &str) -> &'t T {
+    table
+        .column_by_name(name)
+        .and_then(|column| column.as_any().downcast_ref())
+        .unwrap_or_else(|| panic!("no `{name}`"))
+}
+
+fn strings(table: &RecordBatch, name: &str) -> Vec<String> {
+    let column = arrow::array::AsArray::as_string_opt::<i32>(table.column_by_name(name).unwrap());
+    let column: &StringArray = column.unwrap_or_else(|| panic!("`{name}` is not text"));
+    column.iter().map(|text| text.unwrap().to_owned()).collect()
+}
+
+fn lists(table: &RecordBatch, name: &str) -> Vec<Vec<f32>> {
+    let list =
+        |values: arrow::array::ArrayRef| values.as_any().downcast_ref::<Float32Array>().unwrap().values().to_vec();
+    let column = table.column_by_name(name).unwrap();
+    match column.as_any().downcast_ref::<FixedSizeListArray>() {
+        Some(fixed) => fixed.iter().map(|values| list(values.unwrap())).collect(),
+        None => {
+            column.as_any().downcast_ref::<ListArray>().unwrap().iter().map(|values| list(values.unwrap())).collect()
+        }
+    }
+}
+
+fn encode(encoder: &SentenceEncoder, texts: &[&str], threads: usize) -> Encoded {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| encoder.encode(texts, &EncodeOptions::default(), &|_, _| {}, &|| false)).unwrap()
+}
+
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+fn row_bits(a: &Dense, row: usize, b: &Dense, other: usize) -> bool {
+    same_bits(a.row(row), b.row(other))
+}
+
+#[test]
+fn vectors_are_those_of_sentence_transformers_and_the_same_bits_in_any_company() {
+    let Some(files) = crate::minilm() else {
+        eprintln!("skipped: the model cannot be fetched here");
+        return;
+    };
+    let encoder = SentenceEncoder::load(&files).unwrap();
+    let Some(reference) = reference() else {
+        eprintln!("skipped: no reference vectors beside this project");
+        return;
+    };
+    let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
+    let all = encode(&encoder, &texts, 2);
+
+    assert_eq!(all.tokens as i64, reference.tokens.iter().sum::<i64>());
+    assert_eq!(all.truncated_rows as usize, reference.truncated.iter().filter(|cut| **cut).count());
+    let worst = (0..texts.len())
+        .flat_map(|row| all.vectors.row(row).iter().zip(&reference.vectors[row]).map(|(a, b)| (a - b).abs()))
+        .fold(0.0f32, |worst, difference| if difference > worst || difference.is_nan() { difference } else { worst });
+    assert!(worst <= TOLERANCE, "an element differs by {worst}");
+
+    // other neighbours, other places, one thread
+    let some: Vec<usize> = (0..texts.len()).rev().filter(|row| row % 7 == 3 || *row >= 950).collect();
+    let chosen: Vec<&str> = some.iter().map(|row| texts[*row]).collect();
+    let again = encode(&encoder, &chosen, 1);
+    for (at, row) in some.iter().enumerate() {
+        assert!(row_bits(&all.vectors, *row, &again.vectors, at), "row {row} beside other texts");
+    }
+    // alone
+    for row in (0..texts.len()).step_by(41).chain(960..1000) {
+        let alone = encode(&encoder, &texts[row..=row], 1);
+        assert!(row_bits(&all.vectors, row, &alone.vectors, 0), "row {row} alone");
+    }
+}
