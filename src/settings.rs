@@ -82,7 +82,8 @@ impl Settings {
         let mut settings: Settings = layers.extract().map_err(problems)?;
         // A folder that a settings file names lies beside that file.
         for (name, folder) in [("cache_dir", &mut settings.cache_dir), ("files_dir", &mut settings.files_dir)] {
-            let source = layers.find_metadata(name).and_then(|metadata| metadata.source.as_ref()).and_then(|s| s.file_path());
+            let source =
+                layers.find_metadata(name).and_then(|metadata| metadata.source.as_ref()).and_then(|s| s.file_path());
             if let (Some(file), Some(folder)) = (source, folder.as_mut()) {
                 *folder = file.parent().unwrap_or(Path::new(".")).join(&*folder);
             }

@@ -67,7 +67,8 @@ impl Context {
             Exit::Usage
         };
         let folders = etcetera::choose_base_strategy().ok();
-        let user = folders.as_ref().map(|base| base.config_dir().join("fuseline").join(FILE)).filter(|file| file.is_file());
+        let user =
+            folders.as_ref().map(|base| base.config_dir().join("fuseline").join(FILE)).filter(|file| file.is_file());
         let flags = Flags {
             threads: common.threads,
             cache_dir: common.cache_dir.clone(),
@@ -178,7 +179,10 @@ fn hub_cache() -> Option<PathBuf> {
     let home = || etcetera::home_dir().ok().map(|home| home.join(".cache/huggingface"));
     let hub = |home: PathBuf| home.join("hub");
     let named = variable("HF_HUB_CACHE").map(PathBuf::from);
-    named.or_else(|| variable("HF_HOME").map(PathBuf::from).map(hub)).or_else(|| home().map(hub)).filter(|p| Path::is_dir(p))
+    named
+        .or_else(|| variable("HF_HOME").map(PathBuf::from).map(hub))
+        .or_else(|| home().map(hub))
+        .filter(|p| Path::is_dir(p))
 }
 
 /// An environment variable that is set and not empty.

@@ -29,8 +29,7 @@ pub(super) fn explain(context: &Context, name: Option<&str>) -> Exit {
 fn overview() -> String {
     let kinds: Vec<Vec<String>> =
         STAGES.iter().map(|kind| vec![kind.name.to_owned(), kind.summary.to_owned()]).collect();
-    let codes: Vec<Vec<String>> =
-        CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
+    let codes: Vec<Vec<String>> = CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
     format!("kinds of stage\n{}\nmessage codes\n{}", left(&kinds), left(&codes))
 }
 
@@ -38,9 +37,5 @@ fn overview() -> String {
 fn left(rows: &[Vec<String>]) -> String {
     let names: Vec<Vec<String>> = rows.iter().map(|row| vec![row[0].clone(), String::from("|")]).collect();
     let padded = align(&names);
-    padded
-        .lines()
-        .zip(rows)
-        .map(|(name, row)| format!("  {}{}\n", name.trim_end_matches('|'), row[1]))
-        .collect()
+    padded.lines().zip(rows).map(|(name, row)| format!("  {}{}\n", name.trim_end_matches('|'), row[1])).collect()
 }

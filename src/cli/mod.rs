@@ -92,7 +92,8 @@ fn advice(pipeline: &Pipeline) -> Problems {
     let mut all = Problems::default();
     for node in pipeline.variants.iter().flat_map(|variant| &variant.stages) {
         for advice in node.work.stage().advice() {
-            let problem = Problem::warning("advice", format!("`{}`: {advice}", node.id)).at(pipeline.origin(&node.id, &[]));
+            let problem =
+                Problem::warning("advice", format!("`{}`: {advice}", node.id)).at(pipeline.origin(&node.id, &[]));
             if !all.0.contains(&problem) {
                 all.push(problem);
             }

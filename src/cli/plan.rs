@@ -24,13 +24,7 @@ pub(super) fn dry_run(context: &Context, args: &PipelineArgs, force: &[String]) 
     }
 }
 
-fn look(
-    context: &Context,
-    args: &PipelineArgs,
-    why: Why,
-    format: PlanFormat,
-    force: &[String],
-) -> Result<Exit, Exit> {
+fn look(context: &Context, args: &PipelineArgs, why: Why, format: PlanFormat, force: &[String]) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
     let fetcher = context.fetcher();

@@ -95,7 +95,9 @@ fn tell(context: &Context, summary: &Summary, folder: &Path, reports: &[String])
     match summary.status {
         Status::Complete => say(""),
         Status::Failed => say("\nsome units failed; what does not depend on them is done and cached\n"),
-        Status::Interrupted => say("\ninterrupted: what is finished is cached, and the same command goes on from there\n"),
+        Status::Interrupted => {
+            say("\ninterrupted: what is finished is cached, and the same command goes on from there\n")
+        }
     }
     say(&table::summary(summary));
     for warning in &summary.warnings {

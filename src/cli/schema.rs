@@ -143,7 +143,8 @@ impl Parameters<'_> {
     fn essence<'s>(&'s self, schema: &'s Value) -> &'s Value {
         let schema = self.resolved(schema);
         let options = schema.get("anyOf").and_then(Value::as_array);
-        let real: Vec<&Value> = options.into_iter().flatten().filter(|o| o.get("type") != Some(&Value::from("null"))).collect();
+        let real: Vec<&Value> =
+            options.into_iter().flatten().filter(|o| o.get("type") != Some(&Value::from("null"))).collect();
         match real.as_slice() {
             [only] => self.resolved(only),
             _ => schema,
@@ -163,7 +164,9 @@ impl Parameters<'_> {
         };
         let kinds: Vec<&str> = match schema.get("type") {
             Some(Value::String(name)) => vec![simple(name)],
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(simple).filter(|w| !w.is_empty()).collect(),
+            Some(Value::Array(names)) => {
+                names.iter().filter_map(Value::as_str).map(simple).filter(|w| !w.is_empty()).collect()
+            }
             _ if choices(schema).next().is_some() => {
                 let words: Vec<String> = choices(schema).map(|choice| self.alternative(choice)).collect();
                 return words.join(" | ");
@@ -171,7 +174,8 @@ impl Parameters<'_> {
             _ => Vec::new(),
         };
         if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-            let words: Vec<String> = words.iter().map(|word| word.as_str().map_or(word.to_string(), str::to_owned)).collect();
+            let words: Vec<String> =
+                words.iter().map(|word| word.as_str().map_or(word.to_string(), str::to_owned)).collect();
             return words.join(" | ");
         }
         if kinds.is_empty() { "any value".to_owned() } else { kinds.join(" or ") }

@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::{load_args, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, Problems, suggest};
-use crate::run::{Done, Force, Listeners, Options, Session, Wanted};
+use crate::run::{Done, Force, Listeners, Options, Session, State, Wanted};
 use crate::stage::{Parts, Work};
 use crate::table::to_parquet;
 use crate::ui::table::align;
@@ -62,7 +62,11 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
     display.clear();
     let done = done.map_err(|error| context.run_failed(&error))?;
     let units = done.units_of(&shown.stage, variant, fold);
+    let failed = || done.states.iter().any(|state| matches!(state, State::Failed(_)));
     let Some(&last) = units.first() else {
+        if failed() || done.interrupted {
+            return Err(if done.interrupted { Exit::Partial } else { Exit::StageFailed });
+        }
         let folds = folds(&done, &shown.stage, variant);
         let problem = Problem::error("usage", format!("`{}` has no such fold; it is in {folds} folds", shown.stage));
         return Err(usage(context, problem, &format!("--fold {}", shown.fold.unwrap_or(1))));
@@ -80,7 +84,9 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
     }
     let name = part(context, &parts, shown)?;
     let table = parts.table(&name).map_err(|error| {
-        context.tell(&Problem::error("damaged", format!("`{}` cannot be read", shown.stage)).because(error.to_string()).into());
+        context.tell(
+            &Problem::error("damaged", format!("`{}` cannot be read", shown.stage)).because(error.to_string()).into(),
+        );
         Exit::Integrity
     })?;
     let others: Vec<&str> = parts.iter().map(|(other, _)| other).filter(|other| *other != name).collect();
@@ -125,11 +131,17 @@ fn variant(context: &Context, pipeline: &Pipeline, shown: &Shown) -> Result<usiz
             usage(context, problem, &format!("show {}", shown.stage))
         }),
         Some(name) => {
-            let called = |index: &usize| pipeline.variants[*index].label == *name || pipeline.variants[*index].id == *name;
+            let called =
+                |index: &usize| pipeline.variants[*index].label == *name || pipeline.variants[*index].id == *name;
             all.clone().find(called).filter(has).ok_or_else(|| {
                 let labels: Vec<&str> = all.clone().filter(has).map(|i| pipeline.variants[i].label.as_str()).collect();
-                let problem = Problem::error("unknown-variant", format!("no variant `{name}` has the stage `{}`", shown.stage));
-                usage(context, problem.note(format!("those that have it: {}", labels.join("; "))), &format!("--variant {name}"))
+                let problem =
+                    Problem::error("unknown-variant", format!("no variant `{name}` has the stage `{}`", shown.stage));
+                usage(
+                    context,
+                    problem.note(format!("those that have it: {}", labels.join("; "))),
+                    &format!("--variant {name}"),
+                )
             })
         }
     }
@@ -144,7 +156,10 @@ fn part(context: &Context, parts: &Parts, shown: &Shown) -> Result<String, Exit>
             Err(usage(context, problem.note(format!("its parts are {}", names.join(", "))), &format!("--part {name}")))
         }
         None => {
-            let first = ["text", "metrics", "coefficients"].into_iter().find(|name| names.contains(name)).or(names.first().copied());
+            let first = ["text", "metrics", "coefficients"]
+                .into_iter()
+                .find(|name| names.contains(name))
+                .or(names.first().copied());
             first.map(str::to_owned).ok_or_else(|| {
                 context.tell(&Problems::from(Problem::error("usage", format!("`{}` made no table", shown.stage))));
                 Exit::Usage
@@ -211,7 +226,8 @@ fn jsonl(table: &RecordBatch) -> Result<Vec<u8>, String> {
     let mut lines = Vec::new();
     for row in 0..table.num_rows() {
         let fields = table.schema_ref().fields().iter().zip(table.columns());
-        let object: Map<String, Value> = fields.map(|(field, column)| (field.name().clone(), cell(column, row))).collect();
+        let object: Map<String, Value> =
+            fields.map(|(field, column)| (field.name().clone(), cell(column, row))).collect();
         lines.extend(Value::Object(object).to_string().into_bytes());
         lines.push(b'\n');
     }

@@ -370,7 +370,7 @@ impl Fetcher {
             if let Some((_, why)) = tried.last() {
                 listener.trying_next(name, &why.to_string());
             }
-            match self.from_place(entry, file, place, &source, listener) {
+            match self.ask(entry, file, place, &source, listener) {
                 Ok(path) => return Ok(found(path)),
                 Err(FetchError::Interrupted) => return Err(FetchError::Interrupted),
                 Err(error) => tried.push((name.to_owned(), error)),
@@ -392,7 +392,7 @@ impl Fetcher {
     }
 
     /// A catalog file from one place. A package gives all files of the entry at once and is not kept.
-    fn from_place(
+    fn ask(
         &self,
         entry: &Entry,
         file: &CatalogFile,

@@ -1,6 +1,8 @@
 //! How do many texts become vectors? Tokens first, equal texts once, then batches of a bounded number of tokens side by
 //! side.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -102,30 +104,34 @@ impl SentenceEncoder {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Encoded, ModelError> {
         let cuts = self.tokenize(texts, options.max_length, stop)?;
-        let unique = Unique::of(&cuts);
+        let firsts = firsts(&cuts);
         let width = self.width();
         let pooling = options.pooling.or(self.wishes.pooling).unwrap_or(Pooling::Mean);
-        let mut vectors = vec![0.0; unique.first.len() * width];
+        let mut vectors = vec![0.0; texts.len() * width];
+        let total = firsts.iter().enumerate().filter(|(row, first)| row == *first).count();
         let done = AtomicUsize::new(0);
-        batches(&unique, &cuts, &mut vectors, width).into_par_iter().try_for_each(|(rows, vectors)| {
+        batches(&cuts, &firsts, &mut vectors, width).into_par_iter().try_for_each(|batch| {
             if stop() {
                 return Err(ModelError::Interrupted);
             }
-            let lengths: Vec<usize> = rows.iter().map(|row| cuts[*row].ids.len()).collect();
-            let ids: Vec<u32> = rows.iter().flat_map(|row| &cuts[*row].ids).copied().collect();
+            let lengths: Vec<usize> = batch.iter().map(|(row, _)| cuts[*row].ids.len()).collect();
+            let ids: Vec<u32> = batch.iter().flat_map(|(row, _)| &cuts[*row].ids).copied().collect();
             let states = self.backbone.hidden(Batch { ids: &ids, lengths: &lengths })?;
             let mut states = states.as_slice();
-            for ((vector, length), row) in vectors.chunks_exact_mut(width).zip(&lengths).zip(rows) {
+            let texts = batch.len();
+            for ((row, vector), length) in batch.into_iter().zip(&lengths) {
                 let (text, rest) = states.split_at(length * width);
                 states = rest;
-                finish(text, pooling, options.normalize, vector).map_err(|()| ModelError::NotFinite { row: *row })?;
+                finish(text, pooling, options.normalize, vector).map_err(|()| ModelError::NotFinite { row })?;
             }
-            let before = done.fetch_add(rows.len(), Ordering::Relaxed);
-            progress(before + rows.len(), unique.first.len());
+            progress(done.fetch_add(texts, Ordering::Relaxed) + texts, total);
             Ok(())
         })?;
+        for (row, first) in firsts.iter().enumerate().filter(|(row, first)| row != *first) {
+            vectors.copy_within(first * width..(first + 1) * width, row * width);
+        }
         Ok(Encoded {
-            vectors: Dense { rows: texts.len(), cols: width, values: unique.spread(vectors, width) },
+            vectors: Dense { rows: texts.len(), cols: width, values: vectors },
             tokens: cuts.iter().map(|cut| cut.ids.len() as u64).sum(),
             truncated_rows: cuts.iter().filter(|cut| cut.lost > 0).count() as u64,
             tokens_lost: cuts.iter().map(|cut| cut.lost as u64).sum(),
@@ -144,16 +150,12 @@ impl SentenceEncoder {
         if length < least || length > most {
             return Err(ModelError::MaxLength { asked: length, least, most });
         }
-        let tokenizer = self.tokenizer.cutting_at(length)?;
         let read = |row: usize, text: &str| {
             if stop() {
                 return Err(ModelError::Interrupted);
             }
-            let cut = if self.wishes.lowercase {
-                tokenizer.ids(&text.to_lowercase(), row)
-            } else {
-                tokenizer.ids(text, row)
-            }?;
+            let lower = if self.wishes.lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+            let cut = self.tokenizer.ids(&lower, length, row)?;
             match cut.ids.iter().find(|id| **id as usize >= self.vocabulary) {
                 Some(id) => Err(ModelError::ForeignToken { row, id: *id, vocabulary: self.vocabulary }),
                 None => Ok(cut),
@@ -176,62 +178,36 @@ fn finish(states: &[f32], pooling: Pooling, unit: bool, vector: &mut [f32]) -> R
     if vector.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(()) }
 }
 
-/// Which rows have equal tokens.
-struct Unique {
-    /// The first row of each distinct text, in order.
-    first: Vec<usize>,
-    /// For every row, which distinct text it is.
-    which: Vec<usize>,
+/// For every row, the first row that has the same tokens.
+fn firsts(cuts: &[Cut]) -> Vec<usize> {
+    let mut seen: HashMap<&[u32], usize> = HashMap::with_capacity(cuts.len());
+    cuts.iter().enumerate().map(|(row, cut)| *seen.entry(&cut.ids).or_insert(row)).collect()
 }
 
-impl Unique {
-    fn of(cuts: &[Cut]) -> Self {
-        let mut seen: HashMap<&[u32], usize> = HashMap::with_capacity(cuts.len());
-        let mut first = Vec::new();
-        let mut which = Vec::with_capacity(cuts.len());
-        for (row, cut) in cuts.iter().enumerate() {
-            let at = *seen.entry(&cut.ids).or_insert_with(|| {
-                first.push(row);
-                first.len() - 1
-            });
-            which.push(at);
-        }
-        Unique { first, which }
-    }
-
-    /// The vectors of all rows, made from those of the distinct texts.
-    fn spread(&self, vectors: Vec<f32>, width: usize) -> Vec<f32> {
-        if self.first.len() == self.which.len() {
-            return vectors;
-        }
-        let mut spread = Vec::with_capacity(self.which.len() * width);
-        for at in &self.which {
-            spread.extend_from_slice(&vectors[at * width..(at + 1) * width]);
-        }
-        spread
-    }
-}
-
-/// Cuts the distinct texts into batches, each with the place for its vectors.
-fn batches<'a>(
-    unique: &'a Unique,
+/// Divides the distinct texts into batches, longest first: rows, each with the place for its vector.
+fn batches<'v>(
     cuts: &[Cut],
-    vectors: &'a mut [f32],
+    firsts: &[usize],
+    vectors: &'v mut [f32],
     width: usize,
-) -> Vec<(&'a [usize], &'a mut [f32])> {
-    let mut batches = Vec::new();
-    let (mut rows, mut vectors) = (unique.first.as_slice(), vectors);
-    while !rows.is_empty() {
-        let mut tokens = 0;
-        let fits = |row: &&usize| {
-            tokens += cuts[**row].ids.len();
-            tokens <= BATCH_TOKENS
-        };
-        let count = rows.iter().take_while(fits).count().max(1);
-        let (batch, rest) = rows.split_at(count);
-        let (place, free) = vectors.split_at_mut(count * width);
-        batches.push((batch, place));
-        (rows, vectors) = (rest, free);
+) -> Vec<Vec<(usize, &'v mut [f32])>> {
+    let places = vectors.chunks_exact_mut(width).enumerate();
+    let mut distinct: Vec<(usize, &mut [f32])> = places.filter(|(row, _)| firsts[*row] == *row).collect();
+    distinct.sort_by_key(|(row, _)| (Reverse(cuts[*row].ids.len()), *row));
+    let mut batches: Vec<Vec<(usize, &mut [f32])>> = Vec::new();
+    let mut tokens = BATCH_TOKENS;
+    for (row, place) in distinct {
+        let length = cuts[row].ids.len();
+        match batches.last_mut() {
+            Some(batch) if tokens + length <= BATCH_TOKENS => {
+                tokens += length;
+                batch.push((row, place));
+            }
+            _ => {
+                tokens = length;
+                batches.push(vec![(row, place)]);
+            }
+        }
     }
     batches
 }

@@ -1,6 +1,6 @@
 //! What are the tokens of a text, as a pretrained tokenizer sees them?
 
-use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 
 use super::files::TOKENIZER;
 use super::{ModelError, ModelFiles};
@@ -37,7 +37,8 @@ impl PretrainedTokenizer {
     /// # Errors
     /// The tokenizer refuses the text.
     pub fn tokens(&self, text: &str, row: usize) -> Result<Vec<String>, ModelError> {
-        let encoding = self.0.encode_fast(text, false).map_err(|error| refused(&error, row))?;
+        // not `encode_fast`, which leaves the strings empty
+        let encoding = self.0.encode(text, false).map_err(|error| refused(&error, row))?;
         Ok(encoding.get_tokens().to_vec())
     }
 
@@ -46,21 +47,15 @@ impl PretrainedTokenizer {
         self.0.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
 
-    /// The same tokenizer, cutting texts at the right end so that at most `longest` tokens stay, special ones included;
-    /// `longest` must be above [`PretrainedTokenizer::special`].
-    pub(super) fn cutting_at(&self, longest: usize) -> Result<Self, ModelError> {
-        let mut tokenizer = self.0.clone();
-        let at = TruncationParams { max_length: longest, ..TruncationParams::default() };
-        let cut = tokenizer.with_truncation(Some(at)).map(|_| ());
-        cut.map_err(|error| ModelError::Unreadable { file: TOKENIZER.to_owned(), message: error.to_string() })?;
-        Ok(PretrainedTokenizer(tokenizer))
-    }
-
-    /// The ids of a text with special tokens, cut as [`PretrainedTokenizer::cutting_at`] says. `row` is for messages.
-    pub(super) fn ids(&self, text: &str, row: usize) -> Result<Cut, ModelError> {
-        let encoding = self.0.encode_fast(text, true).map_err(|error| refused(&error, row))?;
-        let own = |mask: &[u32]| mask.iter().filter(|special| **special == 0).count();
-        let lost = encoding.get_overflowing().iter().map(|part| own(part.get_special_tokens_mask())).sum();
+    /// The ids of a text with special tokens, cut at its end so that at most `longest` stay; `longest` must be above
+    /// [`PretrainedTokenizer::special`]. `row` is for messages.
+    pub(super) fn ids(&self, text: &str, longest: usize, row: usize) -> Result<Cut, ModelError> {
+        let mut own = self.0.encode_fast(text, false).map_err(|error| refused(&error, row))?;
+        let count = own.len();
+        own.truncate(longest.saturating_sub(self.special()).max(1), 0, TruncationDirection::Right);
+        own.take_overflowing();
+        let lost = count - own.len();
+        let encoding = self.0.post_process(own, None, true).map_err(|error| refused(&error, row))?;
         Ok(Cut { ids: encoding.get_ids().to_vec(), lost })
     }
 }
@@ -88,17 +83,18 @@ mod tests {
 
     #[test]
     fn the_files_own_padding_and_truncation_are_left_out() {
-        assert_eq!(words().ids("Playing a game", 0), Ok(Cut { ids: vec![1, 4, 5, 6, 3, 2], lost: 0 }));
+        let cut = words().ids("Playing a game", 512, 0);
+        assert_eq!(cut, Ok(Cut { ids: vec![1, 4, 5, 6, 3, 2], lost: 0 }));
         assert_eq!(words().tokens("Playing a", 0).unwrap(), ["play", "##ing", "a"]);
     }
 
     #[test]
     fn what_is_cut_is_counted() {
-        let cutting = words().cutting_at(4).unwrap();
         assert_eq!(words().special(), 2);
-        assert_eq!(cutting.ids("playing", 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 0 }));
-        assert_eq!(cutting.ids("playing a a a a", 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 4 }));
-        assert_eq!(cutting.ids("", 0), Ok(Cut { ids: vec![1, 2], lost: 0 }));
+        assert_eq!(words().ids("playing", 4, 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 0 }));
+        assert_eq!(words().ids("playing a a a a", 4, 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 4 }));
+        assert_eq!(words().ids("playing a a a", 3, 0), Ok(Cut { ids: vec![1, 4, 2], lost: 4 }));
+        assert_eq!(words().ids("", 4, 0), Ok(Cut { ids: vec![1, 2], lost: 0 }));
     }
 
     #[test]

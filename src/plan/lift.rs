@@ -103,8 +103,7 @@ impl<'a> Lift<'a> {
         let split = self.unit(of, node, Phase::Split, None, vec![target(Role::Target)]);
         self.place(of, node, split, Phase::Split, None);
         let text = self.text_of(of, model);
-        let mut units =
-            EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
+        let mut units = EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
         let folds = evaluate.folds().or_else(|| (self.folds_of)(&self.graph[split].ident));
         match folds {
             None => {
@@ -253,7 +252,9 @@ impl<'a> Lift<'a> {
     fn ident(&self, node: &Node, phase: Phase, seed: Option<u64>, inputs: &[Input]) -> Digest {
         let inputs: Vec<Value> = inputs
             .iter()
-            .map(|input| json!([format!("{:?}", input.role), format!("{:?}", input.reads), self.graph[input.unit].ident]))
+            .map(|input| {
+                json!([format!("{:?}", input.role), format!("{:?}", input.reads), self.graph[input.unit].ident])
+            })
             .collect();
         let files: Vec<String> = node.work.stage().files().iter().map(|need| need.spec.to_string()).collect();
         let whole = json!([node.kind.name, node.kind.version, node.params, phase.as_str(), seed, inputs, files]);

@@ -67,7 +67,9 @@ impl View<'_> {
         }
         for &split in &self.plan.unknown_folds {
             let stage = &self.plan.unit(split).stage;
-            text.push_str(&format!("\nthe folds of `{stage}` are in the data: what stands inside them is planned once the rows are read\n"));
+            text.push_str(&format!(
+                "\nthe folds of `{stage}` are in the data: what stands inside them is planned once the rows are read\n"
+            ));
         }
         if self.pipeline.variants.len() > 1 {
             text.push_str("\nvariants\n");
@@ -86,7 +88,12 @@ impl View<'_> {
             let unit = self.plan.unit(id);
             let at = rows.iter().position(|row| row.stage == unit.stage && row.kind == unit.kind.name);
             let at = at.unwrap_or_else(|| {
-                rows.push(StageRow { stage: &unit.stage, kind: unit.kind.name, units: Vec::new(), variants: Vec::new() });
+                rows.push(StageRow {
+                    stage: &unit.stage,
+                    kind: unit.kind.name,
+                    units: Vec::new(),
+                    variants: Vec::new(),
+                });
                 rows.len() - 1
             });
             rows[at].units.push(id);
@@ -157,9 +164,12 @@ impl View<'_> {
             Miss::Removed => "it ran before, but is no longer in the cache".to_owned(),
             Miss::Damaged { what } => format!("damaged in the cache: {what}"),
             Miss::Forced => "forced".to_owned(),
-            Miss::Upstream { stages } => {
+            Miss::Upstream { stages, ran_before } => {
                 let stages: Vec<String> = stages.iter().map(|stage| format!("`{stage}`")).collect();
-                format!("waits for {}; runs only if that gives other bytes than before", stages.join(", "))
+                match ran_before {
+                    true => format!("waits for {}; runs only if that gives other bytes than before", stages.join(", ")),
+                    false => format!("never ran; waits for {}", stages.join(", ")),
+                }
             }
             Miss::NotFetched { source } => format!("`{source}` has not been fetched"),
         }
@@ -212,8 +222,12 @@ impl View<'_> {
 
     /// One object: variants, and units with their standing and what they read.
     pub fn json(&self) -> Value {
-        let variants: Vec<Value> =
-            self.pipeline.variants.iter().map(|v| json!({ "id": v.id, "label": v.label, "params": v.params })).collect();
+        let variants: Vec<Value> = self
+            .pipeline
+            .variants
+            .iter()
+            .map(|v| json!({ "id": v.id, "label": v.label, "params": v.params }))
+            .collect();
         let units = self.plan.order.iter().map(|&id| {
             let unit = self.plan.unit(id);
             let reasons: Vec<String> = match &self.standing[id.index()] {

@@ -29,8 +29,8 @@ pub enum Miss {
     Damaged { what: String },
     /// `--force`.
     Forced,
-    /// Something it reads must run first; if that gives the same bytes, this need not run.
-    Upstream { stages: Vec<String> },
+    /// Something it reads must run first; if it ran before and that gives the same bytes, this need not run.
+    Upstream { stages: Vec<String>, ran_before: bool },
     /// A file that it reads has not been fetched.
     NotFetched { source: String },
 }
@@ -61,11 +61,9 @@ fn difference(name: &str, old: Option<&Value>, new: Option<&Value>) -> Miss {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or_default();
     match name.split_once([':', '.']) {
-        Some(("with", path)) => Miss::Param {
-            path: path.split('.').map(str::to_owned).collect(),
-            old: old.cloned(),
-            new: new.cloned(),
-        },
+        Some(("with", path)) => {
+            Miss::Param { path: path.split('.').map(str::to_owned).collect(), old: old.cloned(), new: new.cloned() }
+        }
         Some(("file", role)) => Miss::File { role: role.to_owned() },
         Some(("input", input)) => Miss::Input { name: input.to_owned() },
         _ => match name {

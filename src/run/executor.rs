@@ -82,6 +82,7 @@ struct Books {
     ready: BTreeSet<UnitId>,
     running: FxHashMap<Key, Vec<UnitId>>,
     repairs: FxHashMap<UnitId, u32>,
+    told: FxHashSet<(String, String)>,
 }
 
 impl Executor<'_> {
@@ -127,6 +128,7 @@ impl Executor<'_> {
             ready: BTreeSet::new(),
             running: FxHashMap::default(),
             repairs: FxHashMap::default(),
+            told: FxHashSet::default(),
             needed,
         };
         for &id in units.iter().filter(|id| open(id)) {
@@ -210,8 +212,12 @@ impl Executor<'_> {
                 books.ready.extend(twins);
             }
             Err(StageError::Failed(failure)) => {
-                let problem = self.problem(self.plan.unit(id), &failure);
-                self.listener.event(&Event::Trouble { problem: &problem });
+                let unit = self.plan.unit(id);
+                let problem = self.problem(unit, &failure);
+                // The other folds of a stage mostly fail for the same reason, which is told once.
+                if books.told.insert((unit.stage.clone(), failure.message.clone())) {
+                    self.listener.event(&Event::Trouble { problem: &problem });
+                }
                 for unit in std::iter::once(id).chain(twins) {
                     self.done(unit, State::Failed(Box::new(problem.clone())), books, states);
                 }
@@ -227,11 +233,11 @@ impl Executor<'_> {
             return false;
         }
         let title = self.plan.unit(id).title();
-        let problem = Problem::warning("damaged", format!("{}: set aside and made again for `{title}`", failure.message));
+        let problem =
+            Problem::warning("damaged", format!("{}: set aside and made again for `{title}`", failure.message));
         self.listener.event(&Event::Trouble { problem: &problem });
         let whole = |source: UnitId, states: &States| {
-            let manifest = states.of(self.plan.unit(source)).manifest();
-            manifest.is_none_or(|manifest| matches!(self.store.lookup(&manifest.key), Lookup::Hit(_)))
+            states.of(self.plan.unit(source)).manifest().is_none_or(|manifest| self.store.verify(manifest))
         };
         // A blob may have been handed on, so every ancestor that names it must be made again.
         let mut again = self.plan.needed_for(&[id]);
@@ -316,6 +322,7 @@ impl Executor<'_> {
         for (name, part) in parts {
             made.push(self.keep(name, part, &work.entries)?);
         }
+        let rows = if rows > 0 { rows } else { made.first().map_or(0, |part| part.rows) };
         made.sort_by(|a, b| a.name.cmp(&b.name));
         let manifest = Manifest {
             format: crate::store::STORE_FORMAT,
@@ -324,7 +331,7 @@ impl Executor<'_> {
             version: unit.kind.version,
             phase: unit.phase.as_str().to_owned(),
             fields: work.fields,
-            rows: if rows > 0 { rows } else { made.iter().map(|part| part.rows).max().unwrap_or(0) },
+            rows,
             parts: made,
             facts,
             warnings,
@@ -339,7 +346,8 @@ impl Executor<'_> {
         match made {
             Made::Same(part) if let Some(digest) = part.digest() => {
                 let entry = inputs.iter().find(|entry| entry.digest == digest);
-                let entry = entry.ok_or_else(|| StageError::failed("a stage handed on a table that it was not given"))?;
+                let entry =
+                    entry.ok_or_else(|| StageError::failed("a stage handed on a table that it was not given"))?;
                 Ok(PartEntry { name, ..entry.clone() })
             }
             Made::Same(part) => self.put(name, &*part.table()?),

@@ -171,7 +171,7 @@ impl Session<'_> {
                     .collect(),
                 _ => Vec::new(),
             };
-            misses.push(Miss::Upstream { stages: upstream });
+            misses.push(Miss::Upstream { stages: upstream, ran_before: old.is_some() });
             return Status::Miss(misses);
         };
         let key = fingerprint.key();
@@ -233,8 +233,7 @@ impl Session<'_> {
                     force = Force::Nothing;
                     for &id in &units {
                         let unit = plan.unit(id);
-                        let whole = |m: &Manifest| matches!(self.store.lookup(&m.key), Lookup::Hit(_));
-                        if states.of(unit).manifest().is_some_and(|manifest| !whole(manifest)) {
+                        if states.of(unit).manifest().is_some_and(|manifest| !self.store.verify(manifest)) {
                             states.forget(unit);
                         }
                     }
@@ -251,7 +250,12 @@ impl Session<'_> {
         files.fetch(self.pipeline, &plan, &plan.order, self.fetcher, self.listener)?;
         let mut all: Vec<Fetched> = Vec::new();
         for file in plan.order.iter().filter_map(|&id| files.of(plan.unit(id))).flat_map(|files| files.0) {
-            all.extend(file.1.into_iter().filter(|file| !all.iter().any(|known| known.source == file.source)).collect::<Vec<_>>());
+            all.extend(
+                file.1
+                    .into_iter()
+                    .filter(|file| !all.iter().any(|known| known.source == file.source))
+                    .collect::<Vec<_>>(),
+            );
         }
         Ok(all)
     }
@@ -273,7 +277,8 @@ impl Session<'_> {
         match wanted {
             Wanted::Everything => Ok(plan.order.clone()),
             Wanted::Stage { stage, variant, fold } => {
-                let targets: Vec<UnitId> = units_of(plan, stage, *variant, *fold).iter().map(|unit| unit.unit).collect();
+                let targets: Vec<UnitId> =
+                    units_of(plan, stage, *variant, *fold).iter().map(|unit| unit.unit).collect();
                 // Until the folds are known there are no such units; dividing the rows comes first.
                 Ok(plan.needed_for(if targets.is_empty() { &plan.unknown_folds } else { &targets }))
             }

@@ -91,9 +91,8 @@ fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
         }
         for evaluation in planned {
             let scored = run.evaluations.iter().find(|(e, ..)| e.variant == index && e.stage == evaluation.stage);
-            let entry = scored.and_then(|(units, manifest, parts, _)| {
-                scored_variant(variant, &units.stage, manifest, parts).ok()
-            });
+            let entry = scored
+                .and_then(|(units, manifest, parts, _)| scored_variant(variant, &units.stage, manifest, parts).ok());
             all.push(entry.unwrap_or_else(|| unscored(variant, &evaluation.stage)));
         }
     }
@@ -121,8 +120,7 @@ fn scored_variant(
 ) -> Result<VariantSummary, StageError> {
     let metrics = scores::metrics(&*parts.table("metrics")?).map_err(StageError::caused)?;
     let classes = scores::classes(&*parts.table("classes")?).map_err(StageError::caused)?;
-    let confusion =
-        scores::confusion(&*parts.table("confusion")?, classes.len()).map_err(StageError::caused)?;
+    let confusion = scores::confusion(&*parts.table("confusion")?, classes.len()).map_err(StageError::caused)?;
     let mut by_name: BTreeMap<String, Vec<&FoldMetric>> = BTreeMap::new();
     for metric in &metrics {
         by_name.entry(metric.metric.clone()).or_default().push(metric);
@@ -132,7 +130,13 @@ fn scored_variant(
         metrics: by_name.into_iter().map(|(name, folds)| (name, over_folds(&folds))).collect(),
         classes: classes
             .into_iter()
-            .map(|c| ClassSummary { class: c.class, precision: c.precision, recall: c.recall, f1: c.f1, support: c.support })
+            .map(|c| ClassSummary {
+                class: c.class,
+                precision: c.precision,
+                recall: c.recall,
+                f1: c.f1,
+                support: c.support,
+            })
             .collect(),
         confusion,
         ..unscored(variant, evaluation)

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::json;
 
 use crate::ml::{
-    ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, k_fold, predefined,
-    stratified_k_fold,
+    ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, k_fold,
+    predefined, stratified_k_fold,
 };
 use crate::problem::{Problem, Problems, suggest};
 use crate::stage::{
@@ -91,14 +91,7 @@ impl JsonSchema for FoldCount {
 
 impl Default for Params {
     fn default() -> Self {
-        Params {
-            folds: FoldCount::Made(5),
-            holdout: None,
-            stratify: true,
-            shuffle: true,
-            repeats: 1,
-            metrics: None,
-        }
+        Params { folds: FoldCount::Made(5), holdout: None, stratify: true, shuffle: true, repeats: 1, metrics: None }
     }
 }
 
@@ -115,7 +108,8 @@ impl StageKind for CrossValidate {
     const KIND: &'static str = "cross_validate";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "scores on held-out rows, fold by fold";
-    const EXAMPLE: &'static str = "{ use: cross_validate, from: train, with: { folds: 5, metrics: [accuracy, f1_macro] } }";
+    const EXAMPLE: &'static str =
+        "{ use: cross_validate, from: train, with: { folds: 5, metrics: [accuracy, f1_macro] } }";
     type Params = Params;
 
     fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
@@ -138,7 +132,8 @@ impl StageKind for CrossValidate {
             }
         };
         if params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. }) {
-            let problem = at.problem("out-of-range", &["repeats"], "repeats would all be the same without shuffled folds");
+            let problem =
+                at.problem("out-of-range", &["repeats"], "repeats would all be the same without shuffled folds");
             problems.push(problem.help("leave `repeats` out, or set `shuffle: true` and a number of `folds`"));
         }
         if problems.any_error() {
@@ -333,8 +328,9 @@ fn given(target: &Target) -> Result<Vec<Mask>, StageError> {
 fn holdout(target: &Target, split: &str) -> Result<Mask, StageError> {
     let failed = |message: String| StageError::failed(message).at_param(&["holdout"]);
     let Some(column) = &target.split else {
-        return Err(failed("the rows have no splits".to_owned())
-            .help("name the split column in `ingest` (`split: COLUMN`), or give `source` as a map from split to source"));
+        return Err(failed("the rows have no splits".to_owned()).help(
+            "name the split column in `ingest` (`split: COLUMN`), or give `source` as a map from split to source",
+        ));
     };
     if split == "train" {
         return Err(failed("the rows of `train` are trained on and cannot be held out".to_owned()));
@@ -355,7 +351,9 @@ fn holdout(target: &Target, split: &str) -> Result<Mask, StageError> {
 /// The classes in code-point order, and each row's; a column without any labels is an error.
 fn class_indices(target: &Target) -> Result<(Vec<String>, Vec<Option<u32>>), StageError> {
     let Some(labels) = &target.label else {
-        return Err(StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)"));
+        return Err(
+            StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)")
+        );
     };
     let mut classes: Vec<String> = labels.iter().flatten().cloned().collect();
     classes.sort_unstable();
@@ -378,7 +376,9 @@ type LabelOf<'t> = rustc_hash::FxHashMap<&'t str, Option<&'t str>>;
 
 fn labels_by_row(target: &Target) -> Result<LabelOf<'_>, StageError> {
     let Some(labels) = &target.label else {
-        return Err(StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)"));
+        return Err(
+            StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)")
+        );
     };
     Ok(target.row_id.iter().map(String::as_str).zip(labels.iter().map(Option::as_deref)).collect())
 }

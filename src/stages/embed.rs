@@ -20,9 +20,10 @@ pub(super) struct Embed;
 /// text's vector is the same bits alone and among any others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["model"]))]
 pub(super) struct Params {
     /// The encoder: a known name (`all-minilm-l6-v2`), a folder, `hf:org/name@revision`, or `pypi:name@version!folder`.
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     model: String,
     /// How the states of a text's tokens become one vector; without it, as the model's own files say, else `mean`.
     pooling: Option<Pooling>,
@@ -211,6 +212,12 @@ mod tests {
         let problems = built(json!({ "max_length": 0 })).err().map(|problems| problems.0).unwrap_or_default();
         let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
         assert_eq!(codes, ["out-of-range", "missing-param"]);
+    }
+
+    #[test]
+    fn the_schema_asks_for_the_model() {
+        let schema = schemars::SchemaGenerator::default().into_root_schema_for::<Params>();
+        assert_eq!(schema.get("required"), Some(&json!(["model"])));
     }
 
     #[test]

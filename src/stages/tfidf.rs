@@ -199,7 +199,8 @@ impl Learner for Weights {
         let table = rows.table("tokens")?;
         let weights = vocabulary.transform(&Rows::of(&table)?, &self.params).map_err(failed)?;
         let empty = (0..weights.rows()).filter(|&row| weights.row(row).0.is_empty()).count();
-        let block = features::to_table(row_ids(&table).map_err(StageError::caused)?, "tfidf", &Block::Sparse(weights)).map_err(StageError::caused)?;
+        let block = features::to_table(row_ids(&table).map_err(StageError::caused)?, "tfidf", &Block::Sparse(weights))
+            .map_err(StageError::caused)?;
         let mut output = Output::new().table(features::block_part(0), block).fact("rows_without_terms", empty);
         if let Some(names) = learned.part("vocabulary") {
             output = output.same(features::names_part(0), names);

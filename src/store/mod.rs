@@ -108,6 +108,20 @@ impl Store {
         disk::write(&self.root.join("tmp"), &self.manifest_path(&manifest.key), &bytes)
     }
 
+    /// Reads every table of an artifact and holds it against its digest; damaged ones are set aside. True if all are whole.
+    pub fn verify(&self, manifest: &Manifest) -> bool {
+        let whole = |part: &PartEntry| {
+            let path = self.blob_path(&part.digest);
+            let same = fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == part.digest);
+            if !same {
+                drop(self.set_aside(&path));
+            }
+            same
+        };
+        // All of them, so that one look finds all the damage.
+        manifest.parts.iter().filter(|part| !whole(part)).count() == 0
+    }
+
     /// The table with this digest: from memory, or read, held against the digest and decoded.
     pub fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StoreError> {
         if let Some(table) = self.decoded().find(digest) {

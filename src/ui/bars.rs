@@ -99,7 +99,9 @@ impl Listener for Bars {
                 if let Some(bar) = state.units.get(id) {
                     if *total > 0 && bar.length() != Some(*total) {
                         bar.set_length(*total);
-                        let template = format!("  {{spinner}} {{msg}} [{{bar:24}}] {{human_pos}} of {{human_len}} {noun}, {{eta}} left");
+                        let template = format!(
+                            "  {{spinner}} {{msg}} [{{bar:24}}] {{human_pos}} of {{human_len}} {noun}, {{eta}} left"
+                        );
                         if let Ok(style) = ProgressStyle::with_template(&template) {
                             bar.set_style(style.progress_chars("━╸ "));
                         }

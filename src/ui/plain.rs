@@ -1,5 +1,6 @@
 //! How does a run read in a log? A line when something begins to take long, ends, or goes wrong.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -23,12 +24,16 @@ struct State<W> {
     last: Instant,
     planned: usize,
     ended: usize,
+    titles: BTreeMap<usize, String>,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Lines go to `to`.
     pub fn new(to: W, look: Look) -> Self {
-        Plain { to: Mutex::new(State { to, last: Instant::now(), planned: 0, ended: 0 }), look }
+        Plain {
+            to: Mutex::new(State { to, last: Instant::now(), planned: 0, ended: 0, titles: BTreeMap::new() }),
+            look,
+        }
     }
 }
 
@@ -58,11 +63,16 @@ impl<W> State<W> {
                 self.ended = 0;
                 Some(format!("{} units planned", count(*units as u64)))
             }
-            Event::Progress { done, total, noun, .. } if self.last.elapsed().as_secs_f64() >= EVERY => {
+            Event::Started { id, title } => {
+                self.titles.insert(*id, (*title).to_owned());
+                None
+            }
+            Event::Progress { id, done, total, noun } if self.last.elapsed().as_secs_f64() >= EVERY => {
                 self.last = Instant::now();
+                let title = self.titles.get(id).map_or("", String::as_str);
                 Some(match total {
-                    0 => format!("  {} {noun}", count(*done)),
-                    _ => format!("  {} of {} {noun}", count(*done), count(*total)),
+                    0 => format!("  {title}: {} {noun}", count(*done)),
+                    _ => format!("  {title}: {} of {} {noun}", count(*done), count(*total)),
                 })
             }
             Event::Finished { title, outcome, seconds, rows, .. } => {

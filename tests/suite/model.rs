@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use arrow::array::{
-    Array, BooleanArray, FixedSizeListArray, Float32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    Array, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Int64Array, ListArray, RecordBatch,
 };
 use fuseline::ml::Dense;
 use fuseline::model::{EncodeOptions, Encoded, SentenceEncoder};
+
+use crate::support::{Project, snippets, words_pipeline};
 
 /// How far an element of a vector may be from sentence-transformers'.
 const TOLERANCE: f32 = 1e-5;
@@ -22,7 +24,8 @@ struct Reference {
 
 fn reference() -> Option<Reference> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/minilm.parquet"));
-    let table = fuseline::table::from_parquet(std::fs::read(path).ok()?.into()).unwrap();
+    let table = fuseline::table::from_parquet(std::fs::read(path).ok()?).unwrap();
+    let table = crate::numbers::with_plain_strings(&table);
     let texts = strings(&table, "text");
     let tokens = column::<Int64Array>(&table, "tokens").values().to_vec();
     let truncated = column::<BooleanArray>(&table, "truncated").iter().map(|cut| cut.unwrap()).collect();
@@ -37,8 +40,7 @@ fn column<'t, T: 'static>(table: &'t RecordBatch, name: &str) -> &'t T {
 }
 
 fn strings(table: &RecordBatch, name: &str) -> Vec<String> {
-    let column = arrow::array::AsArray::as_string_opt::<i32>(table.column_by_name(name).unwrap());
-    let column: &StringArray = column.unwrap_or_else(|| panic!("`{name}` is not text"));
+    let column = table.column_by_name(name).unwrap().as_string::<i32>();
     column.iter().map(|text| text.unwrap().to_owned()).collect()
 }
 
@@ -69,8 +71,7 @@ fn row_bits(a: &Dense, row: usize, b: &Dense, other: usize) -> bool {
 
 #[test]
 fn vectors_are_those_of_sentence_transformers_and_the_same_bits_in_any_company() {
-    let Some(files) = crate::minilm() else {
-        eprintln!("skipped: the model cannot be fetched here");
+    let Some(files) = crate::support::minilm() else {
         return;
     };
     let encoder = SentenceEncoder::load(&files).unwrap();
@@ -100,4 +101,30 @@ fn vectors_are_those_of_sentence_transformers_and_the_same_bits_in_any_company()
         let alone = encode(&encoder, &texts[row..=row], 1);
         assert!(row_bits(&all.vectors, row, &alone.vectors, 0), "row {row} alone");
     }
+}
+
+#[test]
+fn a_pipeline_with_the_real_model_runs_and_embeds_once() {
+    if crate::support::minilm().is_none() {
+        return;
+    }
+    let pipeline = words_pipeline("", "folds: 3")
+        .replace("from: tfidf, with: { estimator", "from: fused, with: { estimator")
+        .replace("  model:", "  vectors: { use: embed, from: clean, with: { model: all-minilm-l6-v2 } }\n  fused: { use: fuse, from: [tfidf, vectors] }\n  model:")
+        + "matrix: { fused.from: { words: [tfidf], both: [tfidf, vectors] } }\n";
+    let project = Project::new().with_shared_files().file("data.csv", snippets(60)).file("p.yaml", pipeline);
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    let summary = project.summary("out");
+    let embeds = summary["units"].as_array().unwrap().iter().filter(|unit| unit["stage"] == "vectors").count();
+    assert_eq!(embeds, 1);
+    assert_eq!(summary["variants"].as_array().unwrap().len(), 2);
+    assert!(
+        summary["models"].as_array().unwrap().iter().any(|model| {
+            model["digest"] == "sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+        })
+    );
+    let shown =
+        project.ok(["show", "p.yaml", "vectors", "--variant", "fused.from=both", "--format", "jsonl", "--rows", "1"]);
+    let row: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(row["values"].as_array().unwrap().len(), 384);
 }

@@ -54,7 +54,8 @@ fn an_upstream_change_that_makes_the_same_bytes_runs_nothing_below() {
     let project = project();
     project.ok(["run", "p.yaml"]);
     // The texts hold nothing that NFKC would change, so `clean` runs again and nothing after it.
-    let other = words_pipeline("ngram_range: [1, 1]", "folds: 3").replace("use: clean, from: rows", "use: clean, from: rows, with: { unicode: nfkc }");
+    let other = words_pipeline("ngram_range: [1, 1]", "folds: 3")
+        .replace("use: clean, from: rows", "use: clean, from: rows, with: { unicode: nfkc }");
     project.write("p.yaml", other);
     project.ok(["run", "p.yaml", "--out", "again"]);
     assert_eq!(ran(&project, "again"), ["clean"]);

@@ -7,53 +7,53 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A folder with files, a cache of its own, and the command.
-pub struct Project {
+pub(crate) struct Project {
     folder: TempDir,
     files_dir: Option<PathBuf>,
 }
 
 /// What a command printed, and how it ended.
-pub struct Ran {
+pub(crate) struct Ran {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Project {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Project { folder: tempfile::tempdir().unwrap(), files_dir: None }
     }
 
     /// Fetched files go to a folder that all tests share, so that a model is fetched once.
-    pub fn with_shared_files(mut self) -> Self {
-        self.files_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("files"));
+    pub(crate) fn with_shared_files(mut self) -> Self {
+        self.files_dir = Some(shared_files());
         self
     }
 
     /// Writes a file.
-    pub fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
         self.write(name, text);
         self
     }
 
     /// Writes a file anew.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
     /// A path in the project.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The command, ready to be given arguments.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fuseline"));
         command.current_dir(self.folder.path()).env("FUSELINE_CACHE_DIR", self.path("cache"));
         command.env("XDG_CONFIG_HOME", self.path("config")).env("NO_COLOR", "1").env_remove("HF_HUB_OFFLINE");
@@ -64,24 +64,24 @@ impl Project {
     }
 
     /// Runs the command to its end.
-    pub fn run<const N: usize>(&self, args: [&str; N]) -> Ran {
+    pub(crate) fn run<const N: usize>(&self, args: [&str; N]) -> Ran {
         Ran::from(self.command().args(args).output().unwrap())
     }
 
     /// Runs it, and fails the test if it fails.
-    pub fn ok<const N: usize>(&self, args: [&str; N]) -> Ran {
+    pub(crate) fn ok<const N: usize>(&self, args: [&str; N]) -> Ran {
         let ran = self.run(args);
         assert_eq!(ran.code, 0, "{args:?}\n{}\n{}", ran.stdout, ran.stderr);
         ran
     }
 
     /// A run folder's summary.
-    pub fn summary(&self, folder: &str) -> Value {
+    pub(crate) fn summary(&self, folder: &str) -> Value {
         serde_json::from_slice(&std::fs::read(self.path(folder).join("summary.json")).unwrap()).unwrap()
     }
 
     /// A file's bytes.
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
 }
@@ -97,7 +97,7 @@ impl From<Output> for Ran {
 }
 
 /// Rows of CSV (id, text, label, fold, split): two classes told apart by words, with a word of its own in each fold.
-pub fn snippets(rows: usize) -> String {
+pub(crate) fn snippets(rows: usize) -> String {
     let good = ["fine", "bright", "lovely", "moving", "clever"];
     let bad = ["dull", "grey", "awful", "tedious", "clumsy"];
     let mut csv = "id,text,label,fold,split\n".to_owned();
@@ -112,7 +112,7 @@ pub fn snippets(rows: usize) -> String {
 }
 
 /// A pipeline over `data.csv`: words alone, tf-idf, a linear SVM.
-pub fn words_pipeline(tfidf: &str, scores: &str) -> String {
+pub(crate) fn words_pipeline(tfidf: &str, scores: &str) -> String {
     format!(
         "name: words
 stages:
@@ -128,11 +128,37 @@ stages:
 }
 
 /// Real texts and reference numbers beside the checkout, where there are any.
-pub fn shared(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).join(name);
     if path.exists() {
         return Some(path);
     }
     println!("skipped: no {name} beside the checkout");
     None
+}
+
+/// The files of all-MiniLM-L6-v2, fetched through the product's own resolver; `None`, said aloud, where no place can be reached.
+pub(crate) fn minilm() -> Option<fuseline::model::ModelFiles> {
+    use fuseline::fetch::{FetchOptions, Fetcher, Silent, model};
+    let fetcher = Fetcher::new(shared_files(), FetchOptions::default());
+    let mut files = fuseline::model::ModelFiles::default();
+    for (name, spec) in model("all-minilm-l6-v2", Path::new(".")).unwrap().files {
+        let fetched = match fetcher.fetch(&spec, &Silent) {
+            Ok(fetched) => fetched,
+            Err(error) if error.is_offline() => {
+                println!("skipped: the model cannot be fetched here: {error}");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        if let Some(file) = fetched.first() {
+            files.read(&name, file.open().unwrap()).unwrap();
+        }
+    }
+    Some(files)
+}
+
+/// Where all tests keep what they fetch.
+fn shared_files() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("files")
 }

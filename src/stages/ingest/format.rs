@@ -26,7 +26,7 @@ const FORMATS: &[&str] = &["csv", "tsv", "jsonl", "parquet"];
 
 impl Format {
     /// The format that a file's name tells, `.gz` aside.
-    pub fn of_name(name: &str) -> Option<Format> {
+    pub(super) fn of_name(name: &str) -> Option<Format> {
         let name = name.to_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         match name.rsplit_once('.').map(|(_, ending)| ending)? {

@@ -20,9 +20,9 @@ use crate::stage::{
 };
 use crate::table;
 
-use params::{Csv, Format, Label, Params, Quote, Sources, Tsv};
-
+use format::{Csv, Format, Quote, Tsv};
 use lines::Lines;
+use params::{Label, Params, Sources};
 use rows::{Collector, Next, Wanted};
 
 /// Reads rows from files: CSV, TSV, JSON lines, Parquet; plain, `.gz` or in an archive.

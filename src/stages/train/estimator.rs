@@ -380,7 +380,8 @@ mod tests {
     #[test]
     fn defaults_spelled_out_are_the_same_learner() {
         let short: Estimator = serde_json::from_value(json!({ "linear_svc": {} })).unwrap();
-        let long: Estimator = serde_json::from_value(json!({ "linear_svc": { "c": 1.0, "loss": "squared_hinge" } })).unwrap();
+        let long: Estimator =
+            serde_json::from_value(json!({ "linear_svc": { "c": 1.0, "loss": "squared_hinge" } })).unwrap();
         assert_eq!(short.canonical(), long.canonical());
         assert_eq!(short.canonical(), json!({ "linear_svc": {} }));
         let other: Estimator = serde_json::from_value(json!({ "linear_svc": { "c": 2 } })).unwrap();

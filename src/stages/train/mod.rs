@@ -82,7 +82,9 @@ impl Stage for Classifier {
                     self.name
                 )),
             }),
-            _ => Err(Refusal { input: 0, wants: "features", fits: |port| matches!(port, Port::Features(_)), help: None }),
+            _ => {
+                Err(Refusal { input: 0, wants: "features", fits: |port| matches!(port, Port::Features(_)), help: None })
+            }
         }
     }
 
@@ -91,7 +93,10 @@ impl Stage for Classifier {
     }
 
     fn seeded(&self) -> bool {
-        matches!(self.chosen, Chosen::Smart(ensemble::SmartParams::DecisionTree(_) | ensemble::SmartParams::RandomForest(_)))
+        matches!(
+            self.chosen,
+            Chosen::Smart(ensemble::SmartParams::DecisionTree(_) | ensemble::SmartParams::RandomForest(_))
+        )
     }
 
     fn advice(&self) -> Vec<String> {
@@ -121,7 +126,8 @@ impl Learner for Classifier {
             return Err(StageError::failed("the features and the labels are not of the same rows"));
         }
         let labels = target.labels().map_err(|error| {
-            StageError::failed(error.to_string()).help("name the label column in `ingest` (`label: COLUMN`), and drop rows without one")
+            StageError::failed(error.to_string())
+                .help("name the label column in `ingest` (`label: COLUMN`), and drop rows without one")
         })?;
         let count = labels.classes.len();
         let stop = || ctx.is_cancelled();
@@ -240,7 +246,8 @@ fn coefficients(model: &LinearModel, classes: &[String]) -> Result<RecordBatch, 
     let flat: Vec<f64> = model.coef.iter().flatten().copied().collect();
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(width, model.coef.len()));
     let field = Arc::new(Field::new("item", DataType::Float64, false));
-    let coef = ListArray::try_new(field, offsets, Arc::new(Float64Array::from(flat)), None).map_err(StageError::caused)?;
+    let coef =
+        ListArray::try_new(field, offsets, Arc::new(Float64Array::from(flat)), None).map_err(StageError::caused)?;
     let columns: Vec<(&str, ArrayRef, bool)> = vec![
         ("output", Arc::new(UInt32Array::from_iter_values(0..model.coef.len() as u32)), false),
         ("class", Arc::new(StringArray::from_iter_values((0..model.coef.len()).map(positive))), false),
