@@ -77,7 +77,7 @@ impl EncoderConfig {
             epsilon: json.value.get("layer_norm_eps").and_then(Value::as_f64).unwrap_or(1e-12) as f32,
             family,
         };
-        if config.width % config.heads != 0 {
+        if !config.width.is_multiple_of(config.heads) {
             let wants = format!("the number of heads must divide the width {width}");
             return Err(json.unsupported(name("num_attention_heads", "n_heads"), config.heads, wants));
         }

@@ -240,7 +240,8 @@ fn gelu(x: f32) -> f32 {
 }
 
 fn gelu_tanh(x: f32) -> f32 {
-    let inner = 0.797_884_56 * (x + 0.044_715 * x * x * x);
+    const ROOT_2_OVER_PI: f32 = std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2;
+    let inner = ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x);
     let inner = if inner > 10.0 { 10.0 } else { inner };
     0.5 * x * (2.0 - 2.0 / (exp(2.0 * inner) + 1.0))
 }

@@ -1,5 +1,7 @@
 //! Which files does a plan read, and are they here?
 
+use std::collections::hash_map::Entry;
+
 use rustc_hash::FxHashMap;
 
 use super::{Event, Listener, RunError, RunErrorKind};
@@ -59,11 +61,11 @@ impl Gathered {
             let unit = plan.unit(id);
             for need in needs(unit) {
                 let source = need.spec.to_string();
-                if !self.0.contains_key(&source) {
+                if let Entry::Vacant(place) = self.0.entry(source) {
                     let files = fetcher
                         .fetch(&need.spec, &Told { listener, what: std::sync::Mutex::default() })
                         .map_err(|error| failed(pipeline, unit, &need, &error))?;
-                    self.0.insert(source, files);
+                    place.insert(files);
                 }
             }
         }

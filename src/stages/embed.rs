@@ -3,6 +3,7 @@
 use arrow::array::Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::fetch;
 use crate::ml::Block;
@@ -10,6 +11,7 @@ use crate::model::{EncodeOptions, ModelError, ModelFiles, Pooling, SentenceEncod
 use crate::problem::Problems;
 use crate::stage::{
     Ctx, FileNeed, Files, Form, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work,
+    elided,
 };
 use crate::table::{features, text};
 
@@ -75,6 +77,15 @@ impl StageKind for Embed {
                 Err(problems)
             }
         }
+    }
+
+    /// The model is known by the digests of its files, so its name, or the folder it lies in, is left out.
+    fn canonical(params: &Params) -> Value {
+        let mut canonical = elided(params, &Params::default());
+        if let Some(fields) = canonical.as_object_mut() {
+            fields.remove("model");
+        }
+        canonical
     }
 }
 

@@ -3,13 +3,14 @@
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::fetch;
 use crate::ml::{self, Analyzer, AnalyzerError, AnalyzerParams, DEFAULT_TOKEN_PATTERN, TextUnit};
 use crate::model::{ModelError, ModelFiles, PretrainedTokenizer};
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, FileNeed, Files, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work,
+    Ctx, FileNeed, Files, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work, elided,
 };
 use crate::table::{text, tokens};
 
@@ -102,6 +103,15 @@ impl StageKind for Tokenize {
             Chosen::Pretrained(model) => Cutter::Pretrained(pretrained(model, &params, at)?),
         };
         Ok(Work::RowWise(Box::new(Cutting { cutter })))
+    }
+
+    /// A pretrained tokenizer is known by the digest of its file, so its model's name, or folder, is left out.
+    fn canonical(params: &Params) -> Value {
+        let mut canonical = elided(params, &Params::default());
+        if let (Chosen::Pretrained(_), Some(fields)) = (&params.tokenizer, canonical.as_object_mut()) {
+            fields.insert("tokenizer".to_owned(), Value::from("pretrained"));
+        }
+        canonical
     }
 }
 
@@ -265,7 +275,10 @@ mod tests {
         fn progress(&self, _: u64, _: u64, _: &'static str) {}
     }
 
-    fn built(params: Value) -> Result<Work, Vec<(&'static str, String, Vec<String>)>> {
+    /// Code, message and causes of a problem.
+    type Told = (&'static str, String, Vec<String>);
+
+    fn built(params: Value) -> Result<Work, Vec<Told>> {
         let at = Scope { stage: "words", base: Path::new("."), locate: &|_| None };
         let params = serde_json::from_value(params).unwrap();
         let told = |problems: Problems| problems.0.into_iter().map(|p| (p.code, p.message, p.causes)).collect();

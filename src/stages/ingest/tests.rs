@@ -257,7 +257,6 @@ fn the_key_ignores_paths_and_spellings_but_no_meaning() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn real_files_give_all_their_rows() {
     let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
     if !data.is_dir() {

@@ -30,8 +30,9 @@ pub(super) struct Train;
 /// Trains a classifier on features and labels. Under `cross_validate` it is fitted once in each fold, on its training rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["estimator"]))]
 pub(super) struct Params {
-    /// The learner, with its parameters. Required.
+    /// The learner, with its parameters.
     estimator: Option<Estimator>,
 }
 
