@@ -126,16 +126,18 @@ impl Parameters<'_> {
         let indent = "  ".repeat(depth);
         let text = choice.get("description").and_then(Value::as_str).unwrap_or_default();
         if let Some(word) = choice.get("const") {
-            self.text.push_str(&format!("{indent}{}: {text}\n", word.as_str().unwrap_or_default()));
-        } else if let Some(fields) = choice.get("properties").and_then(Value::as_object)
-            && choice.get("required").is_some()
-        {
-            for (name, inner) in fields {
-                self.text.push_str(&format!("{indent}{{ {name}: … }} {text}\n"));
-                if depth < 5 && self.resolved(inner).get("properties").is_some() {
-                    self.object(inner, depth + 2);
-                }
+            let line = format!("{indent}{}: {text}", word.as_str().unwrap_or_default());
+            self.text.push_str(line.trim_end_matches(": "));
+            self.text.push('\n');
+        } else if let Some((name, inner)) = tagged(choice) {
+            self.text.push_str(format!("{indent}{{ {name}: … }} {text}").trim_end());
+            self.text.push('\n');
+            if depth < 5 && self.resolved(inner).get("properties").is_some() {
+                self.object(inner, depth + 2);
             }
+        } else if choice.get("properties").is_some() {
+            self.text.push_str(&format!("{indent}a map: {text}\n"));
+            self.object(choice, depth + 2);
         }
     }
 
@@ -185,11 +187,17 @@ impl Parameters<'_> {
         if let Some(word) = choice.get("const") {
             return word.as_str().map_or(word.to_string(), str::to_owned);
         }
-        match choice.get("properties").and_then(Value::as_object).and_then(|fields| fields.keys().next()) {
-            Some(name) if choice.get("required").is_some() => format!("{{ {name}: … }}"),
-            _ => self.words(self.resolved(choice)),
+        match tagged(choice) {
+            Some((name, _)) => format!("{{ {name}: … }}"),
+            None => self.words(self.resolved(choice)),
         }
     }
+}
+
+/// The name and contents of a choice that is a map with one key.
+fn tagged(choice: &Value) -> Option<(&String, &Value)> {
+    let fields = choice.get("properties").and_then(Value::as_object)?;
+    fields.iter().next().filter(|_| fields.len() == 1 && choice.get("required").is_some())
 }
 
 fn choices(schema: &Value) -> impl Iterator<Item = &Value> {

@@ -71,3 +71,13 @@ fn valid_pipelines_load() {
         }
     }
 }
+
+#[test]
+fn the_command_refuses_invalid_pipelines_with_2_and_never_panics() {
+    let project = crate::support::Project::new();
+    for file in cases("invalid") {
+        let ran = project.run(["check", file.to_str().unwrap()]);
+        assert_eq!(ran.code, 2, "{}: {}", file.display(), ran.stderr);
+        assert!(ran.stderr.starts_with("error[") && !ran.stderr.contains("panicked"), "{}", ran.stderr);
+    }
+}
