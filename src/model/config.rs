@@ -1,5 +1,6 @@
 //! What do a model's files say about it? Family, sizes, and sentence-transformers' wishes about pooling and length.
 
+use candle_transformers::models::modernbert;
 use serde_json::Value;
 
 use super::files::CONFIG;
@@ -7,10 +8,54 @@ use super::ops::Activation;
 use super::{ModelError, ModelFiles, Pooling};
 
 /// The values of `model_type` that are built in.
-pub(super) const FAMILIES: [&str; 6] = ["bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"];
+pub(super) const FAMILIES: [&str; 7] =
+    ["bert", "camembert", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta"];
 
 const MODULES: &str = "modules.json";
 const SENTENCE: &str = "sentence_bert_config.json";
+
+/// More layers than any model has: a bound on what is set aside before a tensor is read.
+const MOST_LAYERS: usize = 1 << 10;
+/// More positions than any encoder has; for the same reason.
+const MOST_POSITIONS: usize = 1 << 20;
+
+/// An architecture and its sizes, as `config.json` describes them. The variant decides the backbone.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum ModelConfig {
+    /// For `encoder`.
+    Encoder(EncoderConfig),
+    /// For `transformers`.
+    ModernBert(modernbert::Config),
+}
+
+impl ModelConfig {
+    /// Reads `config.json`.
+    pub(super) fn read(files: &ModelFiles) -> Result<Self, ModelError> {
+        let json = Json { file: CONFIG, value: files.json(CONFIG)? };
+        let family = json.text("model_type")?;
+        match family.as_str() {
+            "modernbert" => Ok(ModelConfig::ModernBert(modern_bert(&json)?)),
+            known if FAMILIES.contains(&known) => Ok(ModelConfig::Encoder(EncoderConfig::read(&json, family)?)),
+            _ => Err(ModelError::Family { found: family }),
+        }
+    }
+
+    /// `model_type`.
+    pub(super) fn family(&self) -> &str {
+        match self {
+            ModelConfig::Encoder(config) => &config.family,
+            ModelConfig::ModernBert(_) => "modernbert",
+        }
+    }
+
+    /// Number of tokens.
+    pub(super) fn vocabulary(&self) -> usize {
+        match self {
+            ModelConfig::Encoder(config) => config.vocabulary,
+            ModelConfig::ModernBert(config) => config.vocab_size,
+        }
+    }
+}
 
 /// How positions are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +96,7 @@ pub(super) struct EncoderConfig {
 }
 
 impl EncoderConfig {
-    /// Reads `config.json`.
-    pub(super) fn read(files: &ModelFiles) -> Result<Self, ModelError> {
-        let json = Json { file: CONFIG, value: files.json(CONFIG)? };
-        let family = json.text("model_type")?;
-        if !FAMILIES.contains(&family.as_str()) {
-            return Err(ModelError::Family { found: family });
-        }
+    fn read(json: &Json<'_>, family: String) -> Result<Self, ModelError> {
         json.refuse("position_embedding_type", |v| v != "absolute", "only absolute positions are built in")?;
         json.refuse("is_decoder", |v| v != false, "only encoders are built in")?;
         let distil = family == "distilbert";
@@ -69,7 +108,7 @@ impl EncoderConfig {
             width,
             inner: json.size(name("intermediate_size", "hidden_dim"))?,
             layers: json.size(name("num_hidden_layers", "n_layers"))?,
-            heads: json.size(name("num_attention_heads", "n_heads"))?,
+            heads: json.heads(name("num_attention_heads", "n_heads"), width)?,
             table: json.size("max_position_embeddings")?,
             types: if distil { 0 } else { json.size("type_vocab_size")? },
             positions: json.positions(&family)?,
@@ -77,10 +116,6 @@ impl EncoderConfig {
             epsilon: json.value.get("layer_norm_eps").and_then(Value::as_f64).unwrap_or(1e-12) as f32,
             family,
         };
-        if !config.width.is_multiple_of(config.heads) {
-            let wants = format!("the number of heads must divide the width {width}");
-            return Err(json.unsupported(name("num_attention_heads", "n_heads"), config.heads, wants));
-        }
         if config.longest() == 0 {
             return Err(json.unsupported(
                 "max_position_embeddings",
@@ -98,6 +133,44 @@ impl EncoderConfig {
             Positions::AfterPadding(padding) => self.table.saturating_sub(padding as usize + 1),
         }
     }
+}
+
+/// ModernBERT, as transformers' `ModernBertConfig` writes it, refusing what candle-transformers leaves out.
+fn modern_bert(json: &Json<'_>) -> Result<modernbert::Config, ModelError> {
+    for key in ["attention_bias", "mlp_bias", "norm_bias"] {
+        json.refuse(key, |v| v != false, "only layers without it are built in")?;
+    }
+    json.refuse("hidden_activation", |v| v != "gelu", "only gelu is built in")?;
+    let width = json.size("hidden_size")?;
+    let heads = json.heads("num_attention_heads", width)?;
+    if !(width / heads).is_multiple_of(2) {
+        let wants = format!("rotary positions need an even width of a head, not {}", width / heads);
+        return Err(json.unsupported("num_attention_heads", heads, wants));
+    }
+    let every = json.size("global_attn_every_n_layers")?;
+    let types = json.value.get("layer_types").and_then(Value::as_array);
+    for (layer, kind) in types.into_iter().flatten().enumerate() {
+        if (kind == "full_attention") != layer.is_multiple_of(every) {
+            let wants = format!("`global_attn_every_n_layers: {every}` says otherwise for layer {layer}");
+            return Err(json.unsupported("layer_types", kind, wants));
+        }
+    }
+    Ok(modernbert::Config {
+        vocab_size: json.size("vocab_size")?,
+        hidden_size: width,
+        num_hidden_layers: json.size_up_to("num_hidden_layers", MOST_LAYERS)?,
+        num_attention_heads: heads,
+        intermediate_size: json.size("intermediate_size")?,
+        max_position_embeddings: json.size_up_to("max_position_embeddings", MOST_POSITIONS)?,
+        layer_norm_eps: json.value.get("norm_eps").and_then(Value::as_f64).unwrap_or(1e-5),
+        // never read by candle-transformers
+        pad_token_id: 0,
+        global_attn_every_n_layers: every,
+        global_rope_theta: json.rope_theta("full_attention", "global_rope_theta")?,
+        local_attention: json.size("local_attention")?,
+        local_rope_theta: json.rope_theta("sliding_attention", "local_rope_theta")?,
+        classifier_config: None,
+    })
 }
 
 /// What a folder made by sentence-transformers asks for.
@@ -185,8 +258,40 @@ impl Json<'_> {
     }
 
     fn size(&self, key: &str) -> Result<usize, ModelError> {
-        let size = self.value.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        size.filter(|n| *n > 0).ok_or_else(|| self.unreadable(format!("it has no whole number above 0 `{key}`")))
+        // 32 bits leave room for the sums and products of sizes
+        let size = self.value.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let size = size.filter(|n| *n > 0).map(|n| n as usize);
+        size.ok_or_else(|| self.unreadable(format!("it has no whole number above 0 `{key}`")))
+    }
+
+    fn size_up_to(&self, key: &str, most: usize) -> Result<usize, ModelError> {
+        let size = self.size(key)?;
+        if size > most { Err(self.unsupported(key, size, format!("at most {most} is built in"))) } else { Ok(size) }
+    }
+
+    /// The number of attention heads.
+    fn heads(&self, key: &str, width: usize) -> Result<usize, ModelError> {
+        let heads = self.size(key)?;
+        if width.is_multiple_of(heads) {
+            return Ok(heads);
+        }
+        Err(self.unsupported(key, heads, format!("the number of heads must divide the width {width}")))
+    }
+
+    /// The base of the rotary positions of one kind of layer: under `rope_parameters`, or, in configurations written
+    /// before transformers 5, under `old`.
+    fn rope_theta(&self, kind: &str, old: &str) -> Result<f64, ModelError> {
+        let rope = self.value.get("rope_parameters").and_then(|kinds| kinds.get(kind));
+        match rope.and_then(|rope| rope.get("rope_type")) {
+            Some(scaled) if scaled != "default" => {
+                let wants = "only rotary positions of type default are built in".to_owned();
+                return Err(self.unsupported("rope_type", scaled, wants));
+            }
+            _ => {}
+        }
+        let theta = rope.and_then(|rope| rope.get("rope_theta")).or_else(|| self.value.get(old));
+        let theta = theta.and_then(Value::as_f64).filter(|theta| *theta > 0.0);
+        theta.ok_or_else(|| self.unreadable(format!("it has no number above 0 `{old}`, nor `rope_parameters`")))
     }
 
     fn refuse(&self, key: &str, bad: impl Fn(&Value) -> bool, wants: &str) -> Result<(), ModelError> {
@@ -229,10 +334,10 @@ mod tests {
 
     #[test]
     fn an_unknown_family_is_named_beside_the_known_ones() {
-        let error = EncoderConfig::read(&files(&[(CONFIG, &BERT.replace("\"bert\"", "\"mamba\""))])).unwrap_err();
+        let error = ModelConfig::read(&files(&[(CONFIG, &BERT.replace("\"bert\"", "\"mamba\""))])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`config.json` says `model_type: mamba`, but `embed` knows bert, camembert, distilbert, electra, roberta, xlm-roberta"
+            "`config.json` says `model_type: mamba`, but `embed` knows bert, camembert, distilbert, electra, modernbert, roberta, xlm-roberta"
         );
     }
 
@@ -247,7 +352,7 @@ mod tests {
         ] {
             let text = BERT.replace(from, to);
             assert_ne!(text, BERT);
-            let error = EncoderConfig::read(&files(&[(CONFIG, &text)])).unwrap_err().to_string();
+            let error = ModelConfig::read(&files(&[(CONFIG, &text)])).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
     }
@@ -255,8 +360,57 @@ mod tests {
     #[test]
     fn roberta_counts_positions_after_its_padding() {
         let text = BERT.replace("\"bert\"", "\"roberta\", \"pad_token_id\": 1");
-        let config = EncoderConfig::read(&files(&[(CONFIG, &text)])).unwrap();
+        let Ok(ModelConfig::Encoder(config)) = ModelConfig::read(&files(&[(CONFIG, &text)])) else {
+            panic!("not for the encoder");
+        };
         assert_eq!((config.positions, config.longest()), (Positions::AfterPadding(1), 3));
+    }
+
+    /// As transformers 4 wrote it.
+    const MODERN: &str = r#"{ "model_type": "modernbert", "vocab_size": 9, "hidden_size": 8, "intermediate_size": 16,
+        "num_hidden_layers": 4, "num_attention_heads": 2, "max_position_embeddings": 64, "local_attention": 8,
+        "global_attn_every_n_layers": 3, "global_rope_theta": 160000.0, "local_rope_theta": 10000.0,
+        "hidden_activation": "gelu", "norm_bias": false, "norm_eps": 1e-05 }"#;
+
+    #[test]
+    fn modernbert_says_its_rotary_positions_in_either_way() {
+        let old = ModelConfig::read(&files(&[(CONFIG, MODERN)])).unwrap();
+        let text = MODERN
+            .replace(
+                "\"global_rope_theta\": 160000.0",
+                r#""rope_parameters": { "full_attention": { "rope_theta": 160000.0,
+                "rope_type": "default" }, "sliding_attention": { "rope_theta": 10000.0, "rope_type": "default" } }"#,
+            )
+            .replace(
+                "\"local_rope_theta\": 10000.0",
+                r#""layer_types": ["full_attention", "sliding_attention",
+                "sliding_attention", "full_attention"]"#,
+            );
+        assert_eq!(ModelConfig::read(&files(&[(CONFIG, &text)])), Ok(old.clone()));
+        assert_eq!((old.family(), old.vocabulary()), ("modernbert", 9));
+        let ModelConfig::ModernBert(old) = old else { panic!("not ModernBERT") };
+        assert_eq!((old.global_rope_theta, old.local_rope_theta, old.layer_norm_eps), (160_000.0, 10_000.0, 1e-5));
+    }
+
+    #[test]
+    fn what_candle_leaves_out_of_modernbert_is_refused_by_name() {
+        for (from, to, says) in [
+            ("\"norm_bias\": false", "\"norm_bias\": true", "norm_bias: true"),
+            ("\"gelu\"", "\"silu\"", "hidden_activation: \"silu\""),
+            ("\"hidden_size\": 8", "\"hidden_size\": 6", "num_attention_heads: 2"),
+            ("\"num_attention_heads\": 2", "\"num_attention_heads\": 3", "num_attention_heads: 3"),
+            ("\"global_attn_every_n_layers\": 3", "\"global_attn_every_n_layers\": 0", "`global_attn_every_n_layers`"),
+            ("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 4000000000", "num_hidden_layers: 4000000000"),
+            ("_embeddings\": 64", "_embeddings\": 4000000000", "max_position_embeddings: 4000000000"),
+            ("\"local_rope_theta\": 10000.0", "\"local_rope_theta\": null", "`local_rope_theta`"),
+            ("{ \"model", r#"{ "layer_types": ["full_attention", "full_attention"], "model"#, "for layer 1"),
+            ("{ \"model", r#"{ "rope_parameters": { "full_attention": { "rope_type": "yarn" } }, "model"#, "yarn"),
+        ] {
+            let text = MODERN.replace(from, to);
+            assert_ne!(text, MODERN);
+            let error = ModelConfig::read(&files(&[(CONFIG, &text)])).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -41,9 +41,6 @@ struct Layer {
 impl Encoder {
     /// Takes the tensors out of `weights`.
     pub(super) fn load(config: EncoderConfig, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        // Batches run side by side, one to a thread: a product inside of one must not call for threads of its own. The
-        // result is the same bits either way.
-        gemm::set_threading_threshold(usize::MAX);
         let table = |name: &str, rows| {
             weights.tensor(&format!("embeddings.{name}_embeddings.weight"), &[rows, config.embedding])
         };
@@ -242,82 +239,7 @@ const DISTILBERT: Names = Names {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::model::{ModelFiles, PretrainedTokenizer};
-
-    /// The folder of a tiny model, if the reference data is here.
-    fn tiny(family: &str) -> Option<(ModelFiles, serde_json::Value)> {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/tiny_models")).join(family);
-        let read = |name: &str| std::fs::read(folder.join(name)).ok();
-        let mut files = ModelFiles::default();
-        for name in ["config.json", "model.safetensors", "tokenizer.json"] {
-            files.insert(name, read(name)?);
-        }
-        Some((files, serde_json::from_slice(&read("expected.json")?).unwrap()))
-    }
-
-    fn load(files: &ModelFiles) -> Encoder {
-        let config = EncoderConfig::read(files).unwrap();
-        let weights = Weights::read(files, &config.family).unwrap();
-        Encoder::load(config, &weights).unwrap()
-    }
-
-    #[test]
-    fn ids_and_hidden_states_are_those_of_transformers() {
-        for family in ["bert", "distilbert", "electra", "roberta", "xlm-roberta"] {
-            let Some((files, expected)) = tiny(family) else {
-                eprintln!("skipped: no reference models beside this project");
-                return;
-            };
-            let (encoder, tokenizer) = (load(&files), PretrainedTokenizer::load(&files).unwrap());
-            let mut worst = 0.0f64;
-            for case in expected["cases"].as_array().unwrap() {
-                let text = case["text"].as_str().unwrap();
-                let ids: Vec<u32> =
-                    case["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
-                // the script keeps 128 ids, and runs an empty text as id 0
-                let ours = tokenizer.ids(text, usize::MAX, 0).unwrap().ids;
-                assert!(ours.starts_with(&ids) && (ours == ids || ids.len() == 128) || ids == [0], "{family}: {text}");
-                let states = encoder.hidden(Batch { ids: &ids, lengths: &[ids.len()] }).unwrap();
-                let wanted = case["last_hidden_state"].as_array().unwrap();
-                assert_eq!(states.len(), wanted.len());
-                for (state, wanted) in states.iter().zip(wanted) {
-                    worst = worst.max((f64::from(*state) - wanted.as_f64().unwrap()).abs());
-                }
-            }
-            assert!(worst < 1e-5, "{family}: {worst}");
-        }
-    }
-
-    #[test]
-    fn a_text_has_the_same_bits_alone_and_beside_others() {
-        let Some((files, expected)) = tiny("roberta") else {
-            eprintln!("skipped: no reference models beside this project");
-            return;
-        };
-        let encoder = load(&files);
-        let texts: Vec<Vec<u32>> = expected["cases"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|case| case["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect())
-            .chain([vec![0], vec![5, 1, 7]])
-            .collect();
-        // runs of equal lengths, which attention takes together
-        let texts: Vec<Vec<u32>> =
-            texts.iter().flat_map(|text| [text.clone(), text.iter().rev().copied().collect()]).collect();
-        let states = |texts: &[&Vec<u32>]| {
-            let ids: Vec<u32> = texts.iter().copied().flatten().copied().collect();
-            let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-            encoder.hidden(Batch { ids: &ids, lengths: &lengths }).unwrap()
-        };
-        let alone: Vec<f32> = texts.iter().flat_map(|text| states(&[text])).collect();
-        assert_eq!(states(&texts.iter().collect::<Vec<_>>()), alone);
-        let backwards: Vec<f32> = texts.iter().rev().flat_map(|text| states(&[text])).collect();
-        assert_eq!(states(&texts.iter().rev().collect::<Vec<_>>()), backwards);
-    }
 
     /// The promise of the module's doc about `gemm`, at the sizes of MiniLM and of the small BERTs.
     #[test]

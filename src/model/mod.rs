@@ -1,11 +1,12 @@
 //! What vector does a text have? Pretrained sentence encoders: their files, architectures, tokens, batches and pooling.
 //!
 //! The way in is [`SentenceEncoder`]. Inside, one seam matters: a [`Backbone`] turns token ids laid end to end into
-//! hidden states, and everything else (reading files, cutting texts, batches, pooling) stands outside it. Today's
-//! backbone is `encoder`, on candle; another one, with its own kernels or on another device, takes its place without
-//! touching the rest.
+//! hidden states, and everything else (reading files, cutting texts, batches, pooling) stands outside it. There are two,
+//! both on candle: `encoder`, fast, for BERT and its kin; `transformers`, with the architectures of candle-transformers,
+//! for what `encoder` lacks. `config` says which family belongs to which; another backbone, with its own kernels or on
+//! another device, comes beside them without touching the rest.
 //!
-//! A text's vector is the same bits alone and in any batch: `encoder` says why.
+//! A text's vector is the same bits alone and in any batch: each backbone says why.
 
 mod config;
 mod encoder;
@@ -14,7 +15,10 @@ mod files;
 mod ops;
 mod pooling;
 mod sentence;
+#[cfg(test)]
+mod tests;
 mod tokenizer;
+mod transformers;
 mod weights;
 
 pub use error::ModelError;

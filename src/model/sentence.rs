@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::config::{EncoderConfig, SentenceConfig};
+use super::config::{ModelConfig, SentenceConfig};
 use super::encoder::Encoder;
 use super::pooling::{Pooling, normalize};
 use super::tokenizer::Cut;
+use super::transformers::Transformers;
 use super::weights::Weights;
 use super::{Backbone, Batch, ModelError, ModelFiles, PretrainedTokenizer};
 use crate::ml::Dense;
@@ -75,12 +76,11 @@ impl SentenceEncoder {
     /// A file is missing or cannot be read; the architecture or one of its settings is not built in; a tensor is
     /// missing or has another shape than `config.json` says.
     pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
-        let config = EncoderConfig::read(files)?;
+        let config = ModelConfig::read(files)?;
         let wishes = SentenceConfig::read(files)?;
         let tokenizer = PretrainedTokenizer::load(files)?;
-        let weights = Weights::read(files, &config.family)?;
-        let vocabulary = config.vocabulary;
-        Ok(SentenceEncoder { backbone: Box::new(Encoder::load(config, &weights)?), vocabulary, tokenizer, wishes })
+        let vocabulary = config.vocabulary();
+        Ok(SentenceEncoder { backbone: backbone(config, files)?, vocabulary, tokenizer, wishes })
     }
 
     /// Length of a vector.
@@ -163,6 +163,18 @@ impl SentenceEncoder {
         };
         texts.par_iter().enumerate().map(|(row, text)| read(row, text)).collect()
     }
+}
+
+/// The transformer that `config` asks for.
+pub(super) fn backbone(config: ModelConfig, files: &ModelFiles) -> Result<Box<dyn Backbone>, ModelError> {
+    // Batches run side by side, one to a thread: a product inside of one must not call for threads of its own. The
+    // result is the same bits either way.
+    gemm::set_threading_threshold(usize::MAX);
+    let weights = Weights::read(files, config.family())?;
+    Ok(match config {
+        ModelConfig::Encoder(config) => Box::new(Encoder::load(config, &weights)?),
+        ModelConfig::ModernBert(config) => Box::new(Transformers::load(&config, &weights)?),
+    })
 }
 
 /// The vector of one text; an error if it is not finite.

@@ -13,8 +13,8 @@ pub(super) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// Reads the headers. A checkpoint saved with a head has its encoder under the family's name (`bert.encoder.…`);
-    /// that prefix is found here.
+    /// Reads the headers. A checkpoint saved with a head has its encoder under a name that depends on the family
+    /// (`bert.encoder.…`); that prefix is found here.
     pub(super) fn read(files: &'a ModelFiles, family: &str) -> Result<Self, ModelError> {
         let mut read = Vec::new();
         for (name, bytes) in files.weights()? {
@@ -23,7 +23,11 @@ impl<'a> Weights<'a> {
             read.push((name, parsed));
         }
         let mut weights = Weights { files: read, prefix: String::new() };
-        let stem = if matches!(family, "xlm-roberta" | "camembert") { "roberta" } else { family };
+        let stem = match family {
+            "camembert" | "xlm-roberta" => "roberta",
+            "modernbert" => "model",
+            own => own,
+        };
         let prefixed = format!("{stem}.");
         if weights.files.iter().any(|(_, file)| file.tensors().iter().any(|(name, _)| name.starts_with(&prefixed))) {
             weights.prefix = prefixed;

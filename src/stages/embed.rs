@@ -18,8 +18,8 @@ use crate::table::{features, text};
 /// The kind `embed`.
 pub(super) struct Embed;
 
-/// Runs a pretrained sentence encoder (BERT, DistilBERT, ELECTRA, RoBERTa, XLM-RoBERTa; safetensors) on each text. A
-/// text's vector is the same bits alone and among any others.
+/// Runs a pretrained sentence encoder (BERT, CamemBERT, DistilBERT, ELECTRA, ModernBERT, RoBERTa, XLM-RoBERTa;
+/// safetensors) on each text. A text's vector is the same bits alone and among any others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["model"]))]
