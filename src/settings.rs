@@ -28,6 +28,7 @@ pub struct Settings {
     /// Where fetched data and models are kept; `files` in the cache folder if left out.
     pub files_dir: Option<PathBuf>,
     /// Never ask the network.
+    #[serde(deserialize_with = "switch")]
     pub offline: bool,
     /// How progress is shown.
     pub progress: Progress,
@@ -112,6 +113,10 @@ fn problems(error: figment::Error) -> Problems {
                 }
                 problem.note(format!("the settings are {}", known.join(", ")))
             }
+            figment::error::Kind::InvalidType(found, wanted) => Problem::error(
+                "settings",
+                format!("setting `{path}` must be {}, but is {}", words(wanted), value(found)),
+            ),
             kind if path.is_empty() => Problem::error("settings", format!("the settings cannot be read: {kind}")),
             kind => Problem::error("settings", format!("setting `{path}` cannot be read: {kind}")),
         };
@@ -127,6 +132,51 @@ fn problems(error: figment::Error) -> Problems {
         problems.push(problem);
     }
     problems
+}
+
+/// What a setting must be, without Rust's names of types.
+fn words(wanted: &str) -> &str {
+    match wanted {
+        "usize" | "u64" | "u32" => "a whole number",
+        "a boolean" | "bool" => "`true` or `false`",
+        other => other,
+    }
+}
+
+fn value(found: &figment::error::Actual) -> String {
+    use figment::error::Actual;
+    match found {
+        Actual::Str(text) => format!("`{text}`"),
+        Actual::Bool(value) => format!("`{value}`"),
+        Actual::Unsigned(number) => format!("`{number}`"),
+        Actual::Signed(number) => format!("`{number}`"),
+        Actual::Float(number) => format!("`{number}`"),
+        other => other.to_string(),
+    }
+}
+
+/// `true` and `false`, or as environment variables have it, 1 and 0.
+fn switch<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    struct Switch;
+    impl serde::de::Visitor<'_> for Switch {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a boolean")
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<bool, E> {
+            match value {
+                0 | 1 => Ok(value == 1),
+                other => Err(E::invalid_type(serde::de::Unexpected::Unsigned(other), &self)),
+            }
+        }
+    }
+    from.deserialize_any(Switch)
 }
 
 #[cfg(test)]

@@ -592,6 +592,13 @@ impl Output {
         self
     }
 
+    /// Says how many rows were worked on, where the tables do not tell (a learner's training rows).
+    #[must_use]
+    pub fn rows(mut self, rows: usize) -> Self {
+        self.rows = rows as u64;
+        self
+    }
+
     /// Keeps a fact.
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {

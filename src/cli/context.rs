@@ -36,7 +36,6 @@ pub(super) enum Display {
     Bars(Bars),
     Plain(Plain<std::io::Stderr>),
     Json(JsonLines<std::io::Stdout>),
-    Nothing,
 }
 
 impl Display {
@@ -46,7 +45,6 @@ impl Display {
             Display::Bars(bars) => vec![bars],
             Display::Plain(lines) => vec![lines],
             Display::Json(lines) => vec![lines],
-            Display::Nothing => Vec::new(),
         }
     }
 
@@ -101,7 +99,9 @@ impl Context {
     /// What fetches files, as the settings and the hub's own variables say.
     pub(super) fn fetcher(&self) -> Fetcher {
         let options = FetchOptions {
-            offline: self.settings.offline || variable("HF_HUB_OFFLINE").is_some_and(|value| value == "1"),
+            offline: self.settings.offline
+                || variable("HF_HUB_OFFLINE")
+                    .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")),
             hf_endpoint: variable("HF_ENDPOINT"),
             hf_token: variable("HF_TOKEN"),
             hf_cache: hub_cache(),
@@ -133,9 +133,11 @@ impl Context {
             return Display::Json(JsonLines::new(std::io::stdout()));
         }
         let lines = || Display::Plain(Plain::new(std::io::stderr(), self.look));
+        let errors =
+            || Display::Plain(Plain::new(std::io::stderr(), Look { verbosity: Verbosity::Quiet, ..self.look }));
         match self.settings.progress {
             _ if self.look.verbosity == Verbosity::Quiet => lines(),
-            Progress::None => Display::Nothing,
+            Progress::None => errors(),
             Progress::Plain => lines(),
             Progress::Bar => Display::Bars(Bars::new(self.look)),
             Progress::Auto if std::io::stderr().is_terminal() && variable("CI").is_none() => {

@@ -26,6 +26,7 @@ fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force:
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
     let folder = folder.map_or_else(|| PathBuf::from("runs").join(&pipeline.name), Path::to_path_buf);
+    let existed = folder.exists();
     let log = log(context, &folder)?;
     let display = context.display();
     let mut hearers = display.listeners();
@@ -42,7 +43,13 @@ fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force:
     };
     let done = session.run(&Wanted::Everything);
     display.clear();
-    let done = done.map_err(|error| context.run_failed(&error))?;
+    let done = done.map_err(|error| {
+        if !existed {
+            // Nothing ran: a folder made for this run alone goes again. Neither call removes anything else.
+            drop(fs::remove_file(folder.join("events.jsonl")).and_then(|()| fs::remove_dir(&folder)));
+        }
+        context.run_failed(&error)
+    })?;
     let reports = write_folder(&pipeline, &done, &folder).map_err(|error| context.run_failed(&error))?;
     tell(context, &done.summary, &folder, &reports);
     Ok(match done.summary.status {

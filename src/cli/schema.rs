@@ -95,15 +95,22 @@ impl Parameters<'_> {
             return;
         };
         for (name, field) in fields {
-            self.field(name, field, depth);
+            let names = schema.get("required").and_then(Value::as_array);
+            let required = names.is_some_and(|names| names.iter().any(|known| known == name));
+            self.field(name, field, required, depth);
         }
     }
 
-    fn field(&mut self, name: &str, field: &Value, depth: usize) {
+    fn field(&mut self, name: &str, field: &Value, required: bool, depth: usize) {
         let indent = "  ".repeat(depth);
         let target = self.essence(field).clone();
         let mut line = format!("{indent}{name}: {}", self.words(&target));
-        if let Some(default) = field.get("default").filter(|value| !value.is_null()) {
+        let empty = |value: &Value| {
+            value.is_null() || value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty)
+        };
+        if required {
+            line.push_str(" [required]");
+        } else if let Some(default) = field.get("default").filter(|value| !empty(value)) {
             line.push_str(&format!(" [default: {default}]"));
         }
         self.text.push_str(&line);

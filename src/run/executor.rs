@@ -78,7 +78,7 @@ struct Ended {
 /// The scheduler's own books.
 struct Books {
     needed: FxHashSet<UnitId>,
-    waiting: FxHashMap<UnitId, usize>,
+    waiting: FxHashSet<UnitId>,
     ready: BTreeSet<UnitId>,
     running: FxHashMap<Key, Vec<UnitId>>,
     repairs: FxHashMap<UnitId, u32>,
@@ -124,7 +124,7 @@ impl Executor<'_> {
         let open = |id: &UnitId| !matches!(states.of(self.plan.unit(*id)), State::Reused(_) | State::Ran(_));
         let needed: FxHashSet<UnitId> = units.iter().copied().filter(open).collect();
         let mut books = Books {
-            waiting: FxHashMap::default(),
+            waiting: FxHashSet::default(),
             ready: BTreeSet::new(),
             running: FxHashMap::default(),
             repairs: FxHashMap::default(),
@@ -137,15 +137,18 @@ impl Executor<'_> {
         books
     }
 
-    /// Counts what a unit still waits for.
+    /// Ready if everything it reads is there, else waiting.
     fn enqueue(&self, id: UnitId, books: &mut Books) {
-        let sources = self.plan.graph.neighbors_directed(id, Direction::Incoming);
-        let open = sources.filter(|source| books.needed.contains(source)).count();
-        if open == 0 {
-            books.ready.insert(id);
+        if self.has_open_sources(id, books) {
+            books.waiting.insert(id);
         } else {
-            books.waiting.insert(id, open);
+            books.waiting.remove(&id);
+            books.ready.insert(id);
         }
+    }
+
+    fn has_open_sources(&self, id: UnitId, books: &Books) -> bool {
+        self.plan.graph.neighbors_directed(id, Direction::Incoming).any(|source| books.needed.contains(&source))
     }
 
     /// A unit whose inputs are there: a hit, or a start on the pool.
@@ -161,6 +164,11 @@ impl Executor<'_> {
         if self.cancelled.load(Ordering::Relaxed) {
             return self.done(id, State::Skipped, books, states);
         }
+        // Something it reads may have been found damaged since it became ready.
+        if self.has_open_sources(id, books) {
+            books.waiting.insert(id);
+            return;
+        }
         let Some(work) = self.prepare(unit, states) else {
             return self.done(id, State::Skipped, books, states);
         };
@@ -173,7 +181,7 @@ impl Executor<'_> {
             match self.store.lookup(&work.key) {
                 Lookup::Hit(manifest) => return self.done(id, State::Reused(Box::new(manifest)), books, states),
                 Lookup::Damaged { what } => self.listener.event(&Event::Trouble {
-                    problem: &Problem::warning("damaged", format!("{what}: set aside; `{}` runs again", unit.title())),
+                    problem: &Problem::warning("damaged", format!("{what}; `{}` runs again", unit.title())),
                 }),
                 Lookup::Absent => {}
             }
@@ -233,8 +241,7 @@ impl Executor<'_> {
             return false;
         }
         let title = self.plan.unit(id).title();
-        let problem =
-            Problem::warning("damaged", format!("{}: set aside and made again for `{title}`", failure.message));
+        let problem = Problem::warning("damaged", format!("{}; it is made again for `{title}`", failure.message));
         self.listener.event(&Event::Trouble { problem: &problem });
         let whole = |source: UnitId, states: &States| {
             states.of(self.plan.unit(source)).manifest().is_none_or(|manifest| self.store.verify(manifest))
@@ -258,14 +265,14 @@ impl Executor<'_> {
         books.needed.remove(&id);
         let readers: Vec<UnitId> = self.plan.graph.neighbors_directed(id, Direction::Outgoing).collect();
         for reader in readers {
-            let Some(open) = books.waiting.get_mut(&reader) else { continue };
-            *open -= 1;
-            if !there {
+            if !books.waiting.contains(&reader) {
+                continue;
+            }
+            if there {
+                self.enqueue(reader, books);
+            } else {
                 books.waiting.remove(&reader);
                 self.done(reader, State::Skipped, books, states);
-            } else if *open == 0 {
-                books.waiting.remove(&reader);
-                books.ready.insert(reader);
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
     };
     let status = match () {
         () if run.interrupted => Status::Interrupted,
-        () if totals.failed > 0 => Status::Failed,
+        () if totals.failed + totals.skipped > 0 => Status::Failed,
         () => Status::Complete,
     };
     Summary {

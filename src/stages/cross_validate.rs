@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ml::{
     ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, k_fold,
@@ -16,7 +16,7 @@ use crate::ml::{
 };
 use crate::problem::{Problem, Problems, suggest};
 use crate::stage::{
-    Arity, Ctx, Evaluate, FoldId, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work,
+    Arity, Ctx, Evaluate, FoldId, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work, elided,
 };
 use crate::table::predictions::{Predictions, Scored};
 use crate::table::scores::{ClassScore, FoldMetric, classes_table, confusion_table, metrics_table};
@@ -30,14 +30,14 @@ pub(super) struct CrossValidate;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Params {
-    /// How many folds; or `given`: the fold column that `ingest` read (rows without a fold, or in fold -1, are trained on in every fold).
-    folds: FoldCount,
+    /// How many folds, 5 unless set; or `given`: the fold column that `ingest` read (rows without a fold, or in fold -1, are trained on in every fold).
+    folds: Option<FoldCount>,
     /// Train on the rows of the split `train` and score on those of this split, instead of making folds.
     holdout: Option<String>,
-    /// Keep each class's share equal in all folds.
-    stratify: bool,
-    /// Shuffle before dividing.
-    shuffle: bool,
+    /// Keep each class's share equal in all folds: true unless set.
+    stratify: Option<bool>,
+    /// Shuffle before dividing: true unless set.
+    shuffle: Option<bool>,
     /// Divide this many times, each time anew.
     #[schemars(range(min = 1, max = 100))]
     repeats: u32,
@@ -91,9 +91,12 @@ impl JsonSchema for FoldCount {
 
 impl Default for Params {
     fn default() -> Self {
-        Params { folds: FoldCount::Made(5), holdout: None, stratify: true, shuffle: true, repeats: 1, metrics: None }
+        Params { folds: None, holdout: None, stratify: None, shuffle: None, repeats: 1, metrics: None }
     }
 }
+
+/// How many folds, unless set.
+const USUAL_FOLDS: FoldCount = FoldCount::Made(5);
 
 /// What is computed when `metrics` is left out.
 const USUAL: [Metric; 5] = [
@@ -124,18 +127,17 @@ impl StageKind for CrossValidate {
         if params.metrics.as_ref().is_some_and(Vec::is_empty) {
             problems.push(at.problem("out-of-range", &["metrics"], "`metrics` names no metric"));
         }
-        let divide = match (&params.holdout, params.folds) {
+        let divide = match (&params.holdout, params.folds.unwrap_or(USUAL_FOLDS)) {
             (Some(split), _) => Divide::Holdout(split.clone()),
             (None, FoldCount::Given) => Divide::Given,
-            (None, FoldCount::Made(folds)) => {
-                Divide::Made { folds, stratify: params.stratify, shuffle: params.shuffle, repeats: params.repeats }
-            }
+            (None, FoldCount::Made(folds)) => Divide::Made {
+                folds,
+                stratify: params.stratify.unwrap_or(true),
+                shuffle: params.shuffle.unwrap_or(true),
+                repeats: params.repeats,
+            },
         };
-        if params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. }) {
-            let problem =
-                at.problem("out-of-range", &["repeats"], "repeats would all be the same without shuffled folds");
-            problems.push(problem.help("leave `repeats` out, or set `shuffle: true` and a number of `folds`"));
-        }
+        idle(&params, &divide, at, &mut problems);
         if problems.any_error() {
             return Err(problems);
         }
@@ -143,6 +145,35 @@ impl StageKind for CrossValidate {
             metrics = USUAL.to_vec();
         }
         Ok(Work::Evaluate(Box::new(Evaluation { divide, metrics })))
+    }
+
+    fn canonical(params: &Params) -> Value {
+        let mut canonical = elided(params, &Params::default());
+        if let Some(fields) = canonical.as_object_mut() {
+            let usual = [("folds", json!(USUAL_FOLDS)), ("stratify", json!(true)), ("shuffle", json!(true))];
+            fields.retain(|name, value| !usual.iter().any(|(known, default)| name == known && value == default));
+        }
+        canonical
+    }
+}
+
+/// Complains about parameters that say nothing beside others.
+fn idle(params: &Params, divide: &Divide, at: &Scope<'_>, problems: &mut Problems) {
+    let beside = match divide {
+        Divide::Holdout(_) => "holdout",
+        Divide::Given => "folds: given",
+        Divide::Made { .. } => "shuffle: false",
+    };
+    let made = matches!(divide, Divide::Made { .. });
+    let said = [
+        ("folds", params.folds.is_some() && matches!(divide, Divide::Holdout(_))),
+        ("stratify", params.stratify.is_some() && !made),
+        ("shuffle", params.shuffle.is_some() && !made),
+        ("repeats", params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. })),
+    ];
+    for (name, _) in said.into_iter().filter(|(_, idle)| *idle) {
+        let problem = at.problem("invalid-param", &[name], format!("`{name}` says nothing beside `{beside}`"));
+        problems.push(problem.help("leave one of the two out"));
     }
 }
 

@@ -190,7 +190,10 @@ impl Learner for Weights {
         let table = train.input().table("tokens")?;
         let vocabulary = Vocabulary::fit(&Rows::of(&table)?, &self.params).map_err(failed)?;
         let terms = vocabulary.terms.len();
-        Ok(Output::new().table("vocabulary", vocabulary_table(&vocabulary)?).fact("terms", terms))
+        Ok(Output::new()
+            .table("vocabulary", vocabulary_table(&vocabulary)?)
+            .rows(table.num_rows())
+            .fact("terms", terms))
     }
 
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
@@ -210,6 +213,12 @@ impl Learner for Weights {
 }
 
 fn failed(error: TfidfError) -> StageError {
+    if let TfidfError::MinAboveMax { min, max, rows } = error
+        && max >= rows as f64
+    {
+        let failure = StageError::failed(format!("`min_df` asks for {min} rows, but there are {rows} training rows"));
+        return failure.at_param(&["min_df"]).help("lower `min_df`");
+    }
     let failure = StageError::failed(error.to_string()).at_param(&param_of(&error));
     match error {
         TfidfError::NothingLeft { .. } => failure.help("lower `min_df` or raise `max_df`"),

@@ -53,6 +53,11 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
+/// `1 row`, `10,568 rows`.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// `83.5 MB` (powers of 1000).
 pub fn bytes(number: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::{Look, Verbosity, bytes, count, duration};
+use super::{Look, Verbosity, bytes, count, counted, duration};
 use crate::problem::{Problems, render};
 use crate::record::Outcome;
 use crate::run::{Event, Listener};
@@ -61,11 +61,12 @@ impl<W> State<W> {
             Event::Planned { units } => {
                 self.planned = *units;
                 self.ended = 0;
-                Some(format!("{} units planned", count(*units as u64)))
+                None
             }
             Event::Started { id, title } => {
+                let first = self.titles.is_empty();
                 self.titles.insert(*id, (*title).to_owned());
-                None
+                first.then(|| format!("{} planned", counted(self.planned as u64, "unit")))
             }
             Event::Progress { id, done, total, noun } if self.last.elapsed().as_secs_f64() >= EVERY => {
                 self.last = Instant::now();
@@ -77,9 +78,9 @@ impl<W> State<W> {
             }
             Event::Finished { title, outcome, seconds, rows, .. } => {
                 self.ended += 1;
-                let at = format!("[{}/{}]", self.ended, self.planned);
+                let at = format!("[{}/{}]", self.ended.min(self.planned), self.planned);
                 match outcome {
-                    Outcome::Ran => Some(format!("{at} {title}: {} rows in {}", count(*rows), duration(*seconds))),
+                    Outcome::Ran => Some(format!("{at} {title}: {} in {}", counted(*rows, "row"), duration(*seconds))),
                     Outcome::Failed => Some(format!("{at} {title}: failed")),
                     Outcome::Reused if look.verbosity == Verbosity::Verbose => Some(format!("{at} {title}: reused")),
                     _ => None,

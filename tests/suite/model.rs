@@ -76,7 +76,7 @@ fn vectors_are_those_of_sentence_transformers_and_the_same_bits_in_any_company()
     };
     let encoder = SentenceEncoder::load(&files).unwrap();
     let Some(reference) = reference() else {
-        eprintln!("skipped: no reference vectors beside this project");
+        crate::support::skipped("no reference vectors beside this project");
         return;
     };
     let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();

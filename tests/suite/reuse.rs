@@ -42,7 +42,7 @@ fn a_changed_parameter_runs_its_stage_and_what_follows_and_why_says_so() {
 fn names_comments_and_spelled_out_defaults_change_nothing() {
     let project = project();
     project.ok(["run", "p.yaml"]);
-    let renamed = words_pipeline("min_df: 1, norm: l2, ngram_range: [1, 1]", "folds: 3, stratify: true");
+    let renamed = words_pipeline("min_df: 1, norm: l2, ngram_range: [1, 1]", "folds: 3, stratify: true, shuffle: true");
     let renamed = renamed.replace("tfidf:", "weights:").replace("from: tfidf", "from: weights");
     project.write("p.yaml", format!("# the same, told otherwise\n{renamed}"));
     project.ok(["run", "p.yaml", "--out", "again"]);
@@ -117,4 +117,34 @@ fn variants_share_what_does_not_differ() {
     assert_eq!(summary["variants"].as_array().unwrap().len(), 3);
     assert_eq!((of("rows", "run"), of("tfidf", "fit"), of("tfidf", "apply"), of("scores", "split")), (1, 3, 3, 1));
     assert_eq!((of("model", "fit"), of("scores", "score")), (9, 3));
+}
+
+#[test]
+fn any_one_damaged_table_is_made_again_when_something_new_reads_it() {
+    let project = project();
+    project.ok(["run", "p.yaml", "--out", "first"]);
+    project.ok(["run", "p.yaml", "--set", "tfidf.norm=l1", "--cache-dir", "other", "--out", "expected"]);
+    let mut blobs: Vec<_> = std::fs::read_dir(project.path("cache/v1/blobs"))
+        .unwrap()
+        .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+        .map(|blob| blob.unwrap().path())
+        .collect();
+    blobs.sort();
+    let copy = |from: &str, to: &str| {
+        let done = std::process::Command::new("cp").args(["-r", from, to]).current_dir(project.path(".")).status();
+        assert!(done.unwrap().success());
+    };
+    for (at, blob) in blobs.iter().enumerate() {
+        let (cache, out) = (format!("cache{at}"), format!("out{at}"));
+        copy("cache", &cache);
+        let damaged = project.path(&cache).join(blob.strip_prefix(project.path("cache")).unwrap());
+        let mut bytes = std::fs::read(&damaged).unwrap();
+        bytes[20] ^= 4;
+        std::fs::write(&damaged, bytes).unwrap();
+        project.ok(["run", "p.yaml", "--set", "tfidf.norm=l1", "--cache-dir", &cache, "--out", &out]);
+        let summary = project.summary(&out);
+        assert_eq!((&summary["status"], &summary["totals"]["skipped"]), (&"complete".into(), &0.into()), "{damaged:?}");
+        let (ours, expected) = (format!("{out}/predictions.parquet"), "expected/predictions.parquet");
+        assert_eq!(project.read(&ours), project.read(expected), "{damaged:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! A project in a folder of its own, and the command run in it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -127,13 +128,19 @@ stages:
     )
 }
 
+/// Says aloud that a test was skipped: straight to the stream, since what tests print through macros is shown for failed ones
+/// alone.
+pub(crate) fn skipped(why: &str) {
+    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
+}
+
 /// Real texts and reference numbers beside the checkout, where there are any.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).join(name);
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: no {name} beside the checkout");
+    skipped(&format!("no {name} beside the checkout"));
     None
 }
 
@@ -146,7 +153,7 @@ pub(crate) fn minilm() -> Option<fuseline::model::ModelFiles> {
         let fetched = match fetcher.fetch(&spec, &Silent) {
             Ok(fetched) => fetched,
             Err(error) if error.is_offline() => {
-                println!("skipped: the model cannot be fetched here: {error}");
+                skipped(&format!("the model cannot be fetched here: {error}"));
                 return None;
             }
             Err(error) => panic!("{error}"),

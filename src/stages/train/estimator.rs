@@ -51,7 +51,7 @@ pub(super) struct LogisticParams {
     /// Most Newton steps.
     #[schemars(range(min = 1))]
     max_iter: usize,
-    /// Stop when the gradient's norm has fallen to this share of its norm at zero weights. Tighter than scikit-learn's 1e-4, so that the optimum is reached to about 1e-5 of a probability.
+    /// Stop when the objective's gradient is at most this share of the weights' norm, which bounds the relative error of the weights. scikit-learn's rule is absolute and looser; here the optimum is reached to about 1e-5 of a probability.
     #[schemars(extend("exclusiveMinimum" = 0))]
     tol: f64,
 }
@@ -75,7 +75,7 @@ pub(super) struct LinearSvcParams {
     /// Most Newton steps (hinge: passes over the rows).
     #[schemars(range(min = 1))]
     max_iter: usize,
-    /// Stop when the gradient's norm has fallen to this share of its norm at zero weights (hinge: liblinear's rule). Tighter than scikit-learn's 1e-4.
+    /// Stop when the objective's gradient is at most this share of the weights' norm (hinge: liblinear's rule). Tighter than scikit-learn's 1e-4.
     #[schemars(extend("exclusiveMinimum" = 0))]
     tol: f64,
 }

@@ -152,7 +152,11 @@ impl Learner for Classifier {
             }
         };
         let output = output.table("classes", strings("class", &labels.classes)?);
-        Ok(output.fact("training_rows", row_id.len()).fact("features", x.cols()).fact("classes", count))
+        Ok(output
+            .rows(row_id.len())
+            .fact("training_rows", row_id.len())
+            .fact("features", x.cols())
+            .fact("classes", count))
     }
 
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
