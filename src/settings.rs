@@ -14,6 +14,9 @@ use crate::problem::{Origin, Problem, Problems, suggest};
 /// The name of a settings file: in the project (the working directory or a folder above it) and in the user's configuration folder.
 pub const FILE: &str = "fuseline.yaml";
 
+/// More threads than any machine needs would only take its memory.
+const MOST_THREADS: usize = 512;
+
 /// The settings that environment variables may give, after `FUSELINE_`.
 const NAMES: [&str; 5] = ["threads", "cache_dir", "files_dir", "offline", "progress"];
 
@@ -81,6 +84,13 @@ impl Settings {
         }
         layers = layers.merge(Env::prefixed("FUSELINE_").only(&NAMES)).merge(Serialized::defaults(flags));
         let mut settings: Settings = layers.extract().map_err(problems)?;
+        if settings.threads > MOST_THREADS {
+            let problem = Problem::error(
+                "settings",
+                format!("`threads` must be at most {MOST_THREADS}, but is {}", settings.threads),
+            );
+            return Err(problem.help("leave it out to take as many as the machine has").into());
+        }
         // A folder that a settings file names lies beside that file.
         for (name, folder) in [("cache_dir", &mut settings.cache_dir), ("files_dir", &mut settings.files_dir)] {
             let source =

@@ -664,10 +664,10 @@ pub struct Failure {
     pub help: Vec<String>,
     /// The way into `with` to the parameter at fault, if one is.
     pub param: Option<Vec<String>>,
-    /// True if a network or hub cannot be reached.
-    pub offline: bool,
     /// True if stored bytes are damaged.
     pub damaged: bool,
+    /// True if the store cannot be written, so that no other unit can keep anything either.
+    pub storage: bool,
 }
 
 impl StageError {

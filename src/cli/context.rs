@@ -93,7 +93,7 @@ impl Context {
     pub(super) fn store_failed(&self, error: &StoreError) -> Exit {
         let problem = Problem::error("io", format!("the cache in `{}` cannot be used", self.cache_dir.display()));
         self.tell(&problem.because(error.to_string()).help("name another folder with `--cache-dir DIR`").into());
-        Exit::StageFailed
+        Exit::Usage
     }
 
     /// What fetches files, as the settings and the hub's own variables say.
@@ -152,7 +152,9 @@ fn report(problems: &Problems, look: Look, format: MessageFormat) {
     match format {
         MessageFormat::Human => say(&render(problems, look.style)),
         MessageFormat::Json => {
-            super::console::out(format!("{}\n", to_json(problems)).as_bytes());
+            let all = to_json(problems);
+            let lines: String = all.as_array().into_iter().flatten().map(|problem| format!("{problem}\n")).collect();
+            super::console::out(lines.as_bytes());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which variants are the same?
 //!
-//! A variant's id covers what decides its results: kinds, canonical parameters, wiring and seed. It does not cover the
+//! A variant's id covers what decides its results: kinds, canonical parameters, sources, wiring and seed. It does not cover the
 //! names of stages, their order in the file, comments, the pipeline's name, or how a value came to be set.
 
 use serde_json::Value;
@@ -15,7 +15,10 @@ pub(super) fn of(stages: &[Node], seed: u64) -> String {
     let mut hashes: Vec<String> = Vec::new();
     for node in stages {
         let inputs: Vec<&String> = node.inputs.iter().filter_map(|input| hashes.get(*input)).collect();
-        let text = canonical(&serde_json::json!({ "kind": node.kind.name, "with": node.params, "from": inputs }));
+        // Keys know files by their digests; before anything is read, two sources are two.
+        let files: Vec<String> = node.work.stage().files().iter().map(|need| need.spec.to_string()).collect();
+        let of = serde_json::json!({ "kind": node.kind.name, "with": node.params, "files": files, "from": inputs });
+        let text = canonical(&of);
         hashes.push(blake3::hash(text.as_bytes()).to_hex().to_string());
     }
     let read: Vec<usize> = stages.iter().flat_map(|node| node.inputs.iter().copied()).collect();

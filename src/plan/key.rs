@@ -110,6 +110,7 @@ fn flatten(prefix: &str, value: &Value, into: &mut Fields) {
                 flatten(&format!("{prefix}.{name}"), value, into);
             }
         }
+        Value::Object(_) if prefix == "with" => {}
         other => {
             into.insert(prefix.to_owned(), other.clone());
         }

@@ -44,7 +44,10 @@ pub fn compare(old: Option<&Fields>, new: &Fields) -> Vec<Miss> {
     names.dedup();
     for name in names {
         let (before, now) = (old.get(name), new.get(name));
-        if before != now {
+        // `{}` that has become something, or the other way round: what is inside says it.
+        let inside = |fields: &Fields| fields.keys().any(|other| other.starts_with(&format!("{name}.")));
+        let only_a_shell = (before.is_none() && inside(old)) || (now.is_none() && inside(new));
+        if before != now && !only_a_shell {
             misses.push(difference(name, before, now));
         }
     }

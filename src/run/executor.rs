@@ -83,6 +83,8 @@ struct Books {
     running: FxHashMap<Key, Vec<UnitId>>,
     repairs: FxHashMap<UnitId, u32>,
     told: FxHashSet<(String, String)>,
+    /// Set once the store takes nothing more: what is running may end, nothing else begins.
+    halted: bool,
 }
 
 impl Executor<'_> {
@@ -129,6 +131,7 @@ impl Executor<'_> {
             running: FxHashMap::default(),
             repairs: FxHashMap::default(),
             told: FxHashSet::default(),
+            halted: false,
             needed,
         };
         for &id in units.iter().filter(|id| open(id)) {
@@ -161,7 +164,7 @@ impl Executor<'_> {
         sender: &Sender<Ended>,
     ) {
         let unit = self.plan.unit(id);
-        if self.cancelled.load(Ordering::Relaxed) {
+        if books.halted || self.cancelled.load(Ordering::Relaxed) {
             return self.done(id, State::Skipped, books, states);
         }
         // Something it reads may have been found damaged since it became ready.
@@ -170,7 +173,11 @@ impl Executor<'_> {
             return;
         }
         let Some(work) = self.prepare(unit, states) else {
-            return self.done(id, State::Skipped, books, states);
+            let problem =
+                Problem::error("stage-failed", format!("`{}` began before what it reads was there", unit.title()));
+            let problem = problem.help("this is a bug in Fuseline: please report it");
+            self.listener.event(&Event::Trouble { problem: &problem });
+            return self.done(id, State::Failed(Box::new(problem)), books, states);
         };
         states.fields.insert(unit.ident, (work.key, work.fields.clone()));
         if let Some(others) = books.running.get_mut(&work.key) {
@@ -222,6 +229,7 @@ impl Executor<'_> {
             Err(StageError::Failed(failure)) => {
                 let unit = self.plan.unit(id);
                 let problem = self.problem(unit, &failure);
+                books.halted |= failure.storage;
                 // The other folds of a stage mostly fail for the same reason, which is told once.
                 if books.told.insert((unit.stage.clone(), failure.message.clone())) {
                     self.listener.event(&Event::Trouble { problem: &problem });

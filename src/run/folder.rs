@@ -27,10 +27,8 @@ pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<R
     let file = pipeline.file.display().to_string();
     let results = done.results(&pipeline.resolved_yaml, &file);
     let summary = serde_json::to_string_pretty(&done.summary).map_err(|error| failed(folder, &error.to_string()))?;
-    let mut files: Vec<(String, Vec<u8>)> = vec![
-        ("pipeline.yaml".to_owned(), pipeline.resolved_yaml.clone().into_bytes()),
-        ("summary.json".to_owned(), format!("{summary}\n").into_bytes()),
-    ];
+    let mut files: Vec<(String, Vec<u8>)> =
+        vec![("pipeline.yaml".to_owned(), pipeline.resolved_yaml.clone().into_bytes())];
     if let Some(table) = predictions(&results).map_err(|error| failed(folder, &error.to_string()))? {
         files.push(("predictions.parquet".to_owned(), to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?));
     }
@@ -46,9 +44,8 @@ pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<R
             files.push((name, bytes));
         }
     }
-    for (name, bytes) in &files {
-        put(&folder.join(name), bytes).map_err(at)?;
-    }
+    files.push(("summary.json".to_owned(), format!("{summary}\n").into_bytes()));
+    replace(folder, &files).map_err(at)?;
     Ok(reports)
 }
 
@@ -63,16 +60,31 @@ fn sinks(pipeline: &Pipeline) -> Vec<&crate::pipeline::Node> {
     all
 }
 
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+/// Files that an older run may have left and that would not belong to this one.
+const OURS: [&str; 3] = ["predictions.parquet", "report.html", "report.md"];
+
+/// Writes all files beside their places, and only when all are there moves them, the last one last.
+fn replace(folder: &Path, files: &[(String, Vec<u8>)]) -> std::io::Result<()> {
+    let mut written = Vec::new();
+    for (name, bytes) in files {
+        let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        }
+        written.push((folder.join(name), file));
     }
-    file.persist(path)?;
+    for name in OURS.iter().filter(|name| !files.iter().any(|(known, _)| known == *name)) {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    for (path, file) in written {
+        file.persist(path)?;
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, Summary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
-use crate::store::{Key, LastRun, Lookup, Manifest, Store, StoreError};
+use crate::store::{Key, LastRun, Lookup, Manifest, Store};
 use crate::table::Digest;
 
 /// Units that run although the store has them.
@@ -223,7 +223,7 @@ impl Session<'_> {
             if known.len() > before {
                 continue;
             }
-            self.remember(&plan, &states)?;
+            self.remember(&plan, &states);
             match self.evaluations(&plan, &units, &states) {
                 Ok(evaluations) => {
                     return Ok(self.done(plan, &units, &states, &files, evaluations, started));
@@ -362,7 +362,8 @@ impl Session<'_> {
         serde_json::json!([file.to_string_lossy(), self.pipeline.name]).to_string()
     }
 
-    fn remember(&self, plan: &Plan, states: &States) -> Result<(), RunError> {
+    /// Keeps what `plan --why` compares with; a run does not fail for it.
+    fn remember(&self, plan: &Plan, states: &States) {
         let mut last = self.last_run();
         for &id in &plan.order {
             let unit = plan.unit(id);
@@ -374,14 +375,11 @@ impl Session<'_> {
                 last.insert(unit.address(""), (*key, fields.clone()));
             }
         }
-        self.store.remember(&self.memory(), &last).map_err(storage)
-    }
-}
-
-fn storage(error: StoreError) -> RunError {
-    RunError {
-        problem: Box::new(Problem::error("io", "the cache cannot be written").because(error.to_string())),
-        kind: RunErrorKind::Storage,
+        if let Err(error) = self.store.remember(&self.memory(), &last) {
+            let problem =
+                Problem::warning("io", "this run cannot be remembered for `plan --why`").because(error.to_string());
+            self.listener.event(&Event::Trouble { problem: &problem });
+        }
     }
 }
 

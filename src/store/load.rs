@@ -16,11 +16,13 @@ impl Load for Store {
 
 impl From<StoreError> for StageError {
     fn from(error: StoreError) -> Self {
-        StageError::Failed(Box::new(Failure {
-            message: error.to_string(),
-            help: error.help().map(str::to_owned).into_iter().collect(),
-            damaged: error.is_damage(),
-            ..Failure::default()
-        }))
+        let damaged = error.is_damage();
+        let storage = !damaged && !matches!(error, StoreError::Table(_) | StoreError::Record { .. });
+        let (message, causes) = match storage {
+            true => ("the cache cannot be used".to_owned(), vec![error.to_string()]),
+            false => (error.to_string(), Vec::new()),
+        };
+        let help = error.help().map(str::to_owned).into_iter().collect();
+        StageError::Failed(Box::new(Failure { message, causes, help, damaged, storage, param: None }))
     }
 }

@@ -49,7 +49,7 @@ fn object(event: &Event<'_>) -> Option<Value> {
             "key": key.map(ToString::to_string),
         }),
         Event::Trouble { problem } => {
-            json!({ "event": "trouble", "problem": to_json(&Problems::from((*problem).clone())) })
+            json!({ "event": "trouble", "problem": to_json(&Problems::from((*problem).clone())).get(0) })
         }
         Event::Stopping => json!({ "event": "stopping" }),
     })

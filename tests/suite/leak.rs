@@ -58,3 +58,17 @@ fn a_learner_far_from_the_model_is_lifted_all_the_same() {
     assert_eq!(fused.len(), 3);
     assert!(fused.iter().all(|unit| unit["fold"].is_u64()));
 }
+
+#[test]
+fn dropping_duplicates_lets_no_held_out_text_decide_what_is_trained_on() {
+    let pipeline = words_pipeline("", "holdout: test")
+        .replace("use: clean, from: rows", "use: clean, from: rows, with: { duplicates: drop }");
+    let learned = |held_out: &str| {
+        let train =
+            "a,one fine film,positive,0,train\nb,one dull film,negative,0,train\nc,one fine film,positive,0,train\n";
+        let data = format!("id,text,label,fold,split\nt,{held_out},positive,0,test\n{train}");
+        let project = Project::new().file("data.csv", data).file("p.yaml", &pipeline);
+        project.ok(["show", "p.yaml", "tfidf", "--part", "vocabulary", "--format", "jsonl"]).stdout
+    };
+    assert_eq!(learned("one dull film"), learned("something else"));
+}

@@ -148,3 +148,22 @@ fn any_one_damaged_table_is_made_again_when_something_new_reads_it() {
         assert_eq!(project.read(&ours), project.read(expected), "{damaged:?}");
     }
 }
+
+#[test]
+fn variants_that_read_other_files_are_other_variants() {
+    let project = project().file("other.csv", snippets(30));
+    project.write("p.yaml", words_pipeline("", "folds: 3") + "matrix: { rows.source: [data.csv, other.csv] }\n");
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    let summary = project.summary("out");
+    let rows: Vec<_> = summary["variants"].as_array().unwrap().iter().map(|v| v["rows"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [60, 30]);
+}
+
+#[test]
+fn a_run_that_scores_nothing_leaves_no_older_scores() {
+    let project = project();
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    assert_eq!(project.run(["run", "p.yaml", "--out", "out", "--set", "tfidf.min_df=1000"]).code, 3);
+    assert!(!project.path("out/predictions.parquet").exists());
+    assert_eq!(project.summary("out")["status"], "failed");
+}

@@ -38,7 +38,8 @@ pub(super) struct Params {
     pub whitespace: Whitespace,
     /// Drop rows whose text has nothing but white space after cleaning.
     pub drop_empty: bool,
-    /// `drop` keeps only the first of the rows whose cleaned texts are equal. Texts that had different labels are counted and warned of.
+    /// `drop` keeps only the first of the rows whose cleaned texts are equal, within each split and fold that the data
+    /// gives, so that no held-out row decides what is trained on. Texts that had different labels are counted and warned of.
     pub duplicates: Duplicates,
 }
 
@@ -266,8 +267,8 @@ impl WholeTable for Clean {
         if target.num_rows() != cleaned.len() {
             return Err(StageError::failed("texts and targets are not equally many"));
         }
-        let labels = Target::from_table(&target).map_err(StageError::caused)?.label;
-        let choice = self.choose(&cleaned, labels.as_deref());
+        let rows_of = Target::from_table(&target).map_err(StageError::caused)?;
+        let choice = self.choose(&cleaned, &rows_of);
         let keep = BooleanArray::from(choice.keep.clone());
         let ids = table::row_ids(&input).map_err(StageError::caused)?;
         let chosen =
@@ -293,6 +294,12 @@ impl WholeTable for Clean {
                     choice.conflicting_texts, choice.conflicting_rows
                 ));
             }
+            if choice.across > 0 {
+                output = output.fact("duplicates_across", choice.across).warn(format!(
+                    "{} rows repeat a text of another split or fold; they were kept, since dropping one side would let held-out rows decide what is trained on",
+                    choice.across
+                ));
+            }
         }
         Ok(output)
     }
@@ -306,7 +313,12 @@ struct Choice {
     repeated: u64,
     conflicting_texts: u64,
     conflicting_rows: u64,
+    /// Rows whose text stands in another split or fold as well.
+    across: u64,
 }
+
+/// Which split and fold a row is in, where the data says so.
+type Side<'a> = (Option<&'a str>, Option<i64>);
 
 /// The rows of one text.
 struct Group<'a> {
@@ -316,9 +328,11 @@ struct Group<'a> {
 }
 
 impl Clean {
-    fn choose(&self, texts: &[String], labels: Option<&[Option<String>]>) -> Choice {
+    /// Repeats count within one split and fold: what is held out may not decide what is trained on.
+    fn choose(&self, texts: &[String], target: &Target) -> Choice {
         let mut choice = Choice { keep: Vec::with_capacity(texts.len()), ..Choice::default() };
-        let mut place: FxHashMap<&str, usize> = FxHashMap::default();
+        let mut place: FxHashMap<(&str, Side<'_>), usize> = FxHashMap::default();
+        let mut first_side: FxHashMap<&str, Side<'_>> = FxHashMap::default();
         let mut groups: Vec<Group<'_>> = Vec::new();
         for (row, text) in texts.iter().enumerate() {
             if self.params.drop_empty && text.trim().is_empty() {
@@ -330,8 +344,14 @@ impl Clean {
                 choice.keep.push(true);
                 continue;
             }
-            let label = labels.and_then(|labels| labels.get(row)).and_then(Option::as_deref);
-            let at = *place.entry(text).or_insert(groups.len());
+            let label = target.label.as_ref().and_then(|labels| labels.get(row)).and_then(Option::as_deref);
+            let split = target.split.as_ref().and_then(|splits| splits.get(row)).and_then(Option::as_deref);
+            let fold = target.fold.as_ref().and_then(|folds| folds.get(row)).copied().flatten();
+            let side = (split, fold);
+            if *first_side.entry(text).or_insert(side) != side {
+                choice.across += 1;
+            }
+            let at = *place.entry((text, side)).or_insert(groups.len());
             match groups.get_mut(at) {
                 None => {
                     groups.push(Group { label, rows: 1, conflict: false });

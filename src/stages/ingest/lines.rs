@@ -91,10 +91,5 @@ pub(super) fn fetch_failed(error: crate::fetch::FetchError) -> StageError {
     if matches!(error, crate::fetch::FetchError::Interrupted) {
         return StageError::Interrupted;
     }
-    StageError::Failed(Box::new(Failure {
-        message: error.to_string(),
-        help: error.help(),
-        offline: error.is_offline(),
-        ..Failure::default()
-    }))
+    StageError::Failed(Box::new(Failure { message: error.to_string(), help: error.help(), ..Failure::default() }))
 }

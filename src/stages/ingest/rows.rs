@@ -206,7 +206,7 @@ impl<'a> Collector<'a> {
         let fold = match self.wanted.fold.map(|column| (column, cell(column))) {
             Some((column, Some(value))) if !value.is_empty() => {
                 let message = || format!("`{}` is not a whole number", shown(value));
-                Some(value.trim().parse::<i64>().map_err(|_| wrong(column, &message()))?)
+                Some(whole(value).ok_or_else(|| wrong(column, &message()))?)
             }
             _ => None,
         };
@@ -272,4 +272,12 @@ impl<'a> Collector<'a> {
 /// A finite number.
 fn number(text: &str) -> Option<f64> {
     text.trim().parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+/// A whole number, also as other programs write a column with gaps: `3.0`.
+fn whole(value: &str) -> Option<i64> {
+    let digits = value.trim();
+    let digits =
+        digits.split_once('.').filter(|(_, rest)| rest.chars().all(|c| c == '0')).map_or(digits, |(whole, _)| whole);
+    digits.parse().ok()
 }
