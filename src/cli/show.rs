@@ -72,6 +72,7 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
         return Err(usage(context, problem, &format!("--fold {}", shown.fold.unwrap_or(1))));
     };
     let mut parts = Parts::default();
+    let mut made_by = std::collections::BTreeMap::new();
     for &unit in &units {
         let Some(manifest) = done.states[unit.index()].manifest() else {
             return Err(if done.interrupted { Exit::Partial } else { Exit::StageFailed });
@@ -79,6 +80,7 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
         for (name, part) in session.parts(manifest).iter() {
             if parts.part(name).is_none() {
                 parts.insert(name, part.clone());
+                made_by.insert(name.to_owned(), unit);
             }
         }
     }
@@ -91,10 +93,14 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
     })?;
     let others: Vec<&str> = parts.iter().map(|(other, _)| other).filter(|other| *other != name).collect();
     let shape = format!("{} rows, {} columns", table.num_rows(), table.num_columns());
-    let title = done.plan.unit(last).title();
+    let title = done.plan.unit(made_by.get(&name).copied().unwrap_or(last)).title();
     say(&match others.is_empty() {
         true => format!("{title}: `{name}`, {shape}"),
-        false => format!("{title}: `{name}`, {shape} (other parts: {}; `--part NAME` shows one)", others.join(", ")),
+        false => {
+            let few = others.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+            let more = if others.len() > 8 { format!(", and {} more", others.len() - 8) } else { String::new() };
+            format!("{title}: `{name}`, {shape} (other parts: {few}{more}; `--part NAME` shows one)")
+        }
     });
     write(shown, &table)
 }
@@ -156,7 +162,7 @@ fn part(context: &Context, parts: &Parts, shown: &Shown) -> Result<String, Exit>
             Err(usage(context, problem.note(format!("its parts are {}", names.join(", "))), &format!("--part {name}")))
         }
         None => {
-            let first = ["text", "metrics", "coefficients"]
+            let first = ["text", "metrics", "predictions"]
                 .into_iter()
                 .find(|name| names.contains(name))
                 .or(names.first().copied());

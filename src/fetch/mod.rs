@@ -95,9 +95,12 @@ impl Fetched {
         self.members.is_empty().then_some(self.path.as_path())
     }
 
-    /// What its content is known by, for keys: `sha256:…!member`.
+    /// What its content is known by, for keys: `sha256:…!member`, and how it is unpacked where its name decides that.
     pub fn identity(&self) -> String {
         let mut text = format!("sha256:{}", self.sha256);
+        if self.members.is_empty() && packing(&self.name) == Packing::Gz {
+            text.push_str("#gz");
+        }
         for member in &self.members {
             text.push('!');
             text.push_str(member);

@@ -39,7 +39,7 @@ pub enum FoldsError {
         folds: usize,
     },
     /// Some fold would test nothing.
-    #[error("{rows} rows cannot make {folds} folds; lower `folds` to {rows} or fewer")]
+    #[error("{folds} folds need {folds} rows or more, but there are {rows}")]
     TooMany {
         /// How many folds were asked for.
         folds: usize,
@@ -47,7 +47,7 @@ pub enum FoldsError {
         rows: usize,
     },
     /// A row has no label to stratify by.
-    #[error("row {row} has no label, so its fold cannot be stratified; drop it, or set `stratify: false`")]
+    #[error("row {row} has no label, so its fold cannot be stratified")]
     NoLabel {
         /// The first such row, from 0.
         row: usize,

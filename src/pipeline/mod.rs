@@ -126,7 +126,7 @@ impl Pipeline {
         if !whole {
             combinations = vec![Vec::new()];
         }
-        let base = file.parent().map(Path::to_owned).unwrap_or_default();
+        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let mut resolver = Resolver::new(&overlay, &kinds, &outline, &base, whole, &mut problems);
         let variants = resolver.variants(&combinations);
         let warnings = resolver.warnings;

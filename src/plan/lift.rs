@@ -65,8 +65,8 @@ struct Lifting<'a> {
     variant: &'a Variant,
     /// For each node: does it, or anything it reads, learn?
     learns: Vec<bool>,
-    /// Units of nodes by (node, fold number).
-    done: FxHashMap<(usize, Option<u32>), UnitId>,
+    /// Units of nodes, by node and the fold of a split that it stands in.
+    done: FxHashMap<(usize, Option<(UnitId, u32)>), UnitId>,
 }
 
 impl<'a> Lift<'a> {
@@ -128,7 +128,7 @@ impl<'a> Lift<'a> {
     /// The unit that makes a node's artifact, inside a fold if the node learns.
     fn node(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> UnitId {
         let inside = inside.filter(|_| of.learns[at]);
-        let slot = (at, inside.map(|i| i.number));
+        let slot = (at, inside.map(|i| (i.split, i.number)));
         if let Some(&unit) = of.done.get(&slot) {
             return unit;
         }

@@ -38,7 +38,6 @@ const NOTICE: Duration = Duration::from_millis(100);
 pub(super) struct States {
     states: FxHashMap<Digest, State>,
     fields: FxHashMap<Digest, (Key, Fields)>,
-    seconds: FxHashMap<Digest, f64>,
 }
 
 impl States {
@@ -231,7 +230,8 @@ impl Executor<'_> {
                 let problem = self.problem(unit, &failure);
                 books.halted |= failure.storage;
                 // The other folds of a stage mostly fail for the same reason, which is told once.
-                if books.told.insert((unit.stage.clone(), failure.message.clone())) {
+                let about = failure.param.as_ref().map_or_else(|| failure.message.clone(), |param| param.join("."));
+                if books.told.insert((unit.stage.clone(), about)) {
                     self.listener.event(&Event::Trouble { problem: &problem });
                 }
                 for unit in std::iter::once(id).chain(twins) {
@@ -301,7 +301,6 @@ impl Executor<'_> {
             rows: manifest.map_or(0, |m| m.rows),
             key: manifest.map(|m| &m.key),
         });
-        states.seconds.insert(unit.ident, manifest.map_or(0.0, |m| m.seconds));
         states.states.insert(unit.ident, state);
     }
 

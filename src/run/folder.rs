@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 
 use super::{Done, RunError, RunErrorKind};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Node, Pipeline};
 use crate::problem::Problem;
 use crate::record::Results;
 use crate::stage::{StageError, Work};
@@ -25,21 +25,23 @@ pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<R
     let at = |error: std::io::Error| failed(folder, &error.to_string());
     fs::create_dir_all(folder).map_err(at)?;
     let file = pipeline.file.display().to_string();
-    let results = done.results(&pipeline.resolved_yaml, &file);
+    let results = done.results(&done.summary, &pipeline.resolved_yaml, &file);
     let summary = serde_json::to_string_pretty(&done.summary).map_err(|error| failed(folder, &error.to_string()))?;
-    let mut files: Vec<(String, Vec<u8>)> =
-        vec![("pipeline.yaml".to_owned(), pipeline.resolved_yaml.clone().into_bytes())];
+    let mut files: Vec<(String, Vec<u8>)> = vec![("pipeline.yaml".to_owned(), resolved(pipeline).into_bytes())];
     if let Some(table) = predictions(&results).map_err(|error| failed(folder, &error.to_string()))? {
         files.push(("predictions.parquet".to_owned(), to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?));
     }
     let mut reports = ReportFiles::new();
-    for sink in sinks(pipeline) {
+    let sinks = sinks(pipeline);
+    for (sink, evaluations) in &sinks {
         let Work::Sink(writer) = &*sink.work else { continue };
-        let made = writer.write(&results).map_err(|error| {
+        let seen = done.seen_by(evaluations);
+        let made = writer.write(&done.results(&seen, &pipeline.resolved_yaml, &file)).map_err(|error| {
             let problem = Problem::error("stage-failed", format!("`{}` cannot write its report", sink.id));
             RunError { problem: Box::new(problem.because(error.to_string())), kind: RunErrorKind::Storage }
         })?;
         for (name, bytes) in made {
+            let name = if sinks.len() > 1 { format!("{}-{name}", sink.id) } else { name };
             reports.push(name.clone());
             files.push((name, bytes));
         }
@@ -49,15 +51,25 @@ pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<R
     Ok(reports)
 }
 
-/// The sinks of all variants, each id once.
-fn sinks(pipeline: &Pipeline) -> Vec<&crate::pipeline::Node> {
-    let mut all: Vec<&crate::pipeline::Node> = Vec::new();
-    for node in pipeline.variants.iter().flat_map(|variant| &variant.stages) {
-        if matches!(*node.work, Work::Sink(_)) && !all.iter().any(|known| known.id == node.id) {
-            all.push(node);
+/// The sinks of all variants, each id once, with the evaluating stages that they read.
+fn sinks(pipeline: &Pipeline) -> Vec<(&Node, Vec<String>)> {
+    let mut all: Vec<(&Node, Vec<String>)> = Vec::new();
+    for variant in &pipeline.variants {
+        for node in variant.stages.iter().filter(|node| matches!(*node.work, Work::Sink(_))) {
+            let at = all.iter().position(|(known, _)| known.id == node.id).unwrap_or_else(|| {
+                all.push((node, Vec::new()));
+                all.len() - 1
+            });
+            all[at].1.extend(node.inputs.iter().map(|&input| variant.stages[input].id.clone()));
         }
     }
     all
+}
+
+/// The pipeline as it was run, saying where its relative paths start.
+fn resolved(pipeline: &Pipeline) -> String {
+    let (file, base) = (pipeline.file.display(), pipeline.base.display());
+    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{}", pipeline.resolved_yaml)
 }
 
 /// Files that an older run may have left and that would not belong to this one.
@@ -116,6 +128,10 @@ fn predictions(results: &Results<'_>) -> Result<Option<RecordBatch>, StageError>
         ("label".to_owned(), strings(rows().map(|(_, s, row)| s.label[row].as_deref())), true),
         ("predicted".to_owned(), strings(rows().map(|(_, s, row)| Some(s.predictions.predicted[row].as_str()))), false),
     ];
+    let evaluation = |variant: usize| results.summary.variants[variant].evaluation.as_str();
+    if results.summary.variants.iter().any(|v| v.evaluation != results.summary.variants[0].evaluation) {
+        columns.insert(2, ("evaluation".to_owned(), strings(rows().map(|(v, ..)| Some(evaluation(v)))), false));
+    }
     for class in classes {
         let mut values: Vec<Option<f64>> = Vec::new();
         for (_, Scored { predictions, .. }) in &scored {

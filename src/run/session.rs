@@ -16,7 +16,7 @@ use crate::plan::key::Fingerprint;
 use crate::plan::why::{Miss, compare};
 use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::record::{Evaluation, Results, Summary};
+use crate::record::{Evaluation, Results, Summary, VariantSummary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
 use crate::store::{Key, LastRun, Lookup, Manifest, Store};
 use crate::table::Digest;
@@ -101,14 +101,24 @@ pub struct Done {
 }
 
 impl Done {
-    /// What a report is made from.
-    pub fn results<'d>(&'d self, pipeline: &'d str, file: &'d str) -> Results<'d> {
-        let evaluations = self.evaluations.iter().map(|(variant, scores, rows)| Evaluation {
-            variant: *variant,
-            scores: scores.clone(),
-            rows: rows.clone(),
-        });
-        Results { summary: &self.summary, pipeline, file, evaluations: evaluations.collect() }
+    /// The summary as a report sees it that reads the evaluating stages `evaluations`.
+    pub fn seen_by(&self, evaluations: &[String]) -> Summary {
+        let mut summary = self.summary.clone();
+        summary.variants.retain(|variant| evaluations.contains(&variant.evaluation));
+        summary
+    }
+
+    /// What a report is made from: the scores of those variants that `summary` has.
+    pub fn results<'d>(&'d self, summary: &'d Summary, pipeline: &'d str, file: &'d str) -> Results<'d> {
+        let mut evaluations = Vec::new();
+        for (variant, scores, rows) in &self.evaluations {
+            let whole = &self.summary.variants[*variant];
+            let same = |v: &VariantSummary| v.id == whole.id && v.evaluation == whole.evaluation;
+            if let Some(variant) = summary.variants.iter().position(same) {
+                evaluations.push(Evaluation { variant, scores: scores.clone(), rows: rows.clone() });
+            }
+        }
+        Results { summary, pipeline, file, evaluations }
     }
 }
 
@@ -402,7 +412,10 @@ impl Done {
 
 /// The folds of a split artifact, in order.
 fn folds_of(manifest: &Manifest) -> Vec<FoldId> {
-    manifest.parts.iter().filter_map(|part| FoldId::of_part(&part.name)).collect()
+    let mut folds: Vec<FoldId> = manifest.parts.iter().filter_map(|part| FoldId::of_part(&part.name)).collect();
+    // Part names are in the order of their letters: fold 100 would stand before fold 11.
+    folds.sort_unstable();
+    folds
 }
 
 /// Why results could not be read back.

@@ -276,7 +276,9 @@ impl Evaluate for Evaluation {
             }));
             pooled.add(id.repeat * per_repeat + id.fold, fold, &classes);
         }
-        pooled.output(&metrics, classes)
+        let repeats = folds.iter().map(|(id, _)| id.repeat + 1).max().unwrap_or(1) as usize;
+        let rows = pooled.y_true.len() / repeats;
+        Ok(pooled.output(&metrics, classes)?.rows(rows))
     }
 }
 

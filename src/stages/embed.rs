@@ -106,6 +106,12 @@ impl Stage for Encoding {
         &["text"]
     }
 
+    fn advice(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.files.iter().filter_map(|(_, spec)| spec.advice()).collect();
+        all.truncate(1);
+        all
+    }
+
     fn files(&self) -> Vec<FileNeed> {
         let need = |(name, spec): &(String, fetch::Spec)| FileNeed {
             role: name.clone(),
@@ -235,12 +241,11 @@ mod tests {
     fn defaults_are_left_out_of_the_key() {
         let params = |value| serde_json::from_value::<Params>(value).unwrap();
         let spelled = params(json!({ "model": "m", "pooling": null, "normalize": true, "max_length": null }));
-        assert_eq!(Embed::canonical(&spelled), json!({ "model": "m" }));
+        assert_eq!(Embed::canonical(&spelled), json!({}));
         let other = params(json!({ "model": "m", "pooling": "cls", "normalize": false, "max_length": 64 }));
-        assert_eq!(
-            Embed::canonical(&other),
-            json!({ "model": "m", "pooling": "cls", "normalize": false, "max_length": 64 })
-        );
+        assert_eq!(Embed::canonical(&other), json!({ "pooling": "cls", "normalize": false, "max_length": 64 }));
+        let elsewhere = params(json!({ "model": "./m", "pooling": "cls", "normalize": false, "max_length": 64 }));
+        assert_eq!(Embed::canonical(&other), Embed::canonical(&elsewhere));
     }
 
     #[test]

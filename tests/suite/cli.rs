@@ -214,8 +214,31 @@ fn an_interrupted_run_ends_with_5_and_the_same_command_goes_on() {
 }
 
 /// Twelve words of a text, from a number.
-#[cfg(unix)]
 fn words(row: u32) -> String {
     let word = |at: u32| format!("w{}", (row.wrapping_mul(2_654_435_761).wrapping_add(at * 40_503)) >> 18);
     (0..12).map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn two_evaluations_of_one_model_give_what_each_gives_alone() {
+    let data: Vec<String> =
+        (0..90).map(|r| format!("r{r},{},{},{},train", words(r), (r * 7) % 3, (r * r) % 4)).collect();
+    let data = format!("id,text,label,fold,split\n{}", data.join("\n"));
+    let folds = |project: &Project, folder: &str, evaluation: &str| {
+        let summary = project.summary(folder);
+        let found =
+            summary["variants"].as_array().unwrap().iter().find(|v| v["evaluation"] == evaluation).cloned().unwrap();
+        (found["rows"].clone(), found["metrics"]["accuracy"]["folds"].clone())
+    };
+    let project = Project::new().file("data.csv", data).file("p.yaml", words_pipeline("", "folds: 3"));
+    project.ok(["run", "p.yaml", "--out", "made"]);
+    project.write("p.yaml", words_pipeline("", "folds: given"));
+    project.ok(["run", "p.yaml", "--out", "given"]);
+    let both = words_pipeline("", "folds: 3")
+        + "  again: { use: cross_validate, from: model, with: { folds: given } }\n  second: { use: report, from: again }\n";
+    project.write("p.yaml", both);
+    project.ok(["run", "p.yaml", "--out", "both"]);
+    assert_eq!(folds(&project, "both", "scores"), folds(&project, "made", "scores"));
+    assert_eq!(folds(&project, "both", "again"), folds(&project, "given", "scores"));
+    assert!(project.path("both/report-report.html").exists() && project.path("both/second-report.html").exists());
 }

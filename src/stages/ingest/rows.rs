@@ -184,6 +184,10 @@ impl<'a> Collector<'a> {
         let wrong = |column: usize, message: &str| at.error(Some(self.wanted.name(column)), message, &show());
         let label = match (self.wanted.label, self.label) {
             (Some(column), Some(rule)) => match cell(column).filter(|value| !value.is_empty()) {
+                None if self.dropped_texts.contains("") => {
+                    self.dropped += 1;
+                    return Ok(Next::Read);
+                }
                 None => None,
                 Some(value) => match self.class(rule, value).map_err(|message| wrong(column, &message))? {
                     Some(class) => Some(class),

@@ -128,7 +128,7 @@ impl Learner for Classifier {
         }
         let labels = target.labels().map_err(|error| {
             StageError::failed(error.to_string())
-                .help("name the label column in `ingest` (`label: COLUMN`), and drop rows without one")
+                .help("name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, drop: [''] }`")
         })?;
         let count = labels.classes.len();
         let stop = || ctx.is_cancelled();
