@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::console::say;
+use super::args::MessageFormat;
+use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
 use super::load;
@@ -14,6 +15,10 @@ pub(super) fn check(context: &Context, files: &[PathBuf], sets: &[String]) -> Ex
     for file in files {
         match load(context, file, sets) {
             Err(failed) => exit = failed,
+            Ok(pipeline) if context.format == MessageFormat::Json => {
+                let line = serde_json::json!({ "event": "checked", "file": file, "variants": pipeline.variants.len() });
+                out(format!("{line}\n").as_bytes());
+            }
             Ok(pipeline) if context.look.verbosity > Verbosity::Quiet => {
                 let (stages, variants) = (pipeline.stage_order.len(), pipeline.variants.len());
                 let plural = if variants == 1 { "" } else { "s" };

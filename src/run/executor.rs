@@ -121,19 +121,30 @@ impl Executor<'_> {
         }
     }
 
-    fn open_books(&self, units: &[UnitId], states: &States) -> Books {
-        let open = |id: &UnitId| !matches!(states.of(self.plan.unit(*id)), State::Reused(_) | State::Ran(_));
-        let needed: FxHashSet<UnitId> = units.iter().copied().filter(open).collect();
+    /// Opens the books on all units that have not come to an end yet; what failed in an earlier pass does not run again.
+    fn open_books(&self, units: &[UnitId], states: &mut States) -> Books {
         let mut books = Books {
+            needed: FxHashSet::default(),
             waiting: FxHashSet::default(),
             ready: BTreeSet::new(),
             running: FxHashMap::default(),
             repairs: FxHashMap::default(),
             told: FxHashSet::default(),
             halted: false,
-            needed,
         };
-        for &id in units.iter().filter(|id| open(id)) {
+        for &id in units {
+            let lost = |source| matches!(states.of(self.plan.unit(source)), State::Failed(_) | State::Skipped);
+            match states.of(self.plan.unit(id)) {
+                State::Pending if self.plan.graph.neighbors_directed(id, Direction::Incoming).any(lost) => {
+                    self.settle(id, State::Skipped, states);
+                }
+                State::Pending => {
+                    books.needed.insert(id);
+                }
+                _ => {}
+            }
+        }
+        for &id in units.iter().filter(|id| matches!(states.of(self.plan.unit(**id)), State::Pending)) {
             self.enqueue(id, &mut books);
         }
         books

@@ -120,6 +120,14 @@ impl StageKind for CrossValidate {
         let mut metrics = Vec::new();
         for (index, name) in params.metrics.iter().flatten().enumerate() {
             match Metric::named(name) {
+                Some(metric) if metrics.contains(&metric) => {
+                    let problem = at.problem(
+                        "duplicate-value",
+                        &["metrics", &index.to_string()],
+                        format!("`{name}` is named twice"),
+                    );
+                    problems.push(problem.help("keep one of the two"));
+                }
                 Some(metric) => metrics.push(metric),
                 None => problems.push(unknown_metric(name, index, at)),
             }
