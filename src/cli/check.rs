@@ -7,13 +7,14 @@ use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
 use super::load;
+use crate::pipeline::Choosing;
 use crate::ui::{Verbosity, count};
 
 /// Runs the command.
 pub(super) fn check(context: &Context, files: &[PathBuf], sets: &[String]) -> Exit {
     let mut exit = Exit::Success;
     for file in files {
-        match load(context, file, sets) {
+        match load(context, file, sets, &Choosing::default()) {
             Err(failed) => exit = failed,
             Ok(pipeline) if context.format == MessageFormat::Json => {
                 let line = serde_json::json!({ "event": "checked", "file": file, "variants": pipeline.variants.len() });

@@ -419,10 +419,9 @@ fn storage(error: &StoreError) -> RunError {
 }
 
 /// The units of a stage in a variant: outside folds, or in one fold (the first, if none is named).
-fn units_of<'p>(plan: &'p Plan, stage: &str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
-    let of_stage = |unit: &&StageUnit| unit.variant == variant && unit.stage == stage;
+fn units_of<'p>(plan: &'p Plan, stage: &'p str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
     let in_fold = |unit: &&StageUnit| unit.fold.is_none_or(|number| number == fold.unwrap_or(0));
-    plan.stages.iter().filter(of_stage).filter(in_fold).collect()
+    plan.of_stage(stage, variant).filter(in_fold).collect()
 }
 
 impl Done {

@@ -51,6 +51,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         fuseline_version: env!("CARGO_PKG_VERSION").to_owned(),
         status,
         seed: run.pipeline.seed,
+        selection: run.pipeline.selection.clone(),
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
