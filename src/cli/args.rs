@@ -81,9 +81,9 @@ pub(super) enum Command {
     Plan {
         #[command(flatten)]
         pipeline: PipelineArgs,
-        /// Say why each unit must run
-        #[arg(long)]
-        why: bool,
+        /// Say why each unit must run; `--why=STAGE`: those of one stage
+        #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+        why: Option<String>,
         /// How to print the plan
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: PlanFormat,

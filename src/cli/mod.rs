@@ -55,7 +55,7 @@ fn dispatch(context: &Context, command: Command) -> Exit {
     match command {
         Command::Run { pipeline, out, force, dry_run: false } => run::run(context, &pipeline, out.as_deref(), &force),
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
-        Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why, format),
+        Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
         Command::Check { files, sets } => check::check(context, &files, &sets),
         Command::Explain { name } => explain::explain(context, name.as_deref()),
         Command::Schema { which, write } => schema::schema(context, which, write.as_deref()),

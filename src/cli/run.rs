@@ -79,15 +79,21 @@ pub(super) fn forced(context: &Context, pipeline: &Pipeline, force: &[String]) -
         return Ok(Force::Everything);
     }
     for stage in force {
-        if !pipeline.stage_order.contains(stage) {
-            let mut problem = Problem::error("unknown-stage", format!("there is no stage `{stage}`"));
-            if let Some(near) = suggest(stage, pipeline.stage_order.iter().map(String::as_str)) {
-                problem = problem.help(format!("did you mean `{near}`?"));
-            }
-            return Err(usage(context, problem, &format!("--force={stage}")));
-        }
+        known_stage(context, pipeline, stage, &format!("--force={stage}"))?;
     }
     Ok(Force::Stages(force.to_vec()))
+}
+
+/// A complaint about a flag that names a stage which the file does not have.
+pub(super) fn known_stage(context: &Context, pipeline: &Pipeline, stage: &str, flag: &str) -> Result<(), Exit> {
+    if pipeline.stage_order.iter().any(|known| known == stage) {
+        return Ok(());
+    }
+    let mut problem = Problem::error("unknown-stage", format!("there is no stage `{stage}`"));
+    if let Some(near) = suggest(stage, pipeline.stage_order.iter().map(String::as_str)) {
+        problem = problem.help(format!("did you mean `{near}`?"));
+    }
+    Err(usage(context, problem, flag))
 }
 
 fn tell(context: &Context, summary: &Summary, folder: &Path, reports: &[String]) {

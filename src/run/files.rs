@@ -1,6 +1,7 @@
 //! Which files does a plan read, and are they here?
 
 use std::collections::hash_map::Entry;
+use std::sync::atomic::AtomicBool;
 
 use rustc_hash::FxHashMap;
 
@@ -9,7 +10,7 @@ use crate::fetch::{FetchError, FetchListener, Fetched, Fetcher};
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, Unit, UnitId};
 use crate::problem::Problem;
-use crate::stage::{FileNeed, Files, Stage};
+use crate::stage::{Failure, FileNeed, Files, Stage, StageError};
 
 /// Fetched files by source as written.
 #[derive(Debug, Default)]
@@ -81,6 +82,29 @@ fn needs(unit: &Unit) -> Vec<FileNeed> {
     }
 }
 
+/// An error if a file that a unit has read is no longer the one that its key speaks of.
+pub(super) fn still_the_same(unit: &Unit, files: &Files, cancelled: &AtomicBool) -> Result<(), StageError> {
+    for (role, of_role) in &files.0 {
+        for file in of_role {
+            let changed = |error: FetchError| {
+                if matches!(error, FetchError::Interrupted) {
+                    return StageError::Interrupted;
+                }
+                let need = needs(unit).into_iter().find(|need| need.role == *role);
+                StageError::Failed(Box::new(Failure {
+                    message: error.to_string(),
+                    help: error.help(),
+                    param: need.map(|need| need.param),
+                    code: Some("input-changed"),
+                    ..Failure::default()
+                }))
+            };
+            file.unchanged(cancelled).map_err(changed)?;
+        }
+    }
+    Ok(())
+}
+
 fn stage(unit: &Unit) -> &dyn Stage {
     unit.work.stage()
 }
@@ -91,6 +115,7 @@ fn failed(pipeline: &Pipeline, unit: &Unit, need: &FileNeed, error: &FetchError)
         FetchError::Digest { .. } => ("digest-mismatch", RunErrorKind::Integrity),
         error if error.is_offline() => ("offline", RunErrorKind::Offline),
         FetchError::NotFound { .. } => ("not-found", RunErrorKind::Input),
+        FetchError::Io { .. } => ("io", RunErrorKind::Input),
         _ => ("unreachable", RunErrorKind::Input),
     };
     let param: Vec<&str> = need.param.iter().map(String::as_str).collect();
