@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod fetch;
+pub mod lock;
 pub mod machine;
 pub mod ml;
 pub mod model;

@@ -114,10 +114,16 @@ fn kernels() -> &'static str {
 
 /// What libm answers to fixed questions, bit by bit.
 fn answers() -> Vec<u8> {
-    let wide: [fn(f64) -> f64; 8] =
-        [f64::exp, |x| x.abs().ln(), |x| x.abs().ln_1p(), f64::exp_m1, f64::tanh, f64::sin, |x| x.abs().powf(1.7), |x| {
-            x.abs().log10()
-        }];
+    let wide: [fn(f64) -> f64; 8] = [
+        f64::exp,
+        |x| x.abs().ln(),
+        |x| x.abs().ln_1p(),
+        f64::exp_m1,
+        f64::tanh,
+        f64::sin,
+        |x| x.abs().powf(1.7),
+        |x| x.abs().log10(),
+    ];
     let narrow: [fn(f32) -> f32; 4] = [f32::exp, |x| x.abs().ln(), f32::tanh, |x| x.abs().powf(1.7)];
     let mut bytes = Vec::new();
     for asked in 1..=ASKED {

@@ -59,6 +59,9 @@ pub(super) struct PipelineArgs {
     /// Set a value: `model.estimator.linear_svc.c=3`, `seed=7` (may be given several times)
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
+    /// Go on only if everything is what the lock beside the pipeline says (data, models, kinds, seed)
+    #[arg(long)]
+    pub(super) locked: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +99,9 @@ pub(super) enum Command {
         /// Set a value in each file
         #[arg(long = "set", value_name = "PATH=VALUE")]
         sets: Vec<String>,
+        /// Hold each file to the lock beside it
+        #[arg(long)]
+        locked: bool,
     },
     /// Explain a kind of stage, or the code of a message; without a name, list them
     Explain {

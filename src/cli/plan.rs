@@ -4,10 +4,10 @@ use super::args::{MessageFormat, PipelineArgs, PlanFormat};
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
-use super::load_args;
 use super::run::{forced, known_stage};
+use super::{load_args, lock};
 use crate::plan::view::{Standing, View, Why};
-use crate::run::{Listeners, Options, Session, Status};
+use crate::run::{Listeners, Missing, Options, Session, Status};
 
 /// Runs the command.
 pub(super) fn plan(context: &Context, args: &PipelineArgs, why: Option<&str>, format: PlanFormat) -> Exit {
@@ -28,11 +28,20 @@ pub(super) fn dry_run(context: &Context, args: &PipelineArgs, force: &[String]) 
     }
 }
 
-fn look(context: &Context, args: &PipelineArgs, why: Why<'_>, format: PlanFormat, force: &[String]) -> Result<Exit, Exit> {
+fn look(
+    context: &Context,
+    args: &PipelineArgs,
+    why: Why<'_>,
+    format: PlanFormat,
+    force: &[String],
+) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
     if let Why::Of(stage) = why {
         known_stage(context, &pipeline, stage, &format!("--why={stage}"))?;
+    }
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::LeftOut)?;
     }
     let fetcher = context.fetcher();
     let session = Session {

@@ -7,11 +7,11 @@ use super::args::{MessageFormat, PipelineArgs};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{load_args, usage};
+use super::{load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest};
 use crate::record::{Status, Summary};
-use crate::run::{Force, Listeners, Options, Session, Wanted, write_folder};
+use crate::run::{Force, Listeners, Missing, Options, Session, Wanted, write_folder};
 use crate::ui::json::JsonLines;
 use crate::ui::{Verbosity, table};
 
@@ -25,6 +25,9 @@ pub(super) fn run(context: &Context, args: &PipelineArgs, folder: Option<&Path>,
 fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force: &[String]) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::Fetched)?;
+    }
     let folder = folder.map_or_else(|| PathBuf::from("runs").join(&pipeline.name), Path::to_path_buf);
     let existed = folder.exists();
     let log = log(context, &folder)?;
@@ -51,6 +54,9 @@ fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force:
         context.run_failed(&error)
     })?;
     let reports = write_folder(&pipeline, &done, &folder).map_err(|error| context.run_failed(&error))?;
+    if done.summary.status == Status::Complete {
+        lock::keep(context, &pipeline, args, &done.standing);
+    }
     tell(context, &done.summary, &folder, &reports);
     Ok(match done.summary.status {
         Status::Complete => Exit::Success,

@@ -221,8 +221,7 @@ impl Fetcher {
             Some(_) if spec.members.is_empty() => None,
             Some(sha256) => {
                 let path = self.keep.kept(&sha256)?;
-                let found =
-                    Found { source: spec.written.clone(), path, name: remembered.name, sha256, stamp: None };
+                let found = Found { source: spec.written.clone(), path, name: remembered.name, sha256, stamp: None };
                 Some(vec![plain(found).ok()?])
             }
         }

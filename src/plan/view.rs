@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::why::{Miss, Root};
+use super::why::Miss;
+use super::words::{self, Places, listed};
 use super::{Phase, Plan, Unit, UnitId};
 use crate::pipeline::Pipeline;
 use crate::problem::Origin;
@@ -175,62 +176,7 @@ impl View<'_> {
 
     /// A reason in words, with the line that brought it about.
     pub fn reason(&self, unit: &Unit, miss: &Miss) -> String {
-        self.said(&unit.stage, unit.kind.name, miss)
-    }
-
-    fn said(&self, stage: &str, kind: &str, miss: &Miss) -> String {
-        let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "its default".to_owned(), Value::to_string);
-        let class = |class: &Option<String>| class.as_ref().map_or_else(|| "none".to_owned(), |class| format!("`{class}`"));
-        match miss {
-            Miss::NeverRan => "never ran".to_owned(),
-            Miss::Param { path, old, new } => {
-                let place = self.place_of(stage, path);
-                format!("`{}` changed: {} → {}{place}", path.join("."), value(old), value(new))
-            }
-            Miss::Kind { old, new } => format!("its kind changed: `{old}` → `{new}`"),
-            Miss::Version { old, new } => format!("`{kind}` now gives other rows: version {old} → {new}"),
-            Miss::Seed => {
-                let origin = self.pipeline.seed_origin().filter(|origin| !matches!(origin, Origin::WholeFile { .. }));
-                format!("its seed changed{}", origin.map(|origin| format!(" ({})", place(&origin))).unwrap_or_default())
-            }
-            Miss::Numeric { old, new } => {
-                format!("this machine's last bits are others: numeric class {} → {}", class(old), class(new))
-            }
-            Miss::Format => "the cache has a new format".to_owned(),
-            Miss::File { role, sources, old, new } => {
-                let param = self.param_of_file(stage, role);
-                let place = param.map(|param| self.place_of(stage, &param)).unwrap_or_default();
-                format!("{}{place}", file_changed(role, sources, old, new))
-            }
-            Miss::Input { name, through, roots } => {
-                let through = through.as_ref().map_or_else(|| "a stage that is gone".to_owned(), |s| format!("`{s}`"));
-                let said = |root: &Root| format!("`{}`: {}", root.stage, self.said(&root.stage, root.kind, &root.why));
-                let roots: Vec<String> = roots.iter().map(said).collect();
-                let because = if roots.is_empty() { String::new() } else { format!(", because of {}", roots.join("; ")) };
-                format!("its input {name} changed, through {through}{because}")
-            }
-            Miss::Removed => "it ran before, but is no longer in the cache".to_owned(),
-            Miss::Damaged { what } => format!("damaged in the cache: {what}"),
-            Miss::Forced => "forced".to_owned(),
-            Miss::Upstream { stages, ran_before } => match ran_before {
-                true => format!("waits for {}; runs only if that gives other bytes than before", listed(stages)),
-                false => format!("never ran; waits for {}", listed(stages)),
-            },
-            Miss::NotFetched { source } => format!("`{source}` has not been fetched"),
-        }
-    }
-
-    /// ` (p.yaml:6:3)`: who set a parameter.
-    fn place_of(&self, stage: &str, param: &[String]) -> String {
-        let way: Vec<&str> = param.iter().map(String::as_str).collect();
-        self.pipeline.origin(stage, &way).map(|origin| format!(" ({})", place(&origin))).unwrap_or_default()
-    }
-
-    /// The parameter that names a stage's file.
-    fn param_of_file(&self, stage: &str, role: &str) -> Option<Vec<String>> {
-        let nodes = self.pipeline.variants.iter().flat_map(|variant| &variant.stages);
-        let needs = nodes.filter(|node| node.id == stage).flat_map(|node| node.work.stage().files());
-        needs.into_iter().find(|need| need.role == role).map(|need| need.param)
+        words::said(&unit.stage, unit.kind.name, miss, self)
     }
 
     /// What an early cutoff may save: stages that need not run if others give the same bytes as before.
@@ -262,11 +208,8 @@ impl View<'_> {
                 continue;
             }
             let must = |id: &&UnitId| self.standing[id.index()] != Standing::Cached;
-            let saved = Saved {
-                stage: row.stage.to_owned(),
-                units: may.len(),
-                of: row.units.iter().filter(must).count(),
-            };
+            let saved =
+                Saved { stage: row.stage.to_owned(), units: may.len(), of: row.units.iter().filter(must).count() };
             let if_same: BTreeSet<&str> = may.into_iter().flatten().copied().collect();
             let order = |stage: &&str| self.pipeline.stage_order.iter().position(|known| known == stage);
             let mut if_same: Vec<&str> = if_same.into_iter().collect();
@@ -413,36 +356,22 @@ impl Hope {
     }
 }
 
-/// `data.csv` changed: 1f0c… → 9a3b….
-fn file_changed(role: &str, sources: &[String], old: &[String], new: &[String]) -> String {
-    let short = |identity: &str| {
-        let hex = identity.strip_prefix("sha256:").unwrap_or(identity);
-        let (digest, rest) = hex.split_at_checked(64).unwrap_or((hex, ""));
-        format!("{}{rest}", digest.chars().take(12).collect::<String>())
-    };
-    match (old, new, sources) {
-        ([old], [new], [source]) => format!("`{source}` changed: {} → {}", short(old), short(new)),
-        (old, new, _) if old.len() != new.len() => {
-            format!("the files for `{role}` changed: {} → {}", plural(old.len(), "file"), plural(new.len(), "file"))
-        }
-        (old, new, _) => {
-            let changed: Vec<usize> = (0..new.len()).filter(|&at| old[at] != new[at]).collect();
-            let said = |&at: &usize| {
-                let source = sources.get(at).map_or(role, String::as_str);
-                format!("`{source}` changed: {} → {}", short(&old[at]), short(&new[at]))
-            };
-            let more = changed.len().saturating_sub(3);
-            let mut said: Vec<String> = changed.iter().take(3).map(said).collect();
-            if more > 0 {
-                said.push(format!("and {} more", plural(more, "file")));
-            }
-            said.join(", ")
-        }
+impl Places for View<'_> {
+    fn param(&self, stage: &str, path: &[String]) -> Option<String> {
+        let way: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.pipeline.origin(stage, &way).map(|origin| place(&origin))
     }
-}
 
-fn listed(stages: &[String]) -> String {
-    stages.iter().map(|stage| format!("`{stage}`")).collect::<Vec<_>>().join(", ")
+    fn file(&self, stage: &str, role: &str) -> Option<String> {
+        let nodes = self.pipeline.variants.iter().flat_map(|variant| &variant.stages);
+        let mut needs = nodes.filter(|node| node.id == stage).flat_map(|node| node.work.stage().files());
+        needs.find(|need| need.role == role).and_then(|need| self.param(stage, &need.param))
+    }
+
+    fn seed(&self) -> Option<String> {
+        let origin = self.pipeline.seed_origin()?;
+        (!matches!(origin, Origin::WholeFile { .. })).then(|| place(&origin))
+    }
 }
 
 fn place(origin: &Origin) -> String {

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn files_and_classes_say_what_they_were() {
-        let old = fields(&[("file:data", json!("sha256:aa")), ("numeric", json!("x/1")), ("input:0/text", json!("11"))]);
+        let old =
+            fields(&[("file:data", json!("sha256:aa")), ("numeric", json!("x/1")), ("input:0/text", json!("11"))]);
         let new = fields(&[("file:data", json!(["sha256:aa", "sha256:bb"])), ("input:0/text", json!("22"))]);
         assert_eq!(
             compare(Some(&old), &new),

@@ -26,6 +26,11 @@ impl Gathered {
         Some(files)
     }
 
+    /// The files of a source as written; `None` if they are not here.
+    pub(super) fn source(&self, written: &str) -> Option<&[Fetched]> {
+        self.0.get(written).map(Vec::as_slice)
+    }
+
     /// The first source of a unit that is not here.
     pub(super) fn lacking(&self, unit: &Unit) -> Option<String> {
         needs(unit).into_iter().map(|need| need.spec.to_string()).find(|source| !self.0.contains_key(source))
@@ -75,7 +80,7 @@ impl Gathered {
 }
 
 /// The files that a unit itself reads: only phases that run the stage on rows read any.
-fn needs(unit: &Unit) -> Vec<FileNeed> {
+pub(super) fn needs(unit: &Unit) -> Vec<FileNeed> {
     match unit.phase {
         crate::plan::Phase::Run => stage(unit).files(),
         _ => Vec::new(),

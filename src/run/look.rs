@@ -101,8 +101,7 @@ impl Session<'_> {
         let mut stages: Vec<String> = missing.map(|input| at.plan.unit(input.unit).stage.clone()).collect();
         stages.sort();
         stages.dedup();
-        let own =
-            Fingerprint::new(unit, |_| Some(&[]), at.files.identities(unit).unwrap_or_default(), at.machine);
+        let own = Fingerprint::new(unit, |_| Some(&[]), at.files.identities(unit).unwrap_or_default(), at.machine);
         let own = own.map(|own| own.fields()).unwrap_or_default();
         let old = self.old(at, unit, &own);
         let mut misses = match old {

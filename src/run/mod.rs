@@ -6,6 +6,7 @@
 mod executor;
 mod files;
 mod folder;
+mod lock;
 mod look;
 mod perform;
 mod session;
@@ -17,6 +18,7 @@ use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
 pub use folder::{ReportFiles, write_folder};
+pub use lock::{Missing, Standing};
 pub use look::Look;
 pub use session::{Done, Force, Options, Session, Wanted};
 

@@ -9,13 +9,15 @@ use rustc_hash::FxHashMap;
 
 use super::executor::{Executor, States};
 use super::files::Gathered;
+use super::lock::{Standing, standing};
+use super::summary::manifest;
 use super::{Event, Listener, RunError, RunErrorKind, State};
 use crate::fetch::{Fetched, Fetcher};
 use crate::machine::Machine;
 use crate::pipeline::Pipeline;
 use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::record::{Evaluation, Results, Summary, VariantSummary};
+use crate::record::{Evaluation, Results, RunManifest, Summary, VariantSummary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
 use crate::store::{Manifest, Store};
 use crate::table::Digest;
@@ -87,6 +89,10 @@ pub struct Done {
     pub interrupted: bool,
     /// Its summary.
     pub summary: Summary,
+    /// What a lock would say of it.
+    pub standing: Standing,
+    /// What each unit made.
+    pub manifest: RunManifest,
     /// What reports are made from.
     evaluations: Vec<(usize, Parts, Parts)>,
 }
@@ -153,7 +159,7 @@ impl Session<'_> {
             self.remember(&plan, &states);
             match self.evaluations(&plan, &units, &states) {
                 Ok(evaluations) => {
-                    return Ok(self.done(plan, &units, &states, &files, evaluations, started));
+                    return Ok(self.done(plan, &units, &states, &Read { files, machine }, evaluations, started));
                 }
                 Err(Reread::Damaged) if repairs < 3 => {
                     repairs += 1;
@@ -253,7 +259,7 @@ impl Session<'_> {
         plan: Plan,
         units: &[UnitId],
         states: &States,
-        files: &Gathered,
+        read: &Read,
         evaluations: Vec<(EvaluationUnits, Manifest, Parts, Parts)>,
         started: Instant,
     ) -> Done {
@@ -264,11 +270,14 @@ impl Session<'_> {
             plan: &plan,
             units,
             states,
-            files,
+            files: &read.files,
+            machine: &read.machine,
             evaluations: &evaluations,
             interrupted,
             seconds: started.elapsed().as_secs_f64(),
         });
+        let standing = standing(self.pipeline, &plan, &read.files, &read.machine);
+        let manifest = manifest(self.pipeline, &plan, units, states);
         let all = plan.order.iter().map(|&id| states.of(plan.unit(id)).clone()).collect();
         let mut kept = Vec::new();
         for (units, _, scores, rows) in evaluations {
@@ -276,7 +285,7 @@ impl Session<'_> {
             let index = summary.variants.iter().position(|v| v.id == variant.id && v.evaluation == units.stage);
             kept.extend(index.map(|index| (index, scores, rows)));
         }
-        Done { plan, states: all, interrupted, summary, evaluations: kept }
+        Done { plan, states: all, interrupted, summary, standing, manifest, evaluations: kept }
     }
 }
 
@@ -295,6 +304,12 @@ impl Done {
         units.sort_by_key(|unit| std::cmp::Reverse(unit.phase));
         units.into_iter().map(|unit| unit.unit).collect()
     }
+}
+
+/// What a run's units read from outside.
+struct Read {
+    files: Gathered,
+    machine: Machine,
 }
 
 /// The folds of a split artifact, in order.

@@ -10,8 +10,8 @@ use crate::ml::Block;
 use crate::model::{EncodeOptions, ModelError, ModelFiles, Pooling, SentenceEncoder};
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, FileNeed, Files, Form, Numeric, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work,
-    elided,
+    Ctx, FileNeed, Files, Form, Numeric, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind,
+    Work, elided,
 };
 use crate::table::{features, text};
 
