@@ -69,6 +69,9 @@ pub(super) struct PipelineArgs {
     /// Only one shard of the variants: `hash:1/4` to `hash:4/4`
     #[arg(long, value_name = "hash:I/N")]
     pub(super) partition: Option<String>,
+    /// Go on only if everything is what the lock beside the pipeline says (data, models, kinds, seed)
+    #[arg(long)]
+    pub(super) locked: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,9 +94,9 @@ pub(super) enum Command {
     Plan {
         #[command(flatten)]
         pipeline: PipelineArgs,
-        /// Say why each unit must run
-        #[arg(long)]
-        why: bool,
+        /// Say why each unit must run; `--why=STAGE`: those of one stage
+        #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+        why: Option<String>,
         /// How to print the plan
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: PlanFormat,
@@ -106,6 +109,9 @@ pub(super) enum Command {
         /// Set a value in each file
         #[arg(long = "set", value_name = "PATH=VALUE")]
         sets: Vec<String>,
+        /// Hold each file to the lock beside it
+        #[arg(long)]
+        locked: bool,
     },
     /// Explain a kind of stage, or the code of a message; without a name, list them
     Explain {

@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod fetch;
 mod interrupt;
+mod lock;
 mod plan;
 mod run;
 mod schema;
@@ -59,8 +60,11 @@ fn dispatch(context: &Context, command: Command) -> Exit {
     match command {
         Command::Run { pipeline, out, force, dry_run: false } => run::run(context, &pipeline, out.as_deref(), &force),
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
-        Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why, format),
-        Command::Check { files, sets } => check::check(context, &files, &sets),
+        Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
+        Command::Check { files, sets, locked } => {
+            let held = if locked { check::Held::ToTheLock } else { check::Held::ToNothing };
+            check::check(context, &files, &sets, held)
+        }
         Command::Explain { name } => explain::explain(context, name.as_deref()),
         Command::Schema { which, write } => schema::schema(context, which, write.as_deref()),
         Command::Show { pipeline, stage, fold, part, format, rows, out } => {

@@ -12,10 +12,10 @@ use super::args::{PipelineArgs, ShowFormat};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{load_args, usage};
+use super::{load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, Problems, suggest};
-use crate::run::{Done, Force, Listeners, Options, Session, State, Wanted};
+use crate::run::{Done, Force, Listeners, Missing, Options, Session, State, Wanted};
 use crate::stage::{Parts, Work};
 use crate::table::to_parquet;
 use crate::ui::table::align;
@@ -44,6 +44,9 @@ pub(super) fn show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Exi
 
 fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::Fetched)?;
+    }
     let variant = variant(context, &pipeline, shown)?;
     let fold = shown.fold.map(|fold| fold - 1);
     let wanted = Wanted::Stage { stage: shown.stage.clone(), variant, fold };

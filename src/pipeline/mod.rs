@@ -185,6 +185,12 @@ impl Pipeline {
         })
     }
 
+    /// Who set the seed; where nobody did, the file.
+    pub fn seed_origin(&self) -> Option<Origin> {
+        let by_axis = self.axes.iter().find(|(target, _)| *target == Target::Seed);
+        by_axis.map_or_else(|| self.overlay.origin(&["seed"]), |(_, at)| at.clone())
+    }
+
     /// Who set the value at `param` (the way into `with`; empty for the stage itself): a place in a file, a flag, or the axis
     /// of the matrix. Where nobody set it, the nearest enclosing place. `None` for a stage that the file does not have.
     pub fn origin(&self, stage: &str, param: &[&str]) -> Option<Origin> {

@@ -2,19 +2,20 @@
 //!
 //! A [`Plan`] is a graph of [`Unit`]s (petgraph). [`lift`] makes it: it puts every learner between the source and the model
 //! into its folds and shares whatever does not depend on one. [`key`] says what a unit's identity is made of, [`why`]
-//! compares two identities, [`view`] draws the plan. Pure: no clock, no disk.
+//! compares two identities and [`words`] tells the difference, [`view`] draws the plan. Pure: no clock, no disk.
 
 pub mod key;
 mod lift;
 pub mod view;
 pub mod why;
+pub mod words;
 
 use std::sync::Arc;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value;
 
-use crate::stage::{FoldId, Kind, Work};
+use crate::stage::{FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use lift::{FoldsOf, plan};
@@ -138,10 +139,18 @@ impl Unit {
         title
     }
 
-    /// The same unit's name in another run of the same file, for [`why`].
-    pub fn address(&self, variant_label: &str) -> String {
+    /// Which part of the machine decides the last bits of what it makes; dividing rows is the same everywhere.
+    pub fn numeric(&self) -> Numeric {
+        match self.phase {
+            Phase::Split => Numeric::Exact,
+            _ => self.work.stage().numeric(),
+        }
+    }
+
+    /// The unit's name within any variant of any run of the same file, for [`why`].
+    pub fn place(&self) -> String {
         let fold = self.fold.map_or_else(String::new, |(_, number)| number.to_string());
-        serde_json::json!([self.stage, self.phase.as_str(), fold, variant_label]).to_string()
+        serde_json::json!([self.stage, self.phase.as_str(), fold]).to_string()
     }
 }
 

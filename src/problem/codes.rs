@@ -174,6 +174,16 @@ Put what both need into a third file that extends neither.",
 Wire both from the same stage: here `vectors` from `clean`.",
     },
     Code {
+        code: "input-changed",
+        title: "a file changed while a run read it",
+        page: "Files are digested before they are read, so that a result says truly what it was made from. A file that changes, or
+vanishes, between the digest and the end of the reading makes that untrue, so the unit fails and nothing of it is kept.
+
+    caused by: `data.csv` changed during the run: sha256 1f0c… → 9a3b…
+
+Run again once nobody writes to the file any more. `fuseline verify` says the same of a file that is not what the run read.",
+    },
+    Code {
         code: "interrupted",
         title: "the run was stopped",
         page: "Ctrl-C, or the system, asked the run to end while it was fetching a file. Nothing that was finished is lost.
@@ -198,6 +208,26 @@ The message says which; `fuseline explain KIND` lists the parameters with what t
        caused by: there is no such file
 
 Names in a pipeline file are relative to that file; names on the command line to the current folder.",
+    },
+    Code {
+        code: "lock-drift",
+        title: "something is not what the lock says",
+        page: "`NAME.lock`, beside `NAME.yaml`, has the digests of all data and models, the versions of the kinds and the seed.
+With `--locked` nothing runs unless all of it is still so.
+
+    error[lock-drift]: `data.csv` changed: sha256 1f0c… → 9a3b…
+
+If that is meant, run once without `--locked`, which writes the lock anew, and commit it.",
+    },
+    Code {
+        code: "lock-missing",
+        title: "there is no lock to hold the pipeline to",
+        page: "`--locked` holds a pipeline to the lock beside it, and there is none that can be read.
+
+    fuseline run pipelines/spam.yaml             # writes pipelines/spam.lock
+    fuseline run pipelines/spam.yaml --locked    # holds to it
+
+Commit the lock with the pipeline.",
     },
     Code {
         code: "missing-key",
@@ -239,6 +269,26 @@ Take an entry out, or give it one more key.",
     source: reviews.zip!train.csv        # the archive has no such member
 
 Names are relative to the pipeline file; `!` leads into an archive.",
+    },
+    Code {
+        code: "not-a-run",
+        title: "a folder or an archive does not hold a run",
+        page: "`diff`, `verify` and `pack` read what `run` wrote: a run folder (`diff` takes its `summary.json` too, `verify` also an archive
+that `pack` wrote). What was named is something else, is damaged, or was written by a version that wrote less.
+
+    fuseline diff runs/spam runs/spam-2        # folders, as `run --out` names them
+
+Run the pipeline again to have a whole folder; what did not change is not computed again.",
+    },
+    Code {
+        code: "not-repeated",
+        title: "a repeated run gave something else",
+        page: "`verify` computed a run again from the same files and compares every table, bit by bit, then the predictions and metrics.
+The first unit that differs is where to look; what reads it mostly differs because of it.
+
+    error[not-repeated]: `tfidf` fit fold 1 gave other bytes in `vocabulary`
+
+A run folder that was edited, another version of Fuseline, or a stage that is not deterministic (a bug) can be behind it.",
     },
     Code {
         code: "offline",

@@ -15,9 +15,10 @@ use petgraph::Direction;
 use rayon::{Scope, ThreadPool};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::files::Gathered;
+use super::files::{Gathered, still_the_same};
 use super::perform::{Inputs, perform};
 use super::{Event, Force, Listener, State};
+use crate::machine::Machine;
 use crate::pipeline::Pipeline;
 use crate::plan::key::{Fields, Fingerprint};
 use crate::plan::{Plan, Unit, UnitId};
@@ -61,6 +62,7 @@ pub(super) struct Executor<'a> {
     pub(super) plan: &'a Plan,
     pub(super) store: &'a Arc<Store>,
     pub(super) files: &'a Gathered,
+    pub(super) machine: &'a Machine,
     pub(super) force: &'a Force,
     pub(super) pool: &'a ThreadPool,
     pub(super) listener: &'a dyn Listener,
@@ -319,8 +321,8 @@ impl Executor<'_> {
     fn prepare(&self, unit: &Unit, states: &States) -> Option<Prepared> {
         let of = |id: UnitId| states.of(self.plan.unit(id)).manifest();
         let files = self.files.of(unit)?;
-        let fingerprint =
-            Fingerprint::new(unit, |id| of(id).map(|m| m.parts.as_slice()), self.files.identities(unit)?)?;
+        let parts = |id| of(id).map(|m| m.parts.as_slice());
+        let fingerprint = Fingerprint::new(unit, parts, self.files.identities(unit)?, self.machine)?;
         let load: Arc<dyn Load> = Arc::clone(self.store) as Arc<dyn Load>;
         let mut inputs = Inputs::default();
         let mut entries = Vec::new();
@@ -341,7 +343,10 @@ impl Executor<'_> {
         let told = Told { id: id.index(), listener: self.listener };
         let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: self.cancelled, progress: &told };
         ctx.check()?;
-        let output = perform(unit, &work.inputs, &work.files, &ctx)?;
+        let output = perform(unit, &work.inputs, &work.files, &ctx);
+        // First of all: what a file that changed meanwhile led to, an error or a table, is about something else.
+        still_the_same(unit, &work.files, self.cancelled)?;
+        let output = output?;
         let Output { parts, rows, facts, warnings } = output;
         let mut made = Vec::new();
         for (name, part) in parts {
@@ -397,7 +402,8 @@ impl Executor<'_> {
         };
         let fold = unit.fold.map_or_else(String::new, |(_, number)| format!(" in fold {}", number + 1));
         let param: Vec<&str> = failure.param.iter().flatten().map(String::as_str).collect();
-        let mut problem = Problem::error("stage-failed", format!("`{}` failed{doing}{fold}", unit.stage))
+        let code = failure.code.unwrap_or("stage-failed");
+        let mut problem = Problem::error(code, format!("`{}` failed{doing}{fold}", unit.stage))
             .because(failure.message.clone())
             .at(self.pipeline.origin(&unit.stage, &param));
         problem.causes.extend(failure.causes.iter().cloned());

@@ -1,4 +1,5 @@
-//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml` and the reports' files.
+//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml` and the reports' files; and for
+//! repeating it, `manifest.json` (the digest of every table) and `pipeline.lock` (what it read).
 //!
 //! Every file is written beside its place and moved there, so an older run's files stay whole until the new ones are.
 
@@ -15,7 +16,7 @@ use crate::problem::Problem;
 use crate::record::Results;
 use crate::stage::{StageError, Work};
 use crate::table::predictions::Scored;
-use crate::table::to_parquet;
+use crate::table::{Digest, to_parquet};
 
 /// The reports' files that were written, by name.
 pub type ReportFiles = Vec<String>;
@@ -28,9 +29,15 @@ pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<R
     let results = done.results(&done.summary, &pipeline.resolved_yaml, &file);
     let summary = serde_json::to_string_pretty(&done.summary).map_err(|error| failed(folder, &error.to_string()))?;
     let mut files: Vec<(String, Vec<u8>)> = vec![("pipeline.yaml".to_owned(), resolved(pipeline).into_bytes())];
+    let mut manifest = done.manifest.clone();
     if let Some(table) = predictions(&results).map_err(|error| failed(folder, &error.to_string()))? {
-        files.push(("predictions.parquet".to_owned(), to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?));
+        let bytes = to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?;
+        manifest.predictions = Some(Digest::of(&bytes).to_string());
+        files.push(("predictions.parquet".to_owned(), bytes));
     }
+    let manifest = serde_json::to_string_pretty(&manifest).map_err(|error| failed(folder, &error.to_string()))?;
+    files.push(("manifest.json".to_owned(), format!("{manifest}\n").into_bytes()));
+    files.push(("pipeline.lock".to_owned(), done.standing.lock.text().into_bytes()));
     let mut reports = ReportFiles::new();
     let sinks = sinks(pipeline);
     for (sink, evaluations) in &sinks {

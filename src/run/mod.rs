@@ -1,11 +1,13 @@
 //! How does a plan become artifacts? Files are fetched, units scheduled, artifacts published, and the run recorded.
 //!
-//! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in;
+//! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in; [`look`] says what would run;
 //! [`executor`] schedules; [`perform`] is the one place where a stage meets its rows; [`folder`] writes the run folder.
 
 mod executor;
 mod files;
 mod folder;
+mod lock;
+mod look;
 mod perform;
 mod session;
 mod summary;
@@ -16,7 +18,9 @@ use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
 pub use folder::{ReportFiles, write_folder};
-pub use session::{Done, Force, Look, Options, Session, Wanted};
+pub use lock::{Missing, Standing};
+pub use look::Look;
+pub use session::{Done, Force, Options, Session, Wanted};
 
 /// What happens during a run, told as it happens.
 #[derive(Debug)]

@@ -7,12 +7,13 @@ use serde_json::Value;
 use super::State;
 use super::executor::States;
 use super::files::Gathered;
+use crate::machine::Machine;
 use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
 use crate::plan::{EvaluationUnits, Phase, Plan, Unit, UnitId};
 use crate::record::{
-    ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, Status, Summary, Totals, UnitSummary,
-    VariantSummary,
+    ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary, Totals,
+    UnitSummary, VariantSummary,
 };
 use crate::stage::{Parts, StageError, Work};
 use crate::store::Manifest;
@@ -25,6 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) units: &'a [UnitId],
     pub(super) states: &'a States,
     pub(super) files: &'a Gathered,
+    pub(super) machine: &'a Machine,
     pub(super) evaluations: &'a [(EvaluationUnits, Manifest, Parts, Parts)],
     pub(super) interrupted: bool,
     pub(super) seconds: f64,
@@ -52,12 +54,38 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         status,
         seed: run.pipeline.seed,
         selection: run.pipeline.selection.clone(),
+        numeric: run.machine.classes(),
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
         warnings: warnings(run),
         totals,
         units,
+    }
+}
+
+/// What each unit made, in an order in which each stands after what it reads.
+pub(super) fn manifest(pipeline: &Pipeline, plan: &Plan, units: &[UnitId], states: &States) -> RunManifest {
+    let base = pipeline.base.canonicalize().unwrap_or_else(|_| pipeline.base.clone());
+    let of = |&id: &UnitId| {
+        let unit = plan.unit(id);
+        let made = states.of(unit).manifest()?;
+        Some(RunUnit {
+            stage: unit.stage.clone(),
+            kind: unit.kind.name.to_owned(),
+            phase: unit.phase.as_str().to_owned(),
+            fold: unit.fold.map(|(_, number)| number),
+            variants: unit.variants.iter().map(|&v| pipeline.variants[v].id.clone()).collect(),
+            key: made.key.to_string(),
+            parts: made.parts.iter().map(|part| (part.name.clone(), part.digest.to_string())).collect(),
+        })
+    };
+    RunManifest {
+        format: crate::record::MANIFEST_FORMAT,
+        file: pipeline.file.display().to_string(),
+        base: Some(base),
+        predictions: None,
+        units: units.iter().filter_map(of).collect(),
     }
 }
 

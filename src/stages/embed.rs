@@ -10,8 +10,8 @@ use crate::ml::Block;
 use crate::model::{EncodeOptions, ModelError, ModelFiles, Pooling, SentenceEncoder};
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, FileNeed, Files, Form, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work,
-    elided,
+    Ctx, FileNeed, Files, Form, Numeric, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind,
+    Work, elided,
 };
 use crate::table::{features, text};
 
@@ -95,6 +95,10 @@ struct Encoding {
 }
 
 impl Stage for Encoding {
+    fn numeric(&self) -> Numeric {
+        Numeric::Simd
+    }
+
     fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
         match inputs {
             [Port::Rows] => Ok(Port::Features(Form::Dense)),
