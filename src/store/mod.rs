@@ -4,6 +4,7 @@
 //! <folder>/v1/keys/ab/<key>.json        what a unit made: a Manifest
 //! <folder>/v1/blobs/ab/<digest>.parquet the tables, each once
 //! <folder>/v1/last/<digest>.json        which key each unit of a pipeline had in its last run
+//! <folder>/v1/timings.json              how long units took, on average
 //! <folder>/v1/damaged/                  what was found damaged
 //! <folder>/v1/tmp/                      what is being written
 //! ```
@@ -19,6 +20,7 @@ mod last;
 mod load;
 mod manifest;
 mod memory;
+mod timings;
 
 use std::fmt;
 use std::fs;
@@ -35,6 +37,7 @@ pub use census::{Cleared, Entry, KindStats, Stats};
 pub use error::StoreError;
 pub use last::LastRun;
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry};
+pub use timings::{Timing, Timings};
 
 /// The format of everything in the store; enters every key, and names the folder.
 pub const STORE_FORMAT: u32 = 1;
