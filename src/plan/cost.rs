@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 
 use petgraph::Direction;
 use rustc_hash::FxHashMap;
+use serde::Serialize;
 
 use super::{Phase, Plan, Role, Unit, UnitId};
 use crate::stage::Work;
@@ -87,8 +88,9 @@ pub fn costs(plan: &Plan, history: &Timings, known: &dyn Fn(UnitId) -> Option<Kn
         let cost = match known(id) {
             Some(Known { seconds, bytes, rows }) => Cost { seconds, bytes, rows, basis: Basis::Measured },
             None => {
-                let class =
-                    classes.entry((std::sync::Arc::as_ptr(&unit.work), unit.phase)).or_insert_with(|| Classes::of(unit));
+                let class = classes
+                    .entry((std::sync::Arc::as_ptr(&unit.work), unit.phase))
+                    .or_insert_with(|| Classes::of(unit));
                 let seen = history.get(&class.narrow).or_else(|| history.get(&class.wide));
                 seen.map_or_else(|| guess(unit, rows), |timing| scaled(timing, rows))
             }
@@ -147,7 +149,7 @@ pub fn lengths(plan: &Plan, costs: &[Cost], runs: &dyn Fn(UnitId) -> bool) -> Ve
 }
 
 /// What the units that must run come to.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Estimate {
     /// Units that must run.
     pub units: usize,

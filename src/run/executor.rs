@@ -314,11 +314,10 @@ impl<'a> Executor<'a> {
                 std::iter::once(id).chain(twins).for_each(|unit| going.books.set_aside(unit, until));
             }
             Err(Trouble::Stage(StageError::Interrupted)) => {
-                std::iter::once(id).chain(twins).for_each(|unit| self.lost(unit, State::Skipped, None, going));
+                twins.into_iter().for_each(|twin| self.lost(twin, State::Skipped, None, going));
+                self.lost(id, State::Skipped, Some((lane, seconds)), going);
             }
-            Err(Trouble::Stage(StageError::Failed(failure)))
-                if failure.damaged && self.repair(id, &failure, going) =>
-            {
+            Err(Trouble::Stage(StageError::Failed(failure))) if failure.damaged && self.repair(id, &failure, going) => {
                 twins.into_iter().for_each(|twin| going.books.miss(twin));
             }
             Err(trouble) => self.failed(id, twins, trouble, (lane, seconds), going),
@@ -343,7 +342,7 @@ impl<'a> Executor<'a> {
         if again && !stopping && failures <= self.options.limits.retries(&unit.stage) {
             let (attempt, pause) = (failures + 1, pause(failures + 1));
             let tag = Tag::new(going.states.number_of(unit), unit, self.pipeline, going.axes);
-            self.listener.event(&Event::Retrying { unit: &tag, attempt, pause, why: &problem });
+            self.listener.event(&Event::Retrying { unit: &tag, seconds: on.1, attempt, pause, why: &problem });
             going.failures.insert(id, (failures, problem));
             for unit in std::iter::once(id).chain(twins) {
                 going.books.set_aside(unit, Instant::now() + pause);

@@ -142,8 +142,8 @@ impl Executor<'_> {
         {
             return Ok(Got::Found(Box::new(manifest)));
         }
-        job.stop.begin();
-        self.listener.event(&Event::Started { unit: &job.tag, lane, attempt: job.attempt, key: &job.work.key });
+        let (at, attempt, key) = (job.stop.begin(), job.attempt, &job.work.key);
+        self.listener.event(&Event::Started { unit: &job.tag, lane, at, attempt, key });
         let got = self.make(job);
         drop(lease);
         got

@@ -20,7 +20,7 @@ mod summary;
 mod tag;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::plan::why::Miss;
 use crate::problem::Problem;
@@ -47,14 +47,14 @@ pub enum Event<'a> {
     Planned { units: usize, lanes: usize },
     /// How long the rest may take; `None` while nothing is known.
     Outlook { seconds: Option<f64> },
-    /// A unit begins on a lane: its first try, or another.
-    Started { unit: &'a Tag<'a>, lane: usize, attempt: u32, key: &'a Key },
+    /// A unit has begun on a lane, at that moment: its first try, or another.
+    Started { unit: &'a Tag<'a>, lane: usize, at: Instant, attempt: u32, key: &'a Key },
     /// A unit has come some way.
     Progress { id: usize, done: u64, total: u64, noun: &'static str },
     /// Another process is making a unit: its artifact is waited for.
     Waiting { unit: &'a Tag<'a>, holder: &'a str },
-    /// A unit failed and is tried again after a pause; `attempt` is the one to come.
-    Retrying { unit: &'a Tag<'a>, attempt: u32, pause: Duration, why: &'a Problem },
+    /// A unit failed after so many seconds and is tried again after a pause; `attempt` is the one to come.
+    Retrying { unit: &'a Tag<'a>, seconds: f64, attempt: u32, pause: Duration, why: &'a Problem },
     /// A unit ended.
     Finished { unit: &'a Tag<'a>, end: &'a End<'a> },
     /// A unit failed, or something else went wrong that does not end the run.

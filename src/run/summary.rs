@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::State;
 use super::files::Gathered;
 use super::states::States;
 use crate::ml::stats;

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{STORE_FORMAT, Store, StoreError, disk};
+use super::disk::{self, Existing, Lasting};
+use super::seal::{seal, unseal};
+use super::{STORE_FORMAT, Store, StoreError};
 
 /// How many classes of units are remembered; those seen longest ago go first.
 const MOST: usize = 2_000;
@@ -74,7 +76,7 @@ struct Record {
 impl Store {
     /// The averages of earlier runs; empty if there are none, or if they cannot be read.
     pub fn timings(&self) -> Timings {
-        let record = fs::read(self.timings_path()).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+        let record = fs::read(self.timings_path()).ok().and_then(|bytes| unseal::<Record>(&bytes).ok());
         let mut classes = record.filter(|record| record.format == STORE_FORMAT).map(|r| r.classes).unwrap_or_default();
         classes.retain(|_, timing| timing.is_sound());
         classes
@@ -100,8 +102,8 @@ impl Store {
             }
         }
         let record = Record { format: STORE_FORMAT, classes };
-        let json = serde_json::to_vec(&record).map_err(|error| StoreError::Record { why: error.to_string() })?;
-        disk::write(&self.folder().join("tmp"), &self.timings_path(), &json)
+        let (tmp, sealed) = (self.folder().join("tmp"), seal(&record)?);
+        disk::write(&tmp, &self.timings_path(), &sealed, Existing::Replace, Lasting::Passing).map(|_| ())
     }
 
     fn timings_path(&self) -> PathBuf {
@@ -122,7 +124,8 @@ mod tests {
         store.remember_timings(&one(3.0)).unwrap();
         let timing = store.timings()["a"];
         assert_eq!((timing.units, timing.seconds, timing.bytes), (2.0, 2.0, 10.0));
-        fs::write(store.timings_path(), b"{\"format\":1,\"cla").unwrap();
+        let whole = fs::read(store.timings_path()).unwrap();
+        fs::write(store.timings_path(), &whole[..whole.len() / 2]).unwrap();
         assert!(store.timings().is_empty());
         store.remember_timings(&one(5.0)).unwrap();
         assert_eq!(store.timings()["a"].seconds, 5.0);

@@ -123,7 +123,7 @@ impl Listener for Bars {
             }
             Event::FetchElsewhere { place, why } => self.say(&format!("{place}: {why}; trying the next place")),
             Event::Waiting { unit, holder } => state.waits.line(unit, holder).iter().for_each(|line| self.say(line)),
-            Event::Retrying { unit, attempt, pause, why } => {
+            Event::Retrying { unit, attempt, pause, why, .. } => {
                 let why = why.causes.first().unwrap_or(&why.message);
                 let pause = duration(pause.as_secs_f64());
                 self.say(&format!("{} failed ({why}); try {attempt} begins in {pause}", unit.title()));

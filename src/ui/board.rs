@@ -66,8 +66,10 @@ impl Board {
 
     /// `45 of 312 units, 120 reused, about 1 min 20 s left`.
     pub(super) fn whole(&self) -> String {
-        let mut text = format!("{} of {} units", count(self.ended.min(self.planned) as u64), count(self.planned as u64));
-        for (number, what) in [(self.reused, "reused"), (self.failed, "failed"), (self.waiting.len(), "made elsewhere")] {
+        let mut text =
+            format!("{} of {} units", count(self.ended.min(self.planned) as u64), count(self.planned as u64));
+        for (number, what) in [(self.reused, "reused"), (self.failed, "failed"), (self.waiting.len(), "made elsewhere")]
+        {
             if number > 0 {
                 text.push_str(&format!(", {} {what}", count(number as u64)));
             }
@@ -102,7 +104,8 @@ impl Unit {
                 let full = (share * BAR as f64) as usize;
                 let bar = format!("{}{}", "━".repeat(full), "╌".repeat(BAR - full));
                 let left = spent / share * (1.0 - share);
-                let left = if share > 0.0 && left >= 1.0 { format!(", {} left", duration(left)) } else { String::new() };
+                let left =
+                    if share > 0.0 && left >= 1.0 { format!(", {} left", duration(left)) } else { String::new() };
                 format!("  {bar} {} of {} {noun}{left}", count(done), count(total))
             }
             Some((done, _, noun)) => format!("  {} {noun}", count(done)),

@@ -89,6 +89,8 @@ enum What<'a> {
     Retrying {
         #[serde(flatten)]
         unit: UnitLine<'a>,
+        /// Seconds it had taken.
+        seconds: f64,
         /// Which try comes next.
         attempt: u32,
         /// Seconds until then.
@@ -177,15 +179,14 @@ fn what<'a>(event: &'a Event<'_>) -> Option<What<'a>> {
         Event::FetchElsewhere { place, why } => What::FetchElsewhere { place, why },
         Event::Planned { units, lanes } => What::Planned { units: *units, lanes: *lanes },
         Event::Outlook { seconds } => What::Outlook { seconds: seconds.map(thousandths) },
-        Event::Started { unit, lane, attempt, key } => {
+        Event::Started { unit, lane, attempt, key, .. } => {
             What::Started { unit: named(unit), lane: *lane, attempt: *attempt, key: key.to_string() }
         }
-        Event::Progress { id, done, total, noun } => {
-            What::Progress { unit: *id, done: *done, total: *total, of: noun }
-        }
+        Event::Progress { id, done, total, noun } => What::Progress { unit: *id, done: *done, total: *total, of: noun },
         Event::Waiting { unit, holder } => What::Waiting { unit: named(unit), holder },
-        Event::Retrying { unit, attempt, pause, why } => What::Retrying {
+        Event::Retrying { unit, seconds, attempt, pause, why } => What::Retrying {
             unit: named(unit),
+            seconds: *seconds,
             attempt: *attempt,
             pause: pause.as_secs_f64(),
             problem: problem(&Problems::from((*why).clone())),

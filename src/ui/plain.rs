@@ -105,7 +105,11 @@ impl<W> State<W> {
                     return None;
                 }
                 self.last = Instant::now();
-                let reused = if self.reused > 0 { format!(", {} reused so far", count(self.reused as u64)) } else { String::new() };
+                let reused = if self.reused > 0 {
+                    format!(", {} reused so far", count(self.reused as u64))
+                } else {
+                    String::new()
+                };
                 Some(format!("{} planned{reused}", counted(self.planned as u64, "unit")))
             }
             Event::Progress { id, done, total, noun } => {
@@ -118,7 +122,7 @@ impl<W> State<W> {
                 None
             }
             Event::Waiting { unit, holder } => self.waits.line(unit, holder),
-            Event::Retrying { unit, attempt, pause, why } => {
+            Event::Retrying { unit, attempt, pause, why, .. } => {
                 self.running.remove(&unit.id);
                 let why = why.causes.first().unwrap_or(&why.message);
                 let pause = duration(pause.as_secs_f64());
