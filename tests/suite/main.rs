@@ -5,6 +5,7 @@
 
 mod cases;
 mod cli;
+mod exec;
 mod leak;
 mod model;
 mod numbers;
