@@ -114,6 +114,12 @@ impl Pipeline {
     ///
     /// All problems are reported at once, in the order of the file.
     pub fn load(file: &Path, sets: &[String], kinds: &'static [Kind]) -> Result<Pipeline, Problems> {
+        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Pipeline::load_at(file, base, sets, kinds)
+    }
+
+    /// The same for a file whose relative paths start at `base`: a pipeline as it was run, in a run folder.
+    pub fn load_at(file: &Path, base: &Path, sets: &[String], kinds: &'static [Kind]) -> Result<Pipeline, Problems> {
         let kinds = Kinds::of(kinds);
         let mut overlay = Overlay::load(file, &kinds)?;
         let mut problems = Problems::default();
@@ -126,8 +132,7 @@ impl Pipeline {
         if !whole {
             combinations = vec![Vec::new()];
         }
-        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let mut resolver = Resolver::new(&overlay, &kinds, &outline, &base, whole, &mut problems);
+        let mut resolver = Resolver::new(&overlay, &kinds, &outline, base, whole, &mut problems);
         let variants = resolver.variants(&combinations);
         let warnings = resolver.warnings;
         if problems.any_error() {
@@ -138,7 +143,7 @@ impl Pipeline {
             name: outline.name,
             seed: outline.seed,
             file: file.to_owned(),
-            base,
+            base: base.to_owned(),
             variants,
             warnings: in_order(warnings),
             resolved_yaml: overlay.to_yaml(),
