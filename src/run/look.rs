@@ -140,16 +140,20 @@ impl Session<'_> {
         serde_json::json!([file.to_string_lossy(), self.pipeline.name]).to_string()
     }
 
-    /// Keeps what `plan --why` compares with; a run does not fail for it.
+    /// Keeps what `plan --why` compares with: a whole run. What is not whole (something failed, or a stage alone was asked for)
+    /// only adds what was not known, so that a change is still told from what was there before it. A run does not fail for it.
     pub(super) fn remember(&self, plan: &Plan, states: &States) {
         let before = self.last_run();
         let mut last = before.clone();
+        let there = |unit: &Unit| matches!(states.of(unit), State::Ran(_) | State::Reused(_));
+        let whole = plan.order.iter().all(|&id| there(plan.unit(id)));
         for &id in &plan.order {
             let unit = plan.unit(id);
-            let there = matches!(states.of(unit), State::Ran(_) | State::Reused(_));
-            if let Some((key, fields)) = states.key_of(unit).filter(|_| there) {
-                for &variant in &unit.variants {
-                    last.set(unit.place(), &self.pipeline.variants[variant].label, *key, fields);
+            let Some((key, fields)) = states.key_of(unit).filter(|_| there(unit)) else { continue };
+            let place = unit.place();
+            for label in unit.variants.iter().map(|&variant| self.pipeline.variants[variant].label.as_str()) {
+                if whole || before.of(&place, label).is_none() {
+                    last.set(place.clone(), label, *key, fields);
                 }
             }
         }

@@ -5,9 +5,13 @@
 
 mod cases;
 mod cli;
+mod diff;
 mod leak;
+mod lock;
 mod model;
 mod numbers;
 mod reuse;
 mod support;
 mod tidy;
+mod verify;
+mod why;
