@@ -80,18 +80,20 @@ impl Session<'_> {
             return miss(self.waiting(at, unit));
         };
         let key = fingerprint.key();
-        let old = || self.old(at, unit, &fingerprint.fields());
         match self.store.lookup(&key) {
             Lookup::Hit(_) if self.options.force.covers(unit) => miss(vec![Miss::Forced]),
             Lookup::Hit(manifest) => {
-                let moved = match old() {
-                    Some((before, fields)) if *before != key => roots(at, unit, Some(fields), &fingerprint.fields()),
-                    _ => Vec::new(),
-                };
+                // Taking identities apart costs more than all the rest, and most are what they were.
+                let same = self.in_same_variant(at, unit).is_some_and(|(before, _)| *before == key);
+                let moved = if same { Vec::new() } else { self.moved(at, unit, &key, &fingerprint.fields()) };
                 (Status::Hit(Box::new(manifest)), moved)
             }
             Lookup::Damaged { what } => miss(vec![Miss::Damaged { what }]),
-            Lookup::Absent => miss(explained(at, unit, old().map(|(_, fields)| fields), &fingerprint.fields())),
+            Lookup::Absent => {
+                let fields = fingerprint.fields();
+                let old = self.old(at, unit, &fields).map(|(_, old)| old);
+                miss(explained(at, unit, old, &fields))
+            }
         }
     }
 
@@ -116,15 +118,27 @@ impl Session<'_> {
         misses
     }
 
+    /// What makes a unit that is there another one than in the last run.
+    fn moved(&self, at: &Looking<'_>, unit: &Unit, key: &Key, fields: &Fields) -> Vec<Root> {
+        match self.old(at, unit, fields) {
+            Some((before, old)) if before != key => roots(at, unit, Some(old), fields),
+            _ => Vec::new(),
+        }
+    }
+
+    fn in_same_variant<'l>(&self, at: &Looking<'l>, unit: &Unit) -> Option<(&'l Key, &'l Fields)> {
+        let place = unit.place();
+        unit.variants.iter().find_map(|&variant| at.last.of(&place, &self.pipeline.variants[variant].label))
+    }
+
     /// The unit's identity when it last ran: in a variant of the same label. Where there was no matrix, or is none any more,
     /// in the variant that was most like it.
     fn old<'l>(&self, at: &Looking<'l>, unit: &Unit, new: &Fields) -> Option<(&'l Key, &'l Fields)> {
-        let place = unit.place();
-        let label = |&variant: &usize| self.pipeline.variants[variant].label.as_str();
-        let same = unit.variants.iter().find_map(|variant| at.last.of(&place, label(variant)));
+        let same = self.in_same_variant(at, unit);
         if same.is_some() {
             return same;
         }
+        let place = unit.place();
         let alone = self.pipeline.variants.len() == 1 || at.last.of(&place, "").is_some();
         let all = at.last.everywhere(&place).filter(|_| alone);
         all.min_by_key(|(_, _, fields)| distance(fields, new)).map(|(_, key, fields)| (key, fields))
