@@ -20,6 +20,9 @@ use crate::table::{Digest, from_parquet, text};
 use crate::ui::count;
 use crate::ui::table::align;
 
+/// So many reasons are told of one stage and phase.
+const REASONS: usize = 6;
+
 /// What a difference means for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfDifferent {
@@ -169,6 +172,11 @@ fn units(diff: &Diff) -> String {
             if !reasons.contains(&reason) {
                 reasons.push(reason);
             }
+        }
+        let more = reasons.len().saturating_sub(REASONS);
+        reasons.truncate(REASONS);
+        if more > 0 {
+            reasons.push(format!("and {more} more"));
         }
         let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
         text.push_str(&format!("  {title} ({}){why}\n", all.len()));

@@ -191,7 +191,19 @@ fn config(before: &RunFolder, after: &RunFolder) -> Vec<Change> {
         }
         all
     };
-    changed(&places(before), &places(after))
+    let (old, new) = (places(before), places(after));
+    let mut changes = changed(&old, &new);
+    // `{}` that has become something, or the other way round: what is inside says it.
+    let filled = |what: &str, places: &BTreeMap<String, Value>| {
+        let prefix = format!("{what}.");
+        places.range(prefix.clone()..).next().is_some_and(|(name, _)| name.starts_with(&prefix))
+    };
+    changes.retain(|change| {
+        let shell = (change.old.is_none() && filled(&change.what, &old))
+            || (change.new.is_none() && filled(&change.what, &new));
+        !shell
+    });
+    changes
 }
 
 fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, Value>) {

@@ -23,7 +23,7 @@ fn a_run_and_its_repetition_do_not_differ() {
 #[test]
 fn configuration_identities_metrics_and_predictions_are_told() {
     let project = runs();
-    project.write("data.csv", snippets(60).replace("r3,a dull", "r3,a fine"));
+    project.write("data.csv", snippets(60).replace("r1,a dull", "r1,a fine"));
     project.ok([
         "run",
         "p.yaml",

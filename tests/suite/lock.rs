@@ -133,8 +133,8 @@ fn a_file_that_changes_while_it_is_read_is_an_error_and_nothing_is_kept() {
 
 #[test]
 fn what_cannot_be_digested_is_an_error() {
-    let project = project().file("folder/x.csv", snippets(6));
-    let folder = project.run(["run", "p.yaml", "--set", "rows.source=folder"]);
+    let project = project().file("folder.csv/x.csv", snippets(6));
+    let folder = project.run(["run", "p.yaml", "--set", "rows.source=folder.csv"]);
     assert_eq!(folder.code, 2);
     assert!(folder.stderr.contains("it is a folder"), "{}", folder.stderr);
     if std::process::Command::new("mkfifo").arg(project.path("pipe.csv")).status().is_ok_and(|made| made.success()) {
