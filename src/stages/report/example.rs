@@ -64,7 +64,7 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         name: "film-sentiment".into(),
         fuseline_version: "0.1.0".into(),
         status: Status::Complete,
-        numeric: std::collections::BTreeMap::new(),
+        numeric: BTreeMap::new(),
         seed: 42,
         variants,
         units: vec![unit("tfidf", Some(0), Outcome::Ran, 1.5), unit("tfidf", Some(1), Outcome::Reused, 1.25)],
