@@ -20,6 +20,9 @@ pub struct Summary {
     pub status: Status,
     /// The pipeline's seed.
     pub seed: u64,
+    /// What the run was restricted to; absent if it was about all variants of the pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// The classes of the machine where bits depend on it: `libm`, `simd`.
     #[serde(default)]
     pub numeric: BTreeMap<String, String>,
@@ -35,6 +38,19 @@ pub struct Summary {
     pub models: Vec<ModelSummary>,
     /// What a person should know about the numbers.
     pub warnings: Vec<String>,
+}
+
+/// A restriction to some of a pipeline's variants: `--variant`, `--partition`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Selection {
+    /// Labels, ids or settings of axes, as they were asked for.
+    pub variants: Vec<String>,
+    /// One shard of several: `hash:2/4`.
+    pub partition: Option<String>,
+    /// How many variants were selected.
+    pub selected: u64,
+    /// How many the pipeline has.
+    pub of: u64,
 }
 
 /// How a run ended.

@@ -18,7 +18,7 @@ pub const FILE: &str = "fuseline.yaml";
 const MOST_THREADS: usize = 512;
 
 /// The settings that environment variables may give, after `FUSELINE_`.
-const NAMES: [&str; 5] = ["threads", "cache_dir", "files_dir", "offline", "progress"];
+const NAMES: [&str; 6] = ["threads", "cache_dir", "files_dir", "offline", "max_variants", "progress"];
 
 /// How to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,8 @@ pub struct Settings {
     /// Never ask the network.
     #[serde(deserialize_with = "switch")]
     pub offline: bool,
+    /// A pipeline with more variants than this is refused before anything runs; 0 takes any number.
+    pub max_variants: usize,
     /// How progress is shown.
     pub progress: Progress,
 }
@@ -54,7 +56,14 @@ pub enum Progress {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { threads: 0, cache_dir: None, files_dir: None, offline: false, progress: Progress::Auto }
+        Settings {
+            threads: 0,
+            cache_dir: None,
+            files_dir: None,
+            offline: false,
+            max_variants: crate::pipeline::MOST_VARIANTS,
+            progress: Progress::Auto,
+        }
     }
 }
 
@@ -70,6 +79,9 @@ pub struct Flags {
     /// `--offline`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offline: Option<bool>,
+    /// `--max-variants`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_variants: Option<usize>,
     /// `--progress`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,

@@ -28,6 +28,9 @@ pub(super) struct Common {
     /// Never ask the network
     #[arg(long, global = true)]
     pub(super) offline: bool,
+    /// Refuse a pipeline that has more variants than this; 0 takes any number [default: 10000]
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) max_variants: Option<usize>,
     /// How progress is shown
     #[arg(long, value_name = "HOW", global = true)]
     pub(super) progress: Option<Progress>,
@@ -59,6 +62,13 @@ pub(super) struct PipelineArgs {
     /// Set a value: `model.estimator.linear_svc.c=3`, `seed=7` (may be given several times)
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
+    /// Only this variant: its label, its id or the first digits of it, or all with some value of an axis: `features=both`
+    /// (may be given several times)
+    #[arg(long = "variant", value_name = "LABEL|ID|AXIS=VALUE")]
+    pub(super) variants: Vec<String>,
+    /// Only one shard of the variants: `hash:1/4` to `hash:4/4`
+    #[arg(long, value_name = "hash:I/N")]
+    pub(super) partition: Option<String>,
     /// Go on only if everything is what the lock beside the pipeline says (data, models, kinds, seed)
     #[arg(long)]
     pub(super) locked: bool,
@@ -123,9 +133,6 @@ pub(super) enum Command {
         pipeline: PipelineArgs,
         /// The stage's id
         stage: String,
-        /// The variant: its label, or its id [default: the first]
-        #[arg(long, value_name = "LABEL|ID")]
-        variant: Option<String>,
         /// The fold, counted from 1 [default: the first]
         #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
         fold: Option<u32>,

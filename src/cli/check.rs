@@ -7,6 +7,7 @@ use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
 use super::{load, lock};
+use crate::pipeline::Choosing;
 use crate::run::Missing;
 use crate::ui::{Verbosity, count};
 
@@ -23,7 +24,7 @@ pub(super) enum Held {
 pub(super) fn check(context: &Context, files: &[PathBuf], sets: &[String], held: Held) -> Exit {
     let mut exit = Exit::Success;
     let sound = |file: &PathBuf| {
-        let pipeline = load(context, file, sets)?;
+        let pipeline = load(context, file, sets, &Choosing::default())?;
         if held == Held::ToTheLock {
             lock::hold(context, &pipeline, Missing::LeftOut)?;
         }

@@ -73,6 +73,7 @@ impl Context {
             threads: common.threads,
             cache_dir: common.cache_dir.clone(),
             offline: common.offline.then_some(true),
+            max_variants: common.max_variants,
             progress: common.progress,
         };
         let settings = Settings::load(user.as_deref(), project_file().as_deref(), &flags).map_err(|p| fail(&p))?;

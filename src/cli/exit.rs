@@ -21,6 +21,8 @@ pub(super) enum Exit {
     Integrity = 7,
     /// Offline, or a remote cannot be reached.
     Offline = 8,
+    /// More variants than the limit allows; nothing ran.
+    Budget = 9,
 }
 
 impl From<Exit> for ExitCode {

@@ -16,7 +16,7 @@ use crate::compare::{MetricChange, PredictionChanges, RunFolder, Whole, changes,
 use crate::fetch::{Fetcher, Spec};
 use crate::lock::{Coverage, Lock};
 use crate::pack::{Form, PackError, unpack};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Choosing, Pipeline};
 use crate::problem::{Problem, Problems};
 use crate::record::{RunManifest, RunUnit, Status, Summary};
 use crate::run::{Done, Force, Listeners, Missing, Options, Session, Wanted, write_folder};
@@ -182,7 +182,8 @@ pub(super) fn no_folder(context: &Context, error: &std::io::Error) -> Exit {
 /// The pipeline as it was run: those of its variants that were.
 pub(super) fn pipeline(context: &Context, whole: &Whole<'_>, summary: &Summary, base: &Path) -> Result<Pipeline, Exit> {
     let file = whole.folder.join("pipeline.yaml");
-    let mut pipeline = Pipeline::load_at(&file, base, &[], STAGES).map_err(|problems| {
+    let all = Choosing { most: usize::MAX, ..Choosing::default() };
+    let mut pipeline = Pipeline::load_at(&file, base, &[], STAGES, &all).map_err(|problems| {
         context.tell(&problems);
         Exit::Usage
     })?;

@@ -114,7 +114,7 @@ pub struct Unit {
     /// The fold, and its number over all repeats.
     pub fold: Option<(FoldId, u32)>,
     /// Canonical parameters.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// The unit's own seed, if its answer depends on chance.
     pub seed: Option<u64>,
     /// Inputs in a fixed order.
@@ -181,7 +181,7 @@ pub struct Plan {
     pub evaluations: Vec<EvaluationUnits>,
     /// Evaluations whose folds are in the data and not known yet: once the split units have run, plan again.
     pub unknown_folds: Vec<UnitId>,
-    /// Last unit of a stage outside folds or in its first fold: (variant, stage id, fold number) → unit.
+    /// Where each stage's artifacts are, variant by variant.
     pub stages: Vec<StageUnit>,
 }
 
@@ -191,7 +191,7 @@ pub struct StageUnit {
     /// Index of the variant.
     pub variant: usize,
     /// The stage's id.
-    pub stage: String,
+    pub stage: Arc<str>,
     /// The fold's number, if the stage is in folds.
     pub fold: Option<u32>,
     /// What the unit does.
@@ -204,6 +204,13 @@ impl Plan {
     /// The unit.
     pub fn unit(&self, id: UnitId) -> &Unit {
         &self.graph[id]
+    }
+
+    /// Where the artifacts of a stage of a variant are, in any fold and phase.
+    pub fn of_stage<'p>(&'p self, stage: &'p str, variant: usize) -> impl Iterator<Item = &'p StageUnit> {
+        let first = self.stages.partition_point(|unit| unit.variant < variant);
+        let of_variant = self.stages.iter().skip(first).take_while(move |unit| unit.variant == variant);
+        of_variant.filter(move |unit| *unit.stage == *stage)
     }
 
     /// The units that `wanted` need, themselves included, in order.

@@ -329,6 +329,16 @@ user's file, the project's file, the environment, and flags, later ones first.
        = help: did you mean `threads`?",
     },
     Code {
+        code: "sink-axis",
+        title: "the matrix changes what is written once",
+        page: "A report is written once, about all variants; an axis that sets one of its parameters would want several.
+
+    matrix:
+      report.title: [short, long]      # which of the two?
+
+Write a stage for each: `brief: { use: report, from: scores, with: { … } }` beside `report`.",
+    },
+    Code {
         code: "stage-failed",
         title: "a stage could not do its work",
         page: "The pipeline was sound, but the data was not what a stage needs. What does not depend on it has been finished and kept.
@@ -341,12 +351,14 @@ Change the pipeline or the data and run again: only what is missing runs.",
     },
     Code {
         code: "too-many-variants",
-        title: "the matrix has too many combinations",
-        page: "Axes multiply: five axes of ten values are 100 000 variants.
+        title: "a pipeline has more variants than are allowed",
+        page: "Axes multiply: five axes of ten values are 100 000 variants. So that no run is a surprise, more than 10 000 are refused,
+or more than `--max-variants N` (`max_variants` of the settings) allows; nothing has run, and the command ends with 9.
 
-    error[too-many-variants]: the matrix has 100000 combinations, more than 10000
+    error[too-many-variants]: the matrix has 36 variants, more than 20
 
-Give the axes fewer values, or list what you want under `include` instead.",
+Allow them with `--max-variants 36`, draw some of them (`sample: { size: 20 }` in the matrix), choose some with `--variant`,
+or divide them over machines with `--partition hash:1/4`.",
     },
     Code {
         code: "unknown-axis",
@@ -475,6 +487,16 @@ holds several documents, or a tag such as `!env`.
 
     note: this: that           # write "this: that"
     <tab>name: spam               # indent with spaces"#,
+    },
+    Code {
+        code: "zip-length",
+        title: "a value has not an entry for each path that its axis sets",
+        page: "An axis with a list under `set` sets several paths together, so each of its values is a list too, with one entry for each
+path, in the same order.
+
+    size: { set: [tfidf.ngram_range, tfidf.min_df], values: { small: [[1, 1], 2], big: [[1, 2]] } }
+
+Here `big` lacks its `min_df`.",
     },
 ];
 

@@ -149,7 +149,7 @@ impl Session<'_> {
         self.store.last(&self.memory()).unwrap_or_default()
     }
 
-    fn memory(&self) -> String {
+    pub(super) fn memory(&self) -> String {
         let file = self.pipeline.file.canonicalize().unwrap_or_else(|_| self.pipeline.file.clone());
         serde_json::json!([file.to_string_lossy(), self.pipeline.name]).to_string()
     }

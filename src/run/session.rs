@@ -1,8 +1,9 @@
 //! What does a command ask of the runner? To look (what would run, and why), or to run.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustc_hash::FxHashMap;
@@ -19,7 +20,7 @@ use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, RunManifest, Summary, VariantSummary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
-use crate::store::{Manifest, Store};
+use crate::store::{Manifest, RunRecord, Store, StoreError};
 use crate::table::Digest;
 
 /// Units that run although the store has them.
@@ -123,6 +124,8 @@ impl Session<'_> {
     /// Runs what `wanted` needs.
     pub fn run(&self, wanted: &Wanted) -> Result<Done, RunError> {
         let started = Instant::now();
+        // Until the end of this function, no other process clears up what this run needs.
+        let _active = self.store.begin_run().map_err(|error| storage(&error))?;
         let pool = self.pool()?;
         let machine = Machine::serving(self.pipeline);
         let mut states = States::default();
@@ -287,13 +290,34 @@ impl Session<'_> {
         }
         Done { plan, states: all, interrupted, summary, standing, manifest, evaluations: kept }
     }
+
+    /// Remembers that a run is in `folder`, so that `cache gc` keeps what it came to; the run does not fail for it.
+    pub fn record(&self, done: &Done, folder: &Path) {
+        let keys = done.states.iter().filter_map(State::manifest).map(|manifest| manifest.key).collect();
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let ended = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        match self.store.record_run(&RunRecord { pipeline: self.memory(), folder, ended, keys }) {
+            // Where nothing can be written, nothing can be cleared up.
+            Err(error) if !error.is_read_only() => {
+                let problem = Problem::warning("io", "`cache gc` will not know this run").because(error.to_string());
+                self.listener.event(&Event::Trouble { problem: &problem });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The store cannot take what a run must write.
+fn storage(error: &StoreError) -> RunError {
+    let mut problem = Problem::error("io", "the cache cannot be used").because(error.to_string());
+    problem.help.extend(error.help().map(str::to_owned));
+    RunError { problem: Box::new(problem), kind: RunErrorKind::Storage }
 }
 
 /// The units of a stage in a variant: outside folds, or in one fold (the first, if none is named).
-fn units_of<'p>(plan: &'p Plan, stage: &str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
-    let of_stage = |unit: &&StageUnit| unit.variant == variant && unit.stage == stage;
+fn units_of<'p>(plan: &'p Plan, stage: &'p str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
     let in_fold = |unit: &&StageUnit| unit.fold.is_none_or(|number| number == fold.unwrap_or(0));
-    plan.stages.iter().filter(of_stage).filter(in_fold).collect()
+    plan.of_stage(stage, variant).filter(in_fold).collect()
 }
 
 impl Done {

@@ -53,6 +53,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         fuseline_version: env!("CARGO_PKG_VERSION").to_owned(),
         status,
         seed: run.pipeline.seed,
+        selection: run.pipeline.selection.clone(),
         numeric: run.machine.classes(),
         variants: variants(run),
         inputs: inputs(run),

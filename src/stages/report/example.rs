@@ -66,6 +66,7 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         status: Status::Complete,
         numeric: BTreeMap::new(),
         seed: 42,
+        selection: None,
         variants,
         units: vec![unit("tfidf", Some(0), Outcome::Ran, 1.5), unit("tfidf", Some(1), Outcome::Reused, 1.25)],
         totals: Totals { ran: 1, reused: 1, failed: 0, skipped: 0, seconds: 1.75 },
