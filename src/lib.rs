@@ -7,11 +7,13 @@
 //! wrong; [`settings`] is how to run; [`machine`] is which bits this machine decides; [`record`] is what a run leaves behind; [`cli`] is the only room that prints or exits.
 
 pub mod cli;
+pub mod compare;
 pub mod fetch;
 pub mod lock;
 pub mod machine;
 pub mod ml;
 pub mod model;
+pub mod pack;
 pub mod pipeline;
 pub mod plan;
 pub mod problem;

@@ -174,6 +174,37 @@ pub(super) enum Command {
         #[command(flatten)]
         pipeline: PipelineArgs,
     },
+    /// Compare two runs: configuration, identities, files, metrics, predictions
+    Diff {
+        /// The run folder (or `summary.json`) to compare with
+        #[arg(value_name = "RUN")]
+        before: PathBuf,
+        /// The run folder (or `summary.json`) that is compared
+        #[arg(value_name = "RUN")]
+        after: PathBuf,
+        /// End with 1 if anything differs
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Compute a run again, in a fresh cache, and compare every table with the first
+    Verify {
+        /// A run folder, or an archive that `pack` wrote
+        run: PathBuf,
+        /// Where relative paths of the pipeline start [default: where they did in the run]
+        #[arg(long, value_name = "DIR")]
+        base: Option<PathBuf>,
+    },
+    /// Put a run into one archive, which `verify` repeats elsewhere
+    Pack {
+        /// A run folder
+        run: PathBuf,
+        /// The archive: `.tar.zst` or `.tar.gz`
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Put in the data and models that the run read as well
+        #[arg(long)]
+        with_data: bool,
+    },
     /// Look at the cache, or empty it
     Cache {
         #[command(subcommand)]

@@ -14,7 +14,8 @@ pub(super) fn hold(context: &Context, pipeline: &Pipeline, missing: Missing) -> 
     let path = Lock::path_of(&pipeline.file);
     let lock = Lock::read(&path).map_err(|error| no_lock(context, pipeline, &error))?;
     let now = standing(context, pipeline, missing)?.map_err(|error| context.run_failed(&error))?;
-    let coverage = if now.unknown.is_empty() { Coverage::Whole } else { Coverage::Part };
+    let whole = now.unknown.is_empty() && pipeline.selection.is_none();
+    let coverage = if whole { Coverage::Whole } else { Coverage::Part };
     let mut problems = Problems::default();
     for drift in lock.drift(&now.lock, coverage) {
         let problem = Problem::error("lock-drift", drift.said()).at(origin(pipeline, &now, &drift, &path));
@@ -44,8 +45,9 @@ pub(super) fn hold(context: &Context, pipeline: &Pipeline, missing: Missing) -> 
 
 /// Writes the lock of a pipeline that ran as its file has it, if anything in it changed. A run does not fail for it.
 pub(super) fn keep(context: &Context, pipeline: &Pipeline, args: &PipelineArgs, standing: &Standing) {
-    // A lock is about the file as it stands, and what is locked is not written.
-    if args.locked || !args.sets.is_empty() || !standing.unknown.is_empty() {
+    // A lock is about the whole file as it stands, and what is locked is not written.
+    let part = !args.sets.is_empty() || pipeline.selection.is_some() || !standing.unknown.is_empty();
+    if args.locked || part {
         return;
     }
     let path = Lock::path_of(&pipeline.file);

@@ -5,16 +5,19 @@ mod cache;
 mod check;
 mod console;
 mod context;
+mod diff;
 mod exit;
 mod explain;
 mod fetch;
 mod interrupt;
 mod limits;
 mod lock;
+mod pack;
 mod plan;
 mod run;
 mod schema;
 mod show;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -75,6 +78,14 @@ fn dispatch(context: &Context, command: Command) -> Exit {
             show::show(context, &pipeline, &wanted)
         }
         Command::Fetch { pipeline } => fetch::fetch(context, &pipeline),
+        Command::Diff { before, after, exit_code } => {
+            let if_different = if exit_code { diff::IfDifferent::Fails } else { diff::IfDifferent::Fine };
+            diff::compare(context, &before, &after, if_different)
+        }
+        Command::Verify { run, base } => verify::verify(context, &run, base.as_deref()),
+        Command::Pack { run, out, with_data } => {
+            pack::pack(context, &run, &out, if with_data { pack::Data::With } else { pack::Data::Without })
+        }
         Command::Cache { command } => cache::cache(context, &command),
         Command::Completions { .. } => Exit::Success,
     }
@@ -100,8 +111,7 @@ fn load(context: &Context, file: &Path, sets: &[String], choosing: &Choosing<'_>
 }
 
 fn load_args(context: &Context, args: &PipelineArgs) -> Result<Pipeline, Exit> {
-    let choosing =
-        Choosing { variants: &args.variants, partition: args.partition.as_deref(), ..Choosing::default() };
+    let choosing = Choosing { variants: &args.variants, partition: args.partition.as_deref(), ..Choosing::default() };
     let pipeline = load(context, &args.file, &args.sets, &choosing)?;
     if let Some(selection) = &pipeline.selection
         && context.format == MessageFormat::Human

@@ -105,9 +105,9 @@ fn axis(name: &str, overlay: &Overlay, kinds: &Kinds, sets: &Sets) -> Result<Opt
         Some(set) => written_targets(name, set, overlay, kinds)?,
         None if !name.contains('.') && name != "seed" && overlay.at(&["stages", name]).is_none() => {
             return Err(Box::new(
-                Problem::error("bad-path", format!("axis `{name}` does not say what it sets"))
-                    .at(at)
-                    .help(format!("write `{name}: {{ set: STAGE.PARAM, values: [ … ] }}`, or name the axis by its path")),
+                Problem::error("bad-path", format!("axis `{name}` does not say what it sets")).at(at).help(format!(
+                    "write `{name}: {{ set: STAGE.PARAM, values: [ … ] }}`, or name the axis by its path"
+                )),
             ));
         }
         None => Targets::One(target(name, overlay, kinds).map_err(|problem| Box::new(problem.at(at.clone())))?),

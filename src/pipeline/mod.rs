@@ -43,8 +43,8 @@ use crate::stage::{Kind, Port, Work};
 use crate::table::Digest;
 pub use editor::schema;
 use kinds::Kinds;
-pub use limit::MOST_VARIANTS;
 use limit::Limit;
+pub use limit::MOST_VARIANTS;
 use matrix::Given;
 use overlay::Overlay;
 use paths::Target;
@@ -143,6 +143,18 @@ impl Pipeline {
         kinds: &'static [Kind],
         choosing: &Choosing<'_>,
     ) -> Result<Pipeline, Problems> {
+        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Pipeline::load_at(file, base, sets, kinds, choosing)
+    }
+
+    /// The same for a file whose relative paths start at `base`: a pipeline as it was run, in a run folder.
+    pub fn load_at(
+        file: &Path,
+        base: &Path,
+        sets: &[String],
+        kinds: &'static [Kind],
+        choosing: &Choosing<'_>,
+    ) -> Result<Pipeline, Problems> {
         let kinds = Kinds::of(kinds);
         let mut overlay = Overlay::load(file, &kinds)?;
         let mut problems = Problems::default();
@@ -157,8 +169,7 @@ impl Pipeline {
         if !whole {
             combinations = vec![Vec::new()];
         }
-        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let mut resolver = Resolver::new(&overlay, &kinds, &outline, &base, whole, &mut problems);
+        let mut resolver = Resolver::new(&overlay, &kinds, &outline, base, whole, &mut problems);
         let variants = resolver.variants(&combinations);
         let warnings = resolver.warnings;
         if problems.any_error() {
@@ -169,12 +180,13 @@ impl Pipeline {
         if count > limit.most {
             return Err(limit.refused(&format!("{count} variants"), count, limit.most, &overlay, &axes).into());
         }
-        let targets = axes.iter().flat_map(|axis| axis.targets.all().iter().map(|target| (target.clone(), axis.at.clone())));
+        let targets =
+            axes.iter().flat_map(|axis| axis.targets.all().iter().map(|target| (target.clone(), axis.at.clone())));
         Ok(Pipeline {
             name: outline.name,
             seed: outline.seed,
             file: file.to_owned(),
-            base,
+            base: base.to_owned(),
             variants,
             selection,
             warnings: in_order(warnings),

@@ -141,7 +141,8 @@ impl<'a> Resolver<'a> {
         }
         for (index, stage) in self.outline.stages.iter().enumerate().filter(|(_, stage)| found.contains(&*stage.id)) {
             let by_axis = self.nodes_at(index);
-            let message = format!("the matrix changes the parameters of `{}`, which is written once for all variants", stage.id);
+            let message =
+                format!("the matrix changes the parameters of `{}`, which is written once for all variants", stage.id);
             let problem = Problem::error("sink-axis", message).at(by_axis);
             self.problems.push(problem.help("write a stage of its own for each, with the parameters it is to have"));
         }

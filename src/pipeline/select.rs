@@ -124,14 +124,19 @@ fn with(text: &str, settings: &[(&str, &str)], all: &[Variant]) -> Result<Vec<us
         return Ok(found);
     }
     for setting @ (axis, value) in settings {
-        let known: Vec<&str> = in_order(all.iter().flat_map(names).flat_map(labels::settings).flatten().map(|own| own.0));
+        let known: Vec<&str> =
+            in_order(all.iter().flat_map(names).flat_map(labels::settings).flatten().map(|own| own.0));
         if !known.iter().any(|other| alike(axis, other)) {
             let problem = Problem::error("unknown-variant", format!("no variant has the axis `{axis}`"));
             let problem = match suggest(axis, known.iter().copied()) {
                 Some(near) => problem.help(format!("did you mean `{near}={value}`?")),
                 None => problem,
             };
-            return Err(if known.is_empty() { problem } else { problem.note(format!("the axes are {}", listed(&known))) });
+            return Err(if known.is_empty() {
+                problem
+            } else {
+                problem.note(format!("the axes are {}", listed(&known)))
+            });
         }
         if !all.iter().any(|variant| names(variant).any(|name| has(name, setting))) {
             let own = all.iter().flat_map(names).flat_map(labels::settings).flatten();
@@ -193,7 +198,8 @@ struct Shard {
 impl Shard {
     fn read(text: &str) -> Result<Shard, Problem> {
         let wrong = |why: String| {
-            Problem::error("usage", why).help("write `--partition hash:I/N`: shard I of N, from `hash:1/N` to `hash:N/N`")
+            Problem::error("usage", why)
+                .help("write `--partition hash:I/N`: shard I of N, from `hash:1/N` to `hash:N/N`")
         };
         let numbers = text.strip_prefix("hash:").and_then(|rest| rest.split_once('/'));
         let Some((number, of)) = numbers.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?))) else {

@@ -158,9 +158,7 @@ pub(super) fn read(
             for label in overlay.keys(path) {
                 let value = fields.get(&label).cloned().unwrap_or(Value::Null);
                 let place = place(&label);
-                targets
-                    .entries(name, &value)
-                    .map_err(|problem| Box::new(problem.at(place.origin(&[], overlay))))?;
+                targets.entries(name, &value).map_err(|problem| Box::new(problem.at(place.origin(&[], overlay))))?;
                 found.push(Choice { text: labels::name(&label), label: Some(label), value, place });
             }
         }

@@ -96,18 +96,20 @@ impl Session<'_> {
             return miss(self.waiting(at, unit));
         };
         let key = fingerprint.key();
-        let old = || self.old(at, unit, &fingerprint.fields());
         match self.store.lookup(&key) {
             Lookup::Hit(_) if self.options.force.covers(unit) => miss(vec![Miss::Forced]),
             Lookup::Hit(manifest) => {
-                let moved = match old() {
-                    Some((before, fields)) if *before != key => roots(at, unit, Some(fields), &fingerprint.fields()),
-                    _ => Vec::new(),
-                };
+                // Taking identities apart costs more than all the rest, and most are what they were.
+                let same = self.in_same_variant(at, unit).is_some_and(|(before, _)| *before == key);
+                let moved = if same { Vec::new() } else { self.moved(at, unit, &key, &fingerprint.fields()) };
                 (Status::Hit(Box::new(manifest)), moved)
             }
             Lookup::Damaged { what } => miss(vec![Miss::Damaged { what }]),
-            Lookup::Absent => miss(explained(at, unit, old().map(|(_, fields)| fields), &fingerprint.fields())),
+            Lookup::Absent => {
+                let fields = fingerprint.fields();
+                let old = self.old(at, unit, &fields).map(|(_, old)| old);
+                miss(explained(at, unit, old, &fields))
+            }
         }
     }
 
@@ -132,15 +134,27 @@ impl Session<'_> {
         misses
     }
 
+    /// What makes a unit that is there another one than in the last run.
+    fn moved(&self, at: &Looking<'_>, unit: &Unit, key: &Key, fields: &Fields) -> Vec<Root> {
+        match self.old(at, unit, fields) {
+            Some((before, old)) if before != key => roots(at, unit, Some(old), fields),
+            _ => Vec::new(),
+        }
+    }
+
+    fn in_same_variant<'l>(&self, at: &Looking<'l>, unit: &Unit) -> Option<(&'l Key, &'l Fields)> {
+        let place = unit.place();
+        unit.variants.iter().find_map(|&variant| at.last.of(&place, &self.pipeline.variants[variant].label))
+    }
+
     /// The unit's identity when it last ran: in a variant of the same label. Where there was no matrix, or is none any more,
     /// in the variant that was most like it.
     fn old<'l>(&self, at: &Looking<'l>, unit: &Unit, new: &Fields) -> Option<(&'l Key, &'l Fields)> {
-        let place = unit.place();
-        let label = |&variant: &usize| self.pipeline.variants[variant].label.as_str();
-        let same = unit.variants.iter().find_map(|variant| at.last.of(&place, label(variant)));
+        let same = self.in_same_variant(at, unit);
         if same.is_some() {
             return same;
         }
+        let place = unit.place();
         let alone = self.pipeline.variants.len() == 1 || at.last.of(&place, "").is_some();
         let all = at.last.everywhere(&place).filter(|_| alone);
         all.min_by_key(|(_, _, fields)| distance(fields, new)).map(|(_, key, fields)| (key, fields))
@@ -156,15 +170,20 @@ impl Session<'_> {
         serde_json::json!([file.to_string_lossy(), self.pipeline.name]).to_string()
     }
 
-    /// Keeps what `plan --why` compares with; a run does not fail for it.
+    /// Keeps what `plan --why` compares with: a whole run. What is not whole (something failed, or a stage alone was asked for)
+    /// only adds what was not known, so that a change is still told from what was there before it. A run does not fail for it.
     pub(super) fn remember(&self, plan: &Plan, states: &States) {
         let before = self.last_run();
         let mut last = before.clone();
+        let there = |unit: &Unit| states.of(unit).manifest().is_some();
+        let whole = plan.order.iter().all(|&id| there(plan.unit(id)));
         for &id in &plan.order {
             let unit = plan.unit(id);
-            if let Some((key, fields)) = states.fields_of(unit) {
-                for &variant in &unit.variants {
-                    last.set(unit.place(), &self.pipeline.variants[variant].label, key, fields);
+            let Some((key, fields)) = states.fields_of(unit) else { continue };
+            let place = unit.place();
+            for label in unit.variants.iter().map(|&variant| self.pipeline.variants[variant].label.as_str()) {
+                if whole || before.of(&place, label).is_none() {
+                    last.set(place.clone(), label, key, fields);
                 }
             }
         }

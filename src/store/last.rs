@@ -1,7 +1,7 @@
 //! Which key had each unit of a pipeline when it last ran? What `plan --why` compares with.
 //!
 //! A unit is remembered by its place (stage, phase, fold) in each variant, by the variant's label: a run with `--set`, of a
-//! few variants, or of a shard replaces what it ran and leaves the rest. Units that failed leave what was remembered before.
+//! few variants, or of a shard replaces what it ran and leaves the rest.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -64,6 +64,7 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         name: "film-sentiment".into(),
         fuseline_version: "0.1.0".into(),
         status: Status::Complete,
+        numeric: BTreeMap::new(),
         seed: 42,
         selection: None,
         variants,
