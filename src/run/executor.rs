@@ -24,7 +24,7 @@ use super::make::{Ended, Got, Job, Prepared, Stop, Trouble};
 use super::outlook::Outlook;
 use super::perform::Inputs;
 use super::states::States;
-use super::tag::varying;
+use super::tag::{Axis, varying};
 use super::{End, Event, KeepGoing, Listener, Options, State, Tag};
 use crate::pipeline::Pipeline;
 use crate::plan::cost::{self, Cost, Known};
@@ -71,7 +71,7 @@ struct Going<'e> {
     books: Books<'e>,
     states: &'e mut States,
     costs: Vec<Cost>,
-    axes: &'e [String],
+    axes: &'e [Axis],
     /// The units on lanes.
     flights: FxHashMap<UnitId, Flight>,
     /// Units that wait for one on a lane, by its key.
@@ -143,7 +143,7 @@ impl<'a> Executor<'a> {
     }
 
     /// The units that have not come to an end yet; what failed in an earlier pass does not run again.
-    fn pending(&self, units: &[UnitId], states: &mut States, axes: &[String]) -> Vec<UnitId> {
+    fn pending(&self, units: &[UnitId], states: &mut States, axes: &[Axis]) -> Vec<UnitId> {
         let mut pending = Vec::new();
         for &id in units.iter().filter(|id| states.is_pending(self.plan.unit(**id))).collect::<Vec<_>>() {
             let unit = self.plan.unit(id);
