@@ -120,7 +120,7 @@ impl Store {
         let set_aside = |file: &PathBuf| disk::is_ours(file, "json") || disk::is_ours(file, "parquet");
         files.extend(disk::entries(&within("damaged"))?.into_iter().filter(set_aside));
         files.extend(self.half_written()?);
-        let mut cleared = Cleared::default();
+        let mut cleared = self.clear_rows()?;
         for file in files {
             let bytes = disk::size(&file).unwrap_or_default();
             match fs::remove_file(&file) {
@@ -167,7 +167,7 @@ impl Store {
 }
 
 /// How long ago a file was written; nothing if the clock went back since.
-fn age(file: &Path) -> Duration {
+pub(super) fn age(file: &Path) -> Duration {
     let modified = fs::metadata(file).and_then(|metadata| metadata.modified());
     modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }

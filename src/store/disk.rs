@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::StoreError;
 
 /// How the files in `tmp` begin; nothing else there is ours.
@@ -21,13 +23,23 @@ pub(super) fn size(path: &Path) -> Option<u64> {
 
 /// Writes a file so that it is there with all its bytes or not at all, even if the machine stops.
 pub(super) fn write(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(tmp);
-    make_folder(tmp)?;
-    make_folder(folder)?;
-    publish(tmp, folder, path, bytes).map_err(|error| StoreError::write(path, error))
+    let mut file = begin(tmp)?;
+    file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
+    end(file, path, Durable::Synced)
 }
 
-fn publish(tmp: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Whether a file must be there even if the machine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// It must.
+    Synced,
+    /// It need not: it can be made again, and is held against its digest before it is used.
+    Unsynced,
+}
+
+/// Begins a file that has no place yet.
+pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
+    make_folder(tmp)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(TMP_PREFIX);
     #[cfg(unix)]
@@ -35,11 +47,23 @@ fn publish(tmp: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<(
     // A shared cache is read by others, as far as the umask lets them.
     #[cfg(unix)]
     builder.permissions(open_to_all);
-    let mut file = builder.tempfile_in(tmp)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)
+    builder.tempfile_in(tmp).map_err(|error| StoreError::write(tmp, error))
+}
+
+/// Puts a file that was begun in its place.
+pub(super) fn end(file: NamedTempFile, path: &Path, durable: Durable) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(path);
+    make_folder(folder)?;
+    let publish = || -> io::Result<()> {
+        if durable == Durable::Unsynced {
+            file.persist(path)?;
+            return Ok(());
+        }
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        sync_folder(folder)
+    };
+    publish().map_err(|error| StoreError::write(path, error))
 }
 
 fn make_folder(folder: &Path) -> Result<(), StoreError> {

@@ -19,6 +19,11 @@ impl Key {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Key(Digest::new(bytes))
     }
+
+    /// Its bytes.
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
 }
 
 impl fmt::Display for Key {

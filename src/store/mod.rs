@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/v1/keys/ab/<key>.json        what a unit made: a Manifest
 //! <folder>/v1/blobs/ab/<digest>.parquet the tables, each once
+//! <folder>/v1/rows/<space>/<digest>.parquet  rows that are remembered one by one, see [`rows`]
 //! <folder>/v1/last/<digest>.json        which key each unit of a pipeline had in its last run
 //! <folder>/v1/damaged/                  what was found damaged
 //! <folder>/v1/tmp/                      what is being written
@@ -19,6 +20,8 @@ mod last;
 mod load;
 mod manifest;
 mod memory;
+mod rows;
+mod stream;
 
 use std::fmt;
 use std::fs;
@@ -35,6 +38,8 @@ pub use census::{Cleared, Entry, KindStats, Stats};
 pub use error::StoreError;
 pub use last::LastRun;
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry};
+pub use rows::{Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
+pub use stream::TableWriter;
 
 /// The format of everything in the store; enters every key, and names the folder.
 pub const STORE_FORMAT: u32 = 1;
@@ -58,7 +63,7 @@ impl Store {
     /// The store in `folder`, which is made if it is not there.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
         let root = folder.join(format!("v{STORE_FORMAT}"));
-        for name in ["keys", "blobs", "tmp", "damaged", "last"] {
+        for name in ["keys", "blobs", "tmp", "damaged", "last", "rows"] {
             let folder = root.join(name);
             fs::create_dir_all(&folder).map_err(|error| StoreError::write(&folder, error))?;
         }
