@@ -207,7 +207,7 @@ impl<'s> RowMemory<'s> {
     }
 
     /// Reads what segments there are, as far as they are not known.
-    fn look(&mut self) -> Result<(), StoreError> {
+    pub(super) fn look(&mut self) -> Result<(), StoreError> {
         for _ in 0..MOST_LOOKS {
             let mut gone = false;
             for (path, digest) in segments(&self.store.space_folder(&self.space))? {
