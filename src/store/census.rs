@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::disk::{self, TMP_PREFIX};
+use super::seal::unseal;
 use super::{Key, Manifest, Store, StoreError};
 use crate::table::Digest;
 
@@ -101,7 +102,7 @@ impl Store {
             parts: manifest.parts.len() as u64,
             bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
             seconds: manifest.seconds,
-            age: age(&path).as_secs_f64(),
+            age: disk::age(&path).as_secs_f64(),
             kind: manifest.kind,
             phase: manifest.phase,
             made_by: manifest.made_by,
@@ -139,13 +140,14 @@ impl Store {
         Ok(cleared)
     }
 
-    /// Removes what processes that died left in `tmp`, as far as that is possible.
+    /// Removes what processes that died left behind, as far as that is possible.
     pub(super) fn sweep(&self) {
         for file in self.half_written().unwrap_or_default() {
-            if age(&file) > STALE {
+            if disk::age(&file) > STALE {
                 drop(fs::remove_file(file));
             }
         }
+        self.leases.beats.sweep();
     }
 
     fn half_written(&self) -> Result<Vec<PathBuf>, StoreError> {
@@ -159,15 +161,9 @@ impl Store {
     fn manifests(&self) -> Result<Vec<(PathBuf, Manifest)>, StoreError> {
         let files = disk::sharded_files(&self.folder().join("keys"), "json")?;
         let read = |file: PathBuf| {
-            let manifest = Manifest::from_json(&fs::read(&file).ok()?).ok()?;
+            let manifest = unseal::<Manifest>(&fs::read(&file).ok()?).ok()?;
             Some((file, manifest))
         };
         Ok(files.into_iter().filter_map(read).collect())
     }
-}
-
-/// How long ago a file was written; nothing if the clock went back since.
-pub(super) fn age(file: &Path) -> Duration {
-    let modified = fs::metadata(file).and_then(|metadata| metadata.modified());
-    modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
-use super::StoreError;
+use super::{StoreError, USED_AFTER};
 
 /// How the files in `tmp` begin; nothing else there is ours.
 pub(super) const TMP_PREFIX: &str = "put-";
@@ -21,20 +22,59 @@ pub(super) fn size(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
 }
 
-/// Writes a file so that it is there with all its bytes or not at all, even if the machine stops.
-pub(super) fn write(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = begin(tmp)?;
-    file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
-    end(file, path, Durable::Synced)
+/// True if a file of that size is there; that it is needed now is noted.
+pub(super) fn is_there(path: &Path, bytes: u64) -> bool {
+    let Some(metadata) = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() == bytes) else {
+        return false;
+    };
+    if modified_before(&metadata, USED_AFTER)
+        && let Ok(file) = fs::File::open(path)
+    {
+        note_use(&file, &metadata);
+    }
+    true
 }
 
-/// Whether a file must be there even if the machine stops.
+/// Notes that a file was used now, unless that was noted a short while ago. A file of another user stays as it is.
+pub(super) fn note_use(file: &fs::File, metadata: &fs::Metadata) {
+    if modified_before(metadata, USED_AFTER) {
+        drop(file.set_modified(SystemTime::UNIX_EPOCH + now()));
+    }
+}
+
+fn modified_before(metadata: &fs::Metadata, ago: Duration) -> bool {
+    metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ago)
+}
+
+/// What must be left of a file when the machine stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durable {
-    /// It must.
+pub(super) enum Lasting {
+    /// All of it, once it is written.
     Synced,
-    /// It need not: it can be made again, and is held against its digest before it is used.
-    Unsynced,
+    /// Nothing: it may be gone or cut, and whoever reads it will see that.
+    Passing,
+}
+
+/// What to do with a file of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is replaced.
+    Replace,
+    /// It stays, and nothing is written.
+    Keep,
+}
+
+/// Writes a file so that it is there with all its bytes or not at all; false if another stays in its place.
+pub(super) fn write(
+    tmp: &Path,
+    path: &Path,
+    bytes: &[u8],
+    existing: Existing,
+    lasting: Lasting,
+) -> Result<bool, StoreError> {
+    let mut file = begin(tmp)?;
+    file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
+    end(file, path, existing, lasting)
 }
 
 /// Begins a file that has no place yet.
@@ -50,20 +90,34 @@ pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
     builder.tempfile_in(tmp).map_err(|error| StoreError::write(tmp, error))
 }
 
-/// Puts a file that was begun in its place.
-pub(super) fn end(file: NamedTempFile, path: &Path, durable: Durable) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(path);
-    make_folder(folder)?;
-    let publish = || -> io::Result<()> {
-        if durable == Durable::Unsynced {
-            file.persist(path)?;
-            return Ok(());
-        }
+/// Puts a file that was begun in its place; false if another stays there.
+pub(super) fn end(
+    file: NamedTempFile,
+    path: &Path,
+    existing: Existing,
+    lasting: Lasting,
+) -> Result<bool, StoreError> {
+    make_folder(path.parent().unwrap_or(path))?;
+    put(file, path, existing, lasting).map_err(|error| StoreError::write(path, error))
+}
+
+fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> io::Result<bool> {
+    if lasting == Lasting::Synced {
         file.as_file().sync_all()?;
-        file.persist(path)?;
-        sync_folder(folder)
-    };
-    publish().map_err(|error| StoreError::write(path, error))
+    }
+    match existing {
+        Existing::Replace => drop(file.persist(path)?),
+        // A link where the filesystem can do no better: whole and without a race on network disks as well.
+        Existing::Keep => match file.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(error.error),
+        },
+    }
+    if lasting == Lasting::Synced {
+        sync_folder(path.parent().unwrap_or(path))?;
+    }
+    Ok(true)
 }
 
 fn make_folder(folder: &Path) -> Result<(), StoreError> {
@@ -117,4 +171,15 @@ pub(super) fn is_ours(file: &Path, extension: &str) -> bool {
 
 fn is_hex(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// How long ago a file was written; nothing if the clock went back since.
+pub(super) fn age(file: &Path) -> Duration {
+    let modified = fs::metadata(file).and_then(|metadata| metadata.modified());
+    modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
+}
+
+/// The time since 1970.
+pub(super) fn now() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }

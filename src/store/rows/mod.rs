@@ -128,7 +128,7 @@ impl Store {
             let Some(space) = Space::of_folder(&folder) else { continue };
             let files = segments(&folder)?;
             let bytes = files.iter().map(|(path, _)| disk::size(path).unwrap_or_default()).sum();
-            spaces.push(RowSpace { space, segments: files.len() as u64, bytes, unused: super::census::age(&folder) });
+            spaces.push(RowSpace { space, segments: files.len() as u64, bytes, unused: disk::age(&folder) });
         }
         spaces.sort_by(|a, b| b.unused.cmp(&a.unused).then(a.space.cmp(&b.space)));
         Ok(spaces)
