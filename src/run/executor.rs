@@ -288,7 +288,8 @@ impl<'a> Executor<'a> {
         }
         let unit = self.plan.unit(id);
         match result {
-            Ok(Got::Made { manifest, differs }) => {
+            Ok(Got::Made { manifest, differs, remembered }) => {
+                going.states.keep_remembered(unit, remembered);
                 self.measure(id, seconds, &manifest, going);
                 if !differs.is_empty() {
                     self.differs(unit, &differs, going);
@@ -468,7 +469,8 @@ impl<'a> Executor<'a> {
             }
             inputs.add(input, parts);
         }
-        Some(Prepared { key: fingerprint.key(), fields: fingerprint.fields(), files, inputs, entries })
+        let (key, circumstances) = (fingerprint.key(), fingerprint.circumstances());
+        Some(Prepared { key, circumstances, fields: fingerprint.fields(), files, inputs, entries })
     }
 }
 
