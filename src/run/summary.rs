@@ -100,6 +100,7 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         outcome: state.outcome(),
         seconds: manifest.map_or(0.0, |m| m.seconds),
         rows: manifest.map_or(0, |m| m.rows),
+        remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(ToString::to_string),
         facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
     }

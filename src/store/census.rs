@@ -121,7 +121,7 @@ impl Store {
         let set_aside = |file: &PathBuf| disk::is_ours(file, "json") || disk::is_ours(file, "parquet");
         files.extend(disk::entries(&within("damaged"))?.into_iter().filter(set_aside));
         files.extend(self.half_written()?);
-        let mut cleared = Cleared::default();
+        let mut cleared = self.clear_rows()?;
         for file in files {
             let bytes = disk::size(&file).unwrap_or_default();
             match fs::remove_file(&file) {

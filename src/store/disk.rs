@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tempfile::NamedTempFile;
+
 use super::{StoreError, USED_AFTER};
 
 /// How the files in `tmp` begin; nothing else there is ours.
@@ -70,13 +72,14 @@ pub(super) fn write(
     existing: Existing,
     lasting: Lasting,
 ) -> Result<bool, StoreError> {
-    let folder = path.parent().unwrap_or(tmp);
-    make_folder(tmp)?;
-    make_folder(folder)?;
-    put(tmp, path, bytes, existing, lasting).map_err(|error| StoreError::write(path, error))
+    let mut file = begin(tmp)?;
+    file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
+    end(file, path, existing, lasting)
 }
 
-fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasting) -> io::Result<bool> {
+/// Begins a file that has no place yet.
+pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
+    make_folder(tmp)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(TMP_PREFIX);
     #[cfg(unix)]
@@ -84,8 +87,21 @@ fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasti
     // A shared cache is read by others, as far as the umask lets them.
     #[cfg(unix)]
     builder.permissions(open_to_all);
-    let mut file = builder.tempfile_in(tmp)?;
-    file.write_all(bytes)?;
+    builder.tempfile_in(tmp).map_err(|error| StoreError::write(tmp, error))
+}
+
+/// Puts a file that was begun in its place; false if another stays there.
+pub(super) fn end(
+    file: NamedTempFile,
+    path: &Path,
+    existing: Existing,
+    lasting: Lasting,
+) -> Result<bool, StoreError> {
+    make_folder(path.parent().unwrap_or(path))?;
+    put(file, path, existing, lasting).map_err(|error| StoreError::write(path, error))
+}
+
+fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> io::Result<bool> {
     if lasting == Lasting::Synced {
         file.as_file().sync_all()?;
     }
@@ -99,7 +115,7 @@ fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasti
         },
     }
     if lasting == Lasting::Synced {
-        sync_folder(path.parent().unwrap_or(tmp))?;
+        sync_folder(path.parent().unwrap_or(path))?;
     }
     Ok(true)
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/v2/keys/ab/<key>.json        what a unit made: a Manifest
 //! <folder>/v2/blobs/ab/<digest>.parquet the tables, each once
+//! <folder>/v2/rows/<space>/<digest>.parquet  rows that are remembered one by one, see [`rows`]
 //! <folder>/v2/last/<digest>.json        which key each unit of a pipeline had in its last run
 //! <folder>/v2/timings.json              how long units took, on average
 //! <folder>/v2/runs/<digest>.json        what a run came to
@@ -27,8 +28,10 @@ mod lease;
 mod load;
 mod manifest;
 mod memory;
+mod rows;
 mod runs;
 mod seal;
+mod stream;
 mod timings;
 
 use std::fmt;
@@ -51,7 +54,9 @@ pub use error::StoreError;
 pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
+pub use rows::{Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
 pub use runs::{ActiveRun, RunRecord};
+pub use stream::TableWriter;
 pub use timings::{Timing, Timings};
 
 /// The format of everything in the store; enters every key, and names the folder.
