@@ -167,3 +167,31 @@ pub(super) fn age(file: &Path) -> Duration {
 pub(super) fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
+
+/// Now, by the clock that files in `folder` are given their times by; by one's own if nothing can be written there.
+pub(super) fn time(folder: &Path) -> SystemTime {
+    let probe = tempfile::Builder::new().prefix(TMP_PREFIX).tempfile_in(folder);
+    let written = probe.and_then(|probe| probe.as_file().metadata()?.modified());
+    written.unwrap_or_else(|_| SystemTime::UNIX_EPOCH + now())
+}
+
+/// Bytes of all files in a folder and below.
+pub(super) fn folder_size(folder: &Path) -> u64 {
+    files_below(folder).iter().filter_map(|file| size(file)).sum()
+}
+
+/// All files in a folder and below, as far as they can be listed.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    files
+}

@@ -17,10 +17,12 @@
 //! the same key the first stays. A blob is held against its digest whenever it is read, a record against the digest that it
 //! ends with; damaged files are set aside and count as missing. Versions of the format stand beside each other.
 
+mod audit;
 mod beat;
 mod census;
 mod disk;
 mod error;
+mod gc;
 mod last;
 mod lease;
 mod load;
@@ -44,8 +46,10 @@ use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
 
-pub use census::{Cleared, Entry, KindStats, Stats};
+pub use audit::Audit;
+pub use census::{Cleared, Entry, KindStats, OtherFormat, Stats};
 pub use error::StoreError;
+pub use gc::{Garbage, Keep};
 pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
