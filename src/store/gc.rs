@@ -270,7 +270,7 @@ mod tests {
 
     /// As if it had been used so many days ago.
     fn used_days_ago(path: &Path, days: u64) {
-        let at = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+        let at = SystemTime::UNIX_EPOCH + disk::now() - Duration::from_secs(days * 24 * 60 * 60);
         File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
     }
 
