@@ -45,6 +45,10 @@ fn stats(context: &Context) -> Result<Exit, Exit> {
         rows.push(vec![kind.clone(), count(of.artifacts), bytes(of.bytes)]);
     }
     let mut more = String::new();
+    if stats.remembered.rows > 0 {
+        let rows = counted(stats.remembered.rows, "row");
+        more += &format!("{rows} remembered one by one, {}\n", bytes(stats.remembered.bytes));
+    }
     if stats.damaged > 0 {
         more += &format!("set aside as damaged: {}\n", counted(stats.damaged, "file"));
     }
@@ -53,7 +57,7 @@ fn stats(context: &Context) -> Result<Exit, Exit> {
         more += &format!("of another version of Fuseline (format {format}): {} in {folder}\n", bytes(other.bytes));
     }
     let text = format!(
-        "{}\n{} artifacts in {} blobs, {}; {} remembered\n{more}fetched files: {} in {}\n\n{}",
+        "{}\n{} artifacts in {} blobs, {}; {} recorded\n{more}fetched files: {} in {}\n\n{}",
         context.cache_dir.display(),
         count(stats.artifacts),
         count(stats.blobs),
@@ -109,7 +113,9 @@ fn verify(context: &Context) -> Result<Exit, Exit> {
         for what in &found.damaged {
             say(&format!("damaged: {what}"));
         }
-        let read = format!("read {} and {}", counted(found.artifacts, "artifact"), counted(found.blobs, "blob"));
+        let files = counted(found.row_files, "file");
+        let rows = if found.row_files > 0 { format!(", {files} of remembered rows") } else { String::new() };
+        let read = format!("read {} in {}{rows}", counted(found.artifacts, "artifact"), counted(found.blobs, "blob"));
         let said = match whole {
             true => "all is whole".to_owned(),
             false => format!(
@@ -156,6 +162,7 @@ fn preview(context: &Context, keep: &Keep, older: Older) -> Result<Exit, Exit> {
         let totals = serde_json::json!({
             "would_remove": {
                 "artifacts": garbage.artifacts.len(), "blobs": garbage.tables, "runs": garbage.runs,
+                "row_files": garbage.spaces.iter().map(|space| space.segments).sum::<u64>(),
                 "leftovers": garbage.leftovers, "bytes": garbage.bytes, "formats": old,
             },
             "would_keep": { "bytes": garbage.kept },
@@ -204,6 +211,10 @@ fn older_formats(context: &Context, store: &Store, older: Older) -> Result<Vec<O
 /// `3 artifacts, 7 blobs, 2 records of runs, 1 leftover file; 83.5 MB`.
 fn totals(garbage: &Garbage) -> String {
     let mut all = vec![counted(garbage.artifacts.len() as u64, "artifact"), counted(garbage.tables, "blob")];
+    if !garbage.spaces.is_empty() {
+        let files = garbage.spaces.iter().map(|space| space.segments).sum();
+        all.push(format!("{} of remembered rows", counted(files, "file")));
+    }
     if garbage.runs > 0 {
         all.push(format!("the record of {}", counted(garbage.runs, "older run")));
     }

@@ -66,7 +66,28 @@ impl<'a> Fingerprint<'a> {
         Key::new(*hasher.finalize().as_bytes())
     }
 
-    /// The same, taken apart. Parameters are spelled as their way into `with`.
+    /// What a row of a row-wise unit comes to depends on this and on the row's own content: everything in the key but the
+    /// inputs. The same in every fold, variant, pipeline and process.
+    pub fn circumstances(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        let unit = self.unit;
+        let head = json!([
+            "rows",
+            STORE_FORMAT,
+            unit.kind.name,
+            unit.kind.version,
+            unit.params,
+            unit.phase.as_str(),
+            unit.seed
+        ]);
+        hasher.update(head.to_string().as_bytes());
+        for (role, identity) in &self.files {
+            hasher.update(json!(["file", role, identity]).to_string().as_bytes());
+        }
+        Digest::new(*hasher.finalize().as_bytes())
+    }
+
+    /// The identity, taken apart. Parameters are spelled as their way into `with`.
     pub fn fields(&self) -> Fields {
         let mut fields = Fields::new();
         fields.insert("format".to_owned(), json!(STORE_FORMAT));

@@ -17,13 +17,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::files::Gathered;
 use super::perform::{Inputs, perform};
+use super::rows::{self, Job, Pace, Streamed};
 use super::{Event, Force, Listener, State};
 use crate::pipeline::Pipeline;
 use crate::plan::key::{Fields, Fingerprint};
-use crate::plan::{Plan, Unit, UnitId};
+use crate::plan::{Phase, Plan, Unit, UnitId};
 use crate::problem::Problem;
 use crate::record::Outcome;
-use crate::stage::{Ctx, Failure, Files, Load, Made, Output, Part, Parts, Progress, StageError};
+use crate::stage::{Ctx, Failure, Files, Load, Made, Output, Part, Parts, Progress, RowWise, StageError, Work};
 use crate::store::{Key, Lookup, Manifest, PartEntry, Published, Store};
 use crate::table::Digest;
 
@@ -38,6 +39,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 pub(super) struct States {
     states: FxHashMap<Digest, State>,
     fields: FxHashMap<Digest, (Key, Fields)>,
+    remembered: FxHashMap<Digest, u64>,
 }
 
 impl States {
@@ -47,6 +49,11 @@ impl States {
 
     pub(super) fn key_of(&self, unit: &Unit) -> Option<&(Key, Fields)> {
         self.fields.get(&unit.ident)
+    }
+
+    /// How many rows of a unit that ran did not have to be mapped.
+    pub(super) fn remembered(&self, unit: &Unit) -> u64 {
+        self.remembered.get(&unit.ident).copied().unwrap_or_default()
     }
 
     /// Forgets a unit's artifact, so that it is looked up, and if need be made, again.
@@ -71,7 +78,14 @@ pub(super) struct Executor<'a> {
 struct Ended {
     id: UnitId,
     key: Key,
-    result: Result<Manifest, StageError>,
+    result: Result<MadeUnit, StageError>,
+}
+
+/// What a unit has come to on the pool.
+struct MadeUnit {
+    manifest: Manifest,
+    /// Rows that were remembered.
+    remembered: u64,
 }
 
 /// The scheduler's own books.
@@ -222,7 +236,8 @@ impl Executor<'_> {
         let Ended { id, key, result } = ended;
         let twins = books.running.remove(&key).unwrap_or_default();
         match result {
-            Ok(manifest) => {
+            Ok(MadeUnit { manifest, remembered }) => {
+                states.remembered.insert(self.plan.unit(id).ident, remembered);
                 for twin in twins {
                     self.done(twin, State::Reused(Box::new(manifest.clone())), books, states);
                 }
@@ -332,22 +347,21 @@ impl Executor<'_> {
             }
             inputs.add(input, parts);
         }
-        Some(Prepared { key: fingerprint.key(), fields: fingerprint.fields(), files, inputs, entries })
+        let (key, circumstances) = (fingerprint.key(), fingerprint.circumstances());
+        Some(Prepared { key, circumstances, fields: fingerprint.fields(), files, inputs, entries })
     }
 
     /// Runs a unit and publishes what it made.
-    fn make(&self, id: UnitId, unit: &Unit, work: Prepared) -> Result<Manifest, StageError> {
+    fn make(&self, id: UnitId, unit: &Unit, work: Prepared) -> Result<MadeUnit, StageError> {
         let started = Instant::now();
         let told = Told { id: id.index(), listener: self.listener };
         let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: self.cancelled, progress: &told };
         ctx.check()?;
-        let output = perform(unit, &work.inputs, &work.files, &ctx)?;
-        let Output { parts, rows, facts, warnings } = output;
-        let mut made = Vec::new();
-        for (name, part) in parts {
-            made.push(self.keep(name, part, &work.entries)?);
-        }
-        let rows = if rows > 0 { rows } else { made.first().map_or(0, |part| part.rows) };
+        let done = match &*unit.work {
+            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), unit, &work, &ctx)?,
+            _ => self.whole(unit, &work, &ctx)?,
+        };
+        let Streamed { parts: mut made, rows, facts, warnings, remembered, checkpoint } = done;
         made.sort_by(|a, b| a.name.cmp(&b.name));
         let manifest = Manifest {
             format: crate::store::STORE_FORMAT,
@@ -363,10 +377,45 @@ impl Executor<'_> {
             seconds: started.elapsed().as_secs_f64(),
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        Ok(match self.store.publish(&manifest).map_err(StageError::from)? {
+        let manifest = match self.store.publish(&manifest).map_err(StageError::from)? {
             Published::First | Published::Same(_) => manifest,
             Published::Differs { kept, .. } => *kept,
-        })
+        };
+        if let Some(space) = checkpoint {
+            // What stays is found by nobody, and goes with `cache gc`.
+            drop(self.store.remove_rows(&space));
+        }
+        Ok(MadeUnit { manifest, remembered })
+    }
+
+    /// Runs a unit that needs its rows at once, and keeps the tables it makes.
+    fn whole(&self, unit: &Unit, work: &Prepared, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
+        let Output { parts, rows, facts, warnings } = perform(unit, &work.inputs, &work.files, ctx)?;
+        let mut made = Vec::new();
+        for (name, part) in parts {
+            made.push(self.keep(name, part, &work.entries)?);
+        }
+        let rows = if rows > 0 { rows } else { made.first().map_or(0, |part| part.rows) };
+        Ok(Streamed { parts: made, rows, facts, warnings, remembered: 0, checkpoint: None })
+    }
+
+    /// Runs a unit whose rows stream through it.
+    fn stream(&self, stage: &dyn RowWise, unit: &Unit, work: &Prepared, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
+        let trouble = |what: &str| {
+            let problem = Problem::warning("damaged", format!("{what}; `{}` computes them again", unit.title()));
+            self.listener.event(&Event::Trouble { problem: &problem });
+        };
+        let job = Job {
+            stage,
+            input: work.inputs.only()?,
+            files: &work.files,
+            store: self.store,
+            circumstances: work.circumstances,
+            unit: work.key.digest(),
+            trouble: &trouble,
+            pace: Pace::default(),
+        };
+        rows::stream(&job, ctx)
     }
 
     fn keep(&self, name: String, made: Made, inputs: &[PartEntry]) -> Result<PartEntry, StageError> {
@@ -409,6 +458,7 @@ impl Executor<'_> {
 /// What a unit starts from.
 struct Prepared {
     key: Key,
+    circumstances: Digest,
     fields: Fields,
     files: Files,
     inputs: Inputs,

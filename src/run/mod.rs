@@ -1,12 +1,13 @@
 //! How does a plan become artifacts? Files are fetched, units scheduled, artifacts published, and the run recorded.
 //!
 //! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in;
-//! [`executor`] schedules; [`perform`] is the one place where a stage meets its rows; [`folder`] writes the run folder.
+//! [`executor`] schedules; [`perform`] is the one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder.
 
 mod executor;
 mod files;
 mod folder;
 mod perform;
+mod rows;
 mod session;
 mod summary;
 

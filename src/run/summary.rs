@@ -77,6 +77,7 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         },
         seconds: manifest.map_or(0.0, |m| m.seconds),
         rows: manifest.map_or(0, |m| m.rows),
+        remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(|(key, _)| key.to_string()),
         facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
     }

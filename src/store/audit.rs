@@ -23,6 +23,8 @@ pub struct Audit {
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Files of remembered rows that were read.
+    pub row_files: u64,
     /// Other records that were read.
     pub records: u64,
     /// What was found damaged, and has been set aside.
@@ -60,6 +62,9 @@ impl Store {
             audit.take(self.audit_artifact(&record)?);
             audit.artifacts += 1;
         }
+        let rows = self.verify_rows()?;
+        audit.row_files = rows.checked;
+        audit.damaged.extend((0..rows.damaged).map(|_| "a file of remembered rows is damaged".to_owned()));
         for (folder, what) in [("runs", "the record of a run"), ("last", "the memory of a last run")] {
             let files = disk::entries(&self.folder().join(folder))?;
             for record in files.into_iter().filter(|file| disk::is_ours(file, "json")) {
@@ -148,7 +153,7 @@ mod tests {
         let told = Mutex::new(Vec::new());
         let tell = |done, total| told.lock().unwrap().push((done, total));
         let bytes = store.stats().unwrap().bytes;
-        let clean = Audit { artifacts: 3, blobs: 3, bytes, records: 2, damaged: Vec::new() };
+        let clean = Audit { artifacts: 3, blobs: 3, bytes, row_files: 0, records: 2, damaged: Vec::new() };
         assert_eq!(store.audit(&tell).unwrap(), clean);
         assert_eq!(told.into_inner().unwrap().iter().max(), Some(&(bytes, bytes)));
         damage(&store.blob_path(&cut.parts[0].digest));

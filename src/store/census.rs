@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::disk::{self, TMP_PREFIX};
 use super::seal::unseal;
-use super::{Key, Manifest, STORE_FORMAT, Store, StoreError};
+use super::{Key, Manifest, RowStats, STORE_FORMAT, Store, StoreError};
 use crate::table::Digest;
 
 /// After how long a file in `tmp` cannot belong to a living process.
@@ -29,7 +29,9 @@ pub struct Stats {
     pub kinds: BTreeMap<String, KindStats>,
     /// Files that were found damaged and set aside.
     pub damaged: u64,
-    /// Runs that are remembered.
+    /// Rows that are remembered one by one.
+    pub remembered: RowStats,
+    /// Runs that are recorded.
     pub runs: u64,
     /// What other versions of Fuseline keep in the same folder.
     pub others: Vec<OtherFormat>,
@@ -106,6 +108,7 @@ impl Store {
             stats.bytes += disk::size(&blob).unwrap_or_default();
         }
         stats.damaged = disk::entries(&self.folder().join("damaged"))?.len() as u64;
+        stats.remembered = self.row_memory_stats()?;
         stats.runs = self.recorded_runs()?.len() as u64;
         stats.others = self.other_formats()?;
         Ok(stats)
@@ -163,7 +166,7 @@ impl Store {
         files.extend(disk::sharded_files(&within("blobs"), "parquet")?);
         files.extend(self.set_aside_files()?);
         files.extend(self.half_written()?);
-        let mut cleared = Cleared::default();
+        let mut cleared = self.clear_rows()?;
         for file in files {
             cleared.remove(&file)?;
         }

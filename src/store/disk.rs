@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tempfile::NamedTempFile;
+
 use super::{StoreError, USED_AFTER};
 
 /// How the files in `tmp` begin; nothing else there is ours.
@@ -44,13 +46,13 @@ fn modified_before(metadata: &fs::Metadata, ago: Duration) -> bool {
     metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ago)
 }
 
-/// What must be left of a file when the machine stops.
+/// Whether a file must be there even if the machine stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasting {
-    /// All of it, once it is written.
+pub(super) enum Durable {
+    /// It must.
     Synced,
-    /// Nothing: it may be gone or cut, and whoever reads it will see that.
-    Passing,
+    /// It need not: it can be made again, and whoever reads it sees whether it is whole.
+    Unsynced,
 }
 
 /// What to do with a file of that name.
@@ -68,15 +70,16 @@ pub(super) fn write(
     path: &Path,
     bytes: &[u8],
     existing: Existing,
-    lasting: Lasting,
+    durable: Durable,
 ) -> Result<bool, StoreError> {
-    let folder = path.parent().unwrap_or(tmp);
-    make_folder(tmp)?;
-    make_folder(folder)?;
-    put(tmp, path, bytes, existing, lasting).map_err(|error| StoreError::write(path, error))
+    let mut file = begin(tmp)?;
+    file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
+    end(file, path, existing, durable)
 }
 
-fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasting) -> io::Result<bool> {
+/// Begins a file that has no place yet.
+pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
+    make_folder(tmp)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(TMP_PREFIX);
     #[cfg(unix)]
@@ -84,9 +87,17 @@ fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasti
     // A shared cache is read by others, as far as the umask lets them.
     #[cfg(unix)]
     builder.permissions(open_to_all);
-    let mut file = builder.tempfile_in(tmp)?;
-    file.write_all(bytes)?;
-    if lasting == Lasting::Synced {
+    builder.tempfile_in(tmp).map_err(|error| StoreError::write(tmp, error))
+}
+
+/// Puts a file that was begun in its place; false if another stays there.
+pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> Result<bool, StoreError> {
+    make_folder(path.parent().unwrap_or(path))?;
+    put(file, path, existing, durable).map_err(|error| StoreError::write(path, error))
+}
+
+fn put(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> io::Result<bool> {
+    if durable == Durable::Synced {
         file.as_file().sync_all()?;
     }
     match existing {
@@ -98,8 +109,8 @@ fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasti
             Err(error) => return Err(error.error),
         },
     }
-    if lasting == Lasting::Synced {
-        sync_folder(path.parent().unwrap_or(tmp))?;
+    if durable == Durable::Synced {
+        sync_folder(path.parent().unwrap_or(path))?;
     }
     Ok(true)
 }

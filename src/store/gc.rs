@@ -15,7 +15,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::beat::{Presence, SILENCE};
 use super::census::{Entry, entry};
 use super::disk;
-use super::{Cleared, Key, Manifest, Store, StoreError, USED_AFTER};
+use super::{Cleared, Key, Manifest, RowSpace, SpaceKind, Store, StoreError, USED_AFTER};
 use crate::table::Digest;
 
 /// What is to be kept.
@@ -32,7 +32,9 @@ pub struct Keep {
 pub struct Garbage {
     /// Artifacts, the longest unused first.
     pub artifacts: Vec<Entry>,
-    /// Bytes of tables and records that go, of whatever kind.
+    /// Rows that are remembered one by one, by what they are remembered for.
+    pub spaces: Vec<RowSpace>,
+    /// Bytes of all that goes, of whatever kind.
     pub bytes: u64,
     /// Tables that belong to no artifact that stays.
     pub tables: u64,
@@ -48,12 +50,16 @@ pub struct Garbage {
     left: Vec<PathBuf>,
 }
 
-/// An artifact that may go.
+/// What may go, if room is wanted.
 struct Candidate {
-    path: PathBuf,
     used: SystemTime,
     bytes: u64,
-    manifest: Manifest,
+    what: What,
+}
+
+enum What {
+    Artifact(PathBuf, Box<Manifest>),
+    Rows(RowSpace),
 }
 
 impl Store {
@@ -66,31 +72,39 @@ impl Store {
         let (kept_keys, forgotten) = self.kept_keys(keep.runs)?;
         let runs = forgotten.len() as u64;
         let mut garbage = Garbage { runs, forgotten, began: Some(began), ..Garbage::default() };
-        let mut candidates = Vec::new();
+        let mut candidates = self.idle_rows(keep, before, &mut garbage)?;
         let mut blobs = Blobs::of(self)?;
         for (path, manifest) in self.manifests()? {
             let Some((used, bytes)) = used(&path) else { continue };
             blobs.add(&manifest);
             garbage.kept += bytes;
             if used < before && !kept_keys.contains(&manifest.key) {
-                candidates.push(Candidate { path, used, bytes, manifest });
+                candidates.push(Candidate { used, bytes, what: What::Artifact(path, Box::new(manifest)) });
             }
         }
+        garbage.kept += blobs.bytes();
         for (_, bytes) in blobs.orphans(before) {
-            (garbage.tables, garbage.bytes) = (garbage.tables + 1, garbage.bytes + bytes);
+            garbage.tables += 1;
+            garbage.lose(bytes);
         }
-        garbage.kept += blobs.bytes() - garbage.bytes;
-        candidates.sort_by(|a, b| a.used.cmp(&b.used).then_with(|| a.manifest.key.cmp(&b.manifest.key)));
-        for Candidate { path, bytes, manifest, .. } in candidates {
+        // Equally old ones stay in the order of their names.
+        candidates.sort_by_key(|candidate| candidate.used);
+        for Candidate { bytes, what, .. } in candidates {
             if keep.bytes.is_some_and(|most| garbage.kept <= most) {
                 break;
             }
-            let freed = blobs.remove(&manifest, before);
-            let all = bytes + freed.iter().sum::<u64>();
-            (garbage.kept, garbage.bytes) = (garbage.kept - all, garbage.bytes + all);
-            garbage.tables += freed.len() as u64;
-            garbage.artifacts.push(entry(&path, manifest));
-            garbage.records.push(path);
+            garbage.lose(bytes);
+            match what {
+                What::Rows(space) => garbage.spaces.push(space),
+                What::Artifact(path, manifest) => {
+                    for freed in blobs.remove(&manifest, before) {
+                        garbage.tables += 1;
+                        garbage.lose(freed);
+                    }
+                    garbage.artifacts.push(entry(&path, *manifest));
+                    garbage.records.push(path);
+                }
+            }
         }
         garbage.left = self.leftovers(before)?;
         garbage.leftovers = garbage.left.len() as u64;
@@ -112,6 +126,13 @@ impl Store {
                 cleared.remove(record)?;
             }
         }
+        for space in &garbage.spaces {
+            let before = self.spared_since(began)?;
+            if used(&self.space_folder(&space.space)).is_some_and(|(used, _)| used < before) {
+                let removed = self.remove_rows(&space.space)?;
+                cleared = Cleared { files: cleared.files + removed.files, bytes: cleared.bytes + removed.bytes };
+            }
+        }
         let mut blobs = Blobs::of(self)?;
         for (_, manifest) in self.manifests()? {
             blobs.add(&manifest);
@@ -130,6 +151,29 @@ impl Store {
         self.leases.beats.sweep();
         self.decoded().clear();
         Ok(cleared)
+    }
+
+    /// The remembered rows that may go. Those of units that were stopped midway go in any case; the others are needed by no
+    /// run that is kept, but would be costly to make again, and go only for room.
+    fn idle_rows(&self, keep: &Keep, before: SystemTime, garbage: &mut Garbage) -> Result<Vec<Candidate>, StoreError> {
+        let mut candidates = Vec::new();
+        for space in self.row_spaces()? {
+            garbage.kept += space.bytes;
+            let Some((used, _)) = used(&self.space_folder(&space.space)).filter(|(used, _)| *used < before) else {
+                continue;
+            };
+            match space.space.kind {
+                SpaceKind::Checkpoint => {
+                    garbage.lose(space.bytes);
+                    garbage.spaces.push(space);
+                }
+                SpaceKind::Memory if keep.bytes.is_some() => {
+                    candidates.push(Candidate { used, bytes: space.bytes, what: What::Rows(space) });
+                }
+                SpaceKind::Memory => {}
+            }
+        }
+        Ok(candidates)
     }
 
     /// What was made or used since then is spared: since one `began` to clear up, or the oldest run began that goes on.
@@ -243,6 +287,12 @@ impl Blobs {
 /// Each table once, though several parts may be the same.
 fn digests(manifest: &Manifest) -> BTreeSet<Digest> {
     manifest.parts.iter().map(|part| part.digest).collect()
+}
+
+impl Garbage {
+    fn lose(&mut self, bytes: u64) {
+        (self.kept, self.bytes) = (self.kept - bytes, self.bytes + bytes);
+    }
 }
 
 impl Cleared {

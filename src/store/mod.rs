@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/v2/keys/ab/<key>.json        what a unit made: a Manifest
 //! <folder>/v2/blobs/ab/<digest>.parquet the tables, each once
+//! <folder>/v2/rows/<space>/<digest>.parquet  rows that are remembered one by one, see [`rows`]
 //! <folder>/v2/last/<digest>.json        which key each unit of a pipeline had in its last run
 //! <folder>/v2/runs/<digest>.json        what a run came to
 //! <folder>/v2/active/                   runs that go on
@@ -28,8 +29,10 @@ mod lease;
 mod load;
 mod manifest;
 mod memory;
+mod rows;
 mod runs;
 mod seal;
+mod stream;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -41,7 +44,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 
 use crate::table::{Digest, from_parquet, to_parquet};
-use disk::{Existing, Lasting};
+use disk::{Durable, Existing};
 use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
@@ -53,13 +56,15 @@ pub use gc::{Garbage, Keep};
 pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
+pub use rows::{Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
 pub use runs::{ActiveRun, RunRecord};
+pub use stream::TableWriter;
 
 /// The format of everything in the store; enters every key, and names the folder.
 pub const STORE_FORMAT: u32 = 2;
 
 /// The folders of a store.
-const FOLDERS: [&str; 8] = ["keys", "blobs", "tmp", "damaged", "last", "runs", "active", "leases/beats"];
+const FOLDERS: [&str; 9] = ["keys", "blobs", "rows", "tmp", "damaged", "last", "runs", "active", "leases/beats"];
 
 /// After how long a use of an artifact is worth noting again: what `cache gc` removes first is what was not used for long.
 const USED_AFTER: Duration = Duration::from_secs(60);
@@ -130,7 +135,7 @@ impl Store {
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
         if !disk::is_there(&path, blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Synced)?;
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Durable::Synced)?;
         }
         Ok(blob)
     }
@@ -139,7 +144,7 @@ impl Store {
     pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
         let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
         for _ in 0..TRIES {
-            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Lasting::Synced)? {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Durable::Synced)? {
                 return Ok(Published::First);
             }
             // A damaged one is set aside by looking at it, and ours takes its place.

@@ -1,0 +1,1 @@
+//! Do rows come to the same bits, whichever way they came?

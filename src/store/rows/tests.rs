@@ -1,0 +1,1 @@
+//! Are remembered rows found again, whatever becomes of their files?
