@@ -46,13 +46,13 @@ fn modified_before(metadata: &fs::Metadata, ago: Duration) -> bool {
     metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ago)
 }
 
-/// What must be left of a file when the machine stops.
+/// Whether a file must be there even if the machine stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasting {
-    /// All of it, once it is written.
+pub(super) enum Durable {
+    /// It must.
     Synced,
-    /// Nothing: it may be gone or cut, and whoever reads it will see that.
-    Passing,
+    /// It need not: it can be made again, and whoever reads it sees whether it is whole.
+    Unsynced,
 }
 
 /// What to do with a file of that name.
@@ -70,11 +70,11 @@ pub(super) fn write(
     path: &Path,
     bytes: &[u8],
     existing: Existing,
-    lasting: Lasting,
+    durable: Durable,
 ) -> Result<bool, StoreError> {
     let mut file = begin(tmp)?;
     file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
-    end(file, path, existing, lasting)
+    end(file, path, existing, durable)
 }
 
 /// Begins a file that has no place yet.
@@ -91,18 +91,13 @@ pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
 }
 
 /// Puts a file that was begun in its place; false if another stays there.
-pub(super) fn end(
-    file: NamedTempFile,
-    path: &Path,
-    existing: Existing,
-    lasting: Lasting,
-) -> Result<bool, StoreError> {
+pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> Result<bool, StoreError> {
     make_folder(path.parent().unwrap_or(path))?;
-    put(file, path, existing, lasting).map_err(|error| StoreError::write(path, error))
+    put(file, path, existing, durable).map_err(|error| StoreError::write(path, error))
 }
 
-fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> io::Result<bool> {
-    if lasting == Lasting::Synced {
+fn put(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> io::Result<bool> {
+    if durable == Durable::Synced {
         file.as_file().sync_all()?;
     }
     match existing {
@@ -114,7 +109,7 @@ fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -
             Err(error) => return Err(error.error),
         },
     }
-    if lasting == Lasting::Synced {
+    if durable == Durable::Synced {
         sync_folder(path.parent().unwrap_or(path))?;
     }
     Ok(true)
@@ -182,4 +177,32 @@ pub(super) fn age(file: &Path) -> Duration {
 /// The time since 1970.
 pub(super) fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+/// Now, by the clock that files in `folder` are given their times by; by one's own if nothing can be written there.
+pub(super) fn time(folder: &Path) -> SystemTime {
+    let probe = tempfile::Builder::new().prefix(TMP_PREFIX).tempfile_in(folder);
+    let written = probe.and_then(|probe| probe.as_file().metadata()?.modified());
+    written.unwrap_or_else(|_| SystemTime::UNIX_EPOCH + now())
+}
+
+/// Bytes of all files in a folder and below.
+pub(super) fn folder_size(folder: &Path) -> u64 {
+    files_below(folder).iter().filter_map(|file| size(file)).sum()
+}
+
+/// All files in a folder and below, as far as they can be listed.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    files
 }

@@ -19,10 +19,12 @@
 //! the same key the first stays. A blob is held against its digest whenever it is read, a record against the digest that it
 //! ends with; damaged files are set aside and count as missing. Versions of the format stand beside each other.
 
+mod audit;
 mod beat;
 mod census;
 mod disk;
 mod error;
+mod gc;
 mod last;
 mod lease;
 mod load;
@@ -44,13 +46,15 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 
 use crate::table::{Digest, from_parquet, to_parquet};
-use disk::{Existing, Lasting};
+use disk::{Durable, Existing};
 use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
 
-pub use census::{Cleared, Entry, KindStats, Stats};
+pub use audit::Audit;
+pub use census::{Cleared, Entry, KindStats, OtherFormat, Stats};
 pub use error::StoreError;
+pub use gc::{Garbage, Keep};
 pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
@@ -63,7 +67,7 @@ pub use timings::{Timing, Timings};
 pub const STORE_FORMAT: u32 = 2;
 
 /// The folders of a store.
-const FOLDERS: [&str; 8] = ["keys", "blobs", "tmp", "damaged", "last", "runs", "active", "leases/beats"];
+const FOLDERS: [&str; 9] = ["keys", "blobs", "rows", "tmp", "damaged", "last", "runs", "active", "leases/beats"];
 
 /// After how long a use of an artifact is worth noting again: what `cache gc` removes first is what was not used for long.
 const USED_AFTER: Duration = Duration::from_secs(60);
@@ -134,7 +138,7 @@ impl Store {
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
         if !disk::is_there(&path, blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Synced)?;
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Durable::Synced)?;
         }
         Ok(blob)
     }
@@ -143,7 +147,7 @@ impl Store {
     pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
         let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
         for _ in 0..TRIES {
-            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Lasting::Synced)? {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Durable::Synced)? {
                 return Ok(Published::First);
             }
             // A damaged one is set aside by looking at it, and ours takes its place.
