@@ -60,7 +60,11 @@ fn sinks(pipeline: &Pipeline) -> Vec<(&Node, Vec<String>)> {
                 all.push((node, Vec::new()));
                 all.len() - 1
             });
-            all[at].1.extend(node.inputs.iter().map(|&input| variant.stages[input].id.clone()));
+            for stage in node.inputs.iter().map(|&input| &variant.stages[input].id) {
+                if !all[at].1.contains(stage) {
+                    all[at].1.push(stage.clone());
+                }
+            }
         }
     }
     all

@@ -6,6 +6,7 @@
 mod cases;
 mod cli;
 mod leak;
+mod matrix;
 mod model;
 mod numbers;
 mod reuse;
