@@ -93,8 +93,7 @@ fn load(context: &Context, file: &Path, sets: &[String], choosing: &Choosing<'_>
 }
 
 fn load_args(context: &Context, args: &PipelineArgs) -> Result<Pipeline, Exit> {
-    let choosing =
-        Choosing { variants: &args.variants, partition: args.partition.as_deref(), ..Choosing::default() };
+    let choosing = Choosing { variants: &args.variants, partition: args.partition.as_deref(), ..Choosing::default() };
     let pipeline = load(context, &args.file, &args.sets, &choosing)?;
     if let Some(selection) = &pipeline.selection
         && context.format == MessageFormat::Human

@@ -105,9 +105,9 @@ fn axis(name: &str, overlay: &Overlay, kinds: &Kinds, sets: &Sets) -> Result<Opt
         Some(set) => written_targets(name, set, overlay, kinds)?,
         None if !name.contains('.') && name != "seed" && overlay.at(&["stages", name]).is_none() => {
             return Err(Box::new(
-                Problem::error("bad-path", format!("axis `{name}` does not say what it sets"))
-                    .at(at)
-                    .help(format!("write `{name}: {{ set: STAGE.PARAM, values: [ … ] }}`, or name the axis by its path")),
+                Problem::error("bad-path", format!("axis `{name}` does not say what it sets")).at(at).help(format!(
+                    "write `{name}: {{ set: STAGE.PARAM, values: [ … ] }}`, or name the axis by its path"
+                )),
             ));
         }
         None => Targets::One(target(name, overlay, kinds).map_err(|problem| Box::new(problem.at(at.clone())))?),
@@ -150,7 +150,10 @@ fn written_targets(name: &str, set: &Value, overlay: &Overlay, kinds: &Kinds) ->
         let path = item.as_str().ok_or_else(|| Box::new(wrong(at())))?;
         let target = target(path, overlay, kinds).map_err(|problem| Box::new(problem.at(at())))?;
         if let Some(other) = targets.iter().find(|other| other.overlaps(&target)) {
-            let message = format!("axis `{name}` sets `{other}` and `{target}`, which is one thing twice");
+            let message = match *other == target {
+                true => format!("axis `{name}` sets `{target}` twice"),
+                false => format!("axis `{name}` sets `{other}` and `{target}`, of which one is in the other"),
+            };
             return Err(Box::new(Problem::error("axis-clash", message).at(at()).help("keep one of the two")));
         }
         targets.push(target);

@@ -37,4 +37,3 @@ pub(super) fn sizes(axes: &[Axis]) -> String {
         all => format!("the axes and how many values each has: {}", all.join(" × ")),
     }
 }
-

@@ -94,7 +94,8 @@ pub(super) struct Given<'a> {
 pub(super) fn read(given: &Given<'_>, limit: &Limit, problems: &mut Problems) -> Vec<Combination> {
     let before = problems.0.len();
     let sample = Sample::read(given.overlay, given.seed, problems);
-    let (include, exclude) = (rules::entries("include", given.overlay, problems), rules::entries("exclude", given.overlay, problems));
+    let (include, exclude) =
+        (rules::entries("include", given.overlay, problems), rules::entries("exclude", given.overlay, problems));
     if given.axes.is_empty() && include.is_empty() && exclude.is_empty() {
         return vec![Vec::new()];
     }
@@ -107,7 +108,8 @@ pub(super) fn read(given: &Given<'_>, limit: &Limit, problems: &mut Problems) ->
         axes.push(axis.choices.iter().enumerate().map(cell).collect());
     }
     let excluded = exclude.iter().filter_map(|entry| rules::excluding(entry, &include, given, problems)).collect();
-    let included = include.iter().filter_map(|entry| rules::including(entry, &axes, given, &mut number, problems)).collect();
+    let included =
+        include.iter().filter_map(|entry| rules::including(entry, &axes, given, &mut number, problems)).collect();
     let matrix = Matrix { axes, excluded, included };
     let one = vec![Vec::new()];
     if matrix.product().is_none_or(|product| product > MOST_WALKED) {

@@ -135,7 +135,8 @@ fn github_excluding_configurations() {
     assert_eq!(pipeline.variants.len(), 9);
     assert!(!labels(&pipeline).iter().any(|label| label.starts_with("os=windows-latest,version=16")));
     // `include` comes after `exclude`, so that it can add back what was taken away.
-    let back = load(&format!("{axes}  include: [ {{ os: windows-latest, version: 16, environment: staging }} ]\n"), &[]);
+    let back =
+        load(&format!("{axes}  include: [ {{ os: windows-latest, version: 16, environment: staging }} ]\n"), &[]);
     assert_eq!((back.variants.len(), labels(&back)[9]), (10, "os=windows-latest,version=16,environment=staging"));
 }
 
@@ -143,7 +144,10 @@ fn github_excluding_configurations() {
 fn github_excluding_by_a_key_of_include_is_refused() {
     let matrix = "  include:\n  - { reviews.source: a, clean.html: b }\n  - { reviews.source: c }\n  exclude:\n  - { clean.html: b }\n";
     let shown = refused(matrix, &[], &Choosing::default());
-    assert!(shown.starts_with("error[unknown-axis]: `exclude` cannot look at `clean.html`, which is in `include` alone"), "{shown}");
+    assert!(
+        shown.starts_with("error[unknown-axis]: `exclude` cannot look at `clean.html`, which is in `include` alone"),
+        "{shown}"
+    );
     assert!(shown.contains("p.yaml:17:7"), "{shown}");
 }
 
@@ -171,10 +175,8 @@ fn a_zip_axis_sets_its_paths_together() {
     assert_eq!(of(3, "tfidf"), Some(json!({ "min_df": 5.0, "ngram_range": [1, 2] })));
     assert_eq!((of(0, "vectors"), of(2, "vectors")), (None, Some(json!({ "model": "m" }))));
     assert_eq!(pipeline.variants[0].params["size"], "small");
-    let unlabelled = load(
-        "  size: { set: [tfidf.ngram_range, tfidf.min_df], values: [[[1, 1], 2], [[1, 2], 5]] }\n",
-        &[],
-    );
+    let unlabelled =
+        load("  size: { set: [tfidf.ngram_range, tfidf.min_df], values: [[[1, 1], 2], [[1, 2], 5]] }\n", &[]);
     assert_eq!(labels(&unlabelled), ["size=(ngram_range=[1,1],min_df=2)", "size=(ngram_range=[1,2],min_df=5)"]);
     assert_eq!(unlabelled.variants[0].params["size"], json!([[1, 1], 2]));
 }
@@ -282,14 +284,19 @@ fn more_variants_than_allowed_are_refused_with_the_axes_and_their_sizes() {
     let large = format!("  seed: [{large}]\n  tfidf.max_features: [{}]\n", large.replacen("0, ", "", 1));
     let shown = refused(&large, &[], &Choosing::default());
     assert!(shown.contains("the matrix has 89700 combinations, more than 10000"), "{shown}");
-    let huge = format!("{large}  model.estimator.linear_svc.max_iter: [{}]\n", (1..200).map(|n| n.to_string()).collect::<Vec<_>>().join(", "));
+    let huge = format!(
+        "{large}  model.estimator.linear_svc.max_iter: [{}]\n",
+        (1..200).map(|n| n.to_string()).collect::<Vec<_>>().join(", ")
+    );
     let shown = refused(&huge, &[], &at_most(usize::MAX));
     assert!(shown.contains("the matrix has 17850300 combinations, more than 10000000"), "{shown}");
 }
 
 #[test]
 fn a_sample_is_stable_nested_and_by_content() {
-    let axes = |c: &str| format!("  c: {{ set: model.estimator.linear_svc.c, values: [{c}] }}\n  seed: [1, 2, 3, 4, 5, 6, 7, 8]\n");
+    let axes = |c: &str| {
+        format!("  c: {{ set: model.estimator.linear_svc.c, values: [{c}] }}\n  seed: [1, 2, 3, 4, 5, 6, 7, 8]\n")
+    };
     let drawn = |matrix: &str| -> BTreeSet<String> {
         load(matrix, &[]).variants.into_iter().map(|variant| variant.id).collect()
     };
@@ -306,7 +313,13 @@ fn a_sample_is_stable_nested_and_by_content() {
     // One value more leaves most of the choice.
     assert!(sample("1, 2, 3, 4, 5, 6", "size: 10, seed: 7").intersection(&ten).count() >= 6);
     // After `exclude` and `include`; in the order of the matrix; and the seed is the pipeline's unless told.
-    let whole = load(&format!("{}  exclude: [{{ c: 1 }}]\n  include: [{{ c: 9, seed: 9 }}]\n  sample: {{ size: 99 }}\n", axes("1, 2")), &[]);
+    let whole = load(
+        &format!(
+            "{}  exclude: [{{ c: 1 }}]\n  include: [{{ c: 9, seed: 9 }}]\n  sample: {{ size: 99 }}\n",
+            axes("1, 2")
+        ),
+        &[],
+    );
     assert_eq!((whole.variants.len(), labels(&whole)[8]), (9, "c=9,seed=9"));
     let by_flag = load(&axes("1, 2"), &["matrix.sample={size: 3}"]);
     assert_eq!(by_flag.variants.len(), 3);

@@ -45,8 +45,8 @@ use crate::stage::{Kind, Port, Work};
 use crate::table::Digest;
 pub use editor::schema;
 use kinds::Kinds;
-pub use limit::MOST_VARIANTS;
 use limit::Limit;
+pub use limit::MOST_VARIANTS;
 use matrix::Given;
 use overlay::Overlay;
 use paths::Target;
@@ -171,7 +171,8 @@ impl Pipeline {
         if count > limit.most {
             return Err(limit.refused(&format!("{count} variants"), count, limit.most, &overlay, &axes).into());
         }
-        let targets = axes.iter().flat_map(|axis| axis.targets.all().iter().map(|target| (target.clone(), axis.at.clone())));
+        let targets =
+            axes.iter().flat_map(|axis| axis.targets.all().iter().map(|target| (target.clone(), axis.at.clone())));
         Ok(Pipeline {
             name: outline.name,
             seed: outline.seed,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::axes::{self, Axis, fits};
 use super::matrix::{Cell, Combination, Given};
 use super::overlay::Overlay;
-use super::values::{Choice, Place, Targets, unknown_value};
+use super::values::{Choice, Place, Targets, meant, unknown_value};
 use crate::problem::{Problem, Problems, suggest};
 
 /// An entry of `include` or `exclude`: where it stands, and its keys.
@@ -92,7 +92,7 @@ pub(super) fn excluding(
             problems.push(problem.at(given.overlay.key_origin(&way)));
             continue;
         };
-        let agrees: Vec<bool> = axis.choices.iter().map(|choice| choice.is(value)).collect();
+        let agrees = meant(axis.choices.iter(), value);
         if agrees.contains(&true) {
             found.push((index, agrees));
         } else if axis.dropped.iter().any(|choice| choice.is(value)) {
@@ -105,9 +105,10 @@ pub(super) fn excluding(
 }
 
 fn included_alone(key: &str, axes: &[Axis]) -> Problem {
-    let problem = Problem::error("unknown-axis", format!("`exclude` cannot look at `{key}`, which is in `include` alone"))
-        .help(format!("make an axis of `{key}`, or leave the entry out of `include`"))
-        .note("`exclude` comes before `include`, as in GitHub Actions: it takes away combinations of the axes");
+    let problem =
+        Problem::error("unknown-axis", format!("`exclude` cannot look at `{key}`, which is in `include` alone"))
+            .help(format!("make an axis of `{key}`, or leave the entry out of `include`"))
+            .note("`exclude` comes before `include`, as in GitHub Actions: it takes away combinations of the axes");
     with_names(problem, axes)
 }
 
@@ -126,13 +127,16 @@ pub(super) fn including(
         let at = given.axes.iter().position(|axis| axis.name == *key);
         let cell = match at.and_then(|index| Some((index, given.axes.get(index)?, cells.get(index)?))) {
             Some((index, axis, cells)) => {
-                let agrees: Vec<usize> = (0..cells.len()).filter(|pick| cells[*pick].choice.is(value)).collect();
+                let agrees = meant(cells.iter().map(|cell| &cell.choice), value).into_iter().enumerate();
+                let agrees: Vec<usize> = agrees.filter(|(_, meant)| *meant).map(|(pick, _)| pick).collect();
                 if axis.narrowed && agrees.is_empty() {
                     return None;
                 }
                 let cell = match agrees.first() {
                     Some(pick) => Ok(Arc::clone(&cells[*pick])),
-                    None => new_value(axis, value, &way, given).map(|choice| Cell::new(*number, key, &axis.targets, choice)),
+                    None => {
+                        new_value(axis, value, &way, given).map(|choice| Cell::new(*number, key, &axis.targets, choice))
+                    }
                 };
                 found.filter.push((index, agrees));
                 cell
@@ -183,12 +187,7 @@ fn new_value(axis: &Axis, value: &Value, way: &[&str], given: &Given<'_>) -> Res
 }
 
 /// A path that is no axis.
-fn new_path(
-    key: &str,
-    value: &Value,
-    way: &[&str],
-    given: &Given<'_>,
-) -> Result<(Targets, Choice), Box<Problem>> {
+fn new_path(key: &str, value: &Value, way: &[&str], given: &Given<'_>) -> Result<(Targets, Choice), Box<Problem>> {
     let at = || given.overlay.key_origin(way);
     let stage = key.split('.').next().unwrap_or_default();
     if key != "seed" && given.overlay.at(&["stages", stage]).is_none() {
@@ -196,7 +195,8 @@ fn new_path(
         return Err(Box::new(problem.note("`include` takes axes, and paths such as `tfidf.min_df`")));
     }
     let target = axes::target(key, given.overlay, given.kinds).map_err(|problem| Box::new(problem.at(at())))?;
-    let clash = given.axes.iter().find(|axis| axis.sets(&target).is_some()).map(|axis| format!("the axis `{}`", axis.name));
+    let clash =
+        given.axes.iter().find(|axis| axis.sets(&target).is_some()).map(|axis| format!("the axis `{}`", axis.name));
     let flag = given.sets.targets.iter().find(|(set, _)| set.overlaps(&target)).map(|(_, flag)| format!("`{flag}`"));
     if let Some(other) = clash.or(flag) {
         let problem = Problem::error("axis-clash", format!("`{target}` is set by {other} already")).at(at());

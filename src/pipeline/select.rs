@@ -114,26 +114,34 @@ fn meant(text: &str, all: &[Variant]) -> Result<Vec<usize>, Problem> {
 
 /// The variants that have all of these settings.
 fn with(text: &str, settings: &[(&str, &str)], all: &[Variant]) -> Result<Vec<usize>, Problem> {
-    let has = |name: &str, (axis, value): &(&str, &str)| {
+    let has = |name: &str, (axis, value): &(&str, &str), same: fn(&str, &str) -> bool| {
         let own = labels::settings(name).unwrap_or_default();
-        own.iter().any(|(other, given)| alike(axis, other) && alike(value, given))
+        own.iter().any(|(other, given)| alike(axis, other) && same(value, given))
     };
-    let agrees = |variant: &Variant| names(variant).any(|name| settings.iter().all(|setting| has(name, setting)));
-    let found: Vec<usize> = (0..all.len()).filter(|index| agrees(&all[*index])).collect();
-    if !found.is_empty() {
-        return Ok(found);
+    // What is exactly that comes first: `1` may be a number of rows and `1.0` a share of them.
+    for same in [|one: &str, other: &str| one == other, alike] {
+        let named = |name: &str| settings.iter().all(|setting| has(name, setting, same));
+        let found: Vec<usize> = (0..all.len()).filter(|index| names(&all[*index]).any(named)).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
     }
     for setting @ (axis, value) in settings {
-        let known: Vec<&str> = in_order(all.iter().flat_map(names).flat_map(labels::settings).flatten().map(|own| own.0));
+        let known: Vec<&str> =
+            in_order(all.iter().flat_map(names).flat_map(labels::settings).flatten().map(|own| own.0));
         if !known.iter().any(|other| alike(axis, other)) {
             let problem = Problem::error("unknown-variant", format!("no variant has the axis `{axis}`"));
             let problem = match suggest(axis, known.iter().copied()) {
                 Some(near) => problem.help(format!("did you mean `{near}={value}`?")),
                 None => problem,
             };
-            return Err(if known.is_empty() { problem } else { problem.note(format!("the axes are {}", listed(&known))) });
+            return Err(if known.is_empty() {
+                problem
+            } else {
+                problem.note(format!("the axes are {}", listed(&known)))
+            });
         }
-        if !all.iter().any(|variant| names(variant).any(|name| has(name, setting))) {
+        if !all.iter().any(|variant| names(variant).any(|name| has(name, setting, alike))) {
             let own = all.iter().flat_map(names).flat_map(labels::settings).flatten();
             let values: Vec<&str> = in_order(own.filter(|own| alike(axis, own.0)).map(|own| own.1));
             let problem = Problem::error("unknown-variant", format!("no variant has `{axis}={value}`"));
@@ -193,7 +201,8 @@ struct Shard {
 impl Shard {
     fn read(text: &str) -> Result<Shard, Problem> {
         let wrong = |why: String| {
-            Problem::error("usage", why).help("write `--partition hash:I/N`: shard I of N, from `hash:1/N` to `hash:N/N`")
+            Problem::error("usage", why)
+                .help("write `--partition hash:I/N`: shard I of N, from `hash:1/N` to `hash:N/N`")
         };
         let numbers = text.strip_prefix("hash:").and_then(|rest| rest.split_once('/'));
         let Some((number, of)) = numbers.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?))) else {

@@ -83,7 +83,10 @@ fn shards_merge_through_the_cache() {
         let mine = labels(&summary);
         assert!(said.contains(&format!("{} of 12 variants are selected", mine.len())), "{said}");
         assert_eq!(summary["selection"]["partition"], partition.as_str());
-        assert_eq!((summary["selection"]["selected"].as_u64(), summary["selection"]["of"].as_u64()), (Some(mine.len() as u64), Some(12)));
+        assert_eq!(
+            (summary["selection"]["selected"].as_u64(), summary["selection"]["of"].as_u64()),
+            (Some(mine.len() as u64), Some(12))
+        );
         seen.extend(mine);
     }
     project.ok(["run", "p.yaml", "--out", "whole"]);
@@ -157,7 +160,8 @@ fn variants_are_chosen_by_label_id_or_axis() {
     let some = project.summary("some");
     assert_eq!(labels(&some), ["ngrams=single,c=1,seed=1", "ngrams=pairs,c=1,seed=1"]);
     assert_eq!(some["selection"]["variants"], serde_json::json!(["c=1,seed=1"]));
-    let shown = project.ok(["show", "p.yaml", "tfidf", "--variant", "ngrams=pairs", "--part", "names.00", "--rows", "200"]);
+    let shown =
+        project.ok(["show", "p.yaml", "tfidf", "--variant", "ngrams=pairs", "--part", "names.00", "--rows", "200"]);
     assert!(shown.stdout.contains("film seen"), "{}", shown.stdout);
 }
 
@@ -177,25 +181,39 @@ fn more_variants_than_allowed_end_with_9_before_anything_runs() {
     assert_eq!(project.run(["check", "p.yaml"]).code, 9);
     project.ok(["check", "p.yaml", "--max-variants", "0"]);
     project.ok(["check", "p.yaml", "--max-variants", "12"]);
-    let sampled = project.ok(["plan", "p.yaml", "--set", "matrix.sample={size: 3, seed: 1}", "--format", "json"]).stdout;
+    let sampled =
+        project.ok(["plan", "p.yaml", "--set", "matrix.sample={size: 3, seed: 1}", "--format", "json"]).stdout;
     assert_eq!(labels(&serde_json::from_str(&sampled).unwrap()).len(), 3);
 }
 
 #[test]
 fn a_hundred_thousand_variants_are_possible_when_asked() {
     let numbers = |most: u32| (1..=most).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
-    let matrix = format!("  seed: [{}]\n  model.estimator.logistic_regression.max_iter: [{}]\n", numbers(400), numbers(250));
+    let matrix =
+        format!("  seed: [{}]\n  model.estimator.logistic_regression.max_iter: [{}]\n", numbers(400), numbers(250));
     let project = project(&matrix);
     let refused = project.run(["check", "p.yaml"]);
     assert!(refused.code == 9 && refused.stderr.contains("100000 combinations, more than 10000"), "{}", refused.stderr);
     let checked = project.ok(["check", "p.yaml", "--max-variants", "100000"]).stderr;
-    assert!(checked.contains("100 000 variants") || checked.contains("100,000 variants") || checked.contains("100000 variants"), "{checked}");
+    assert!(
+        checked.contains("100 000 variants")
+            || checked.contains("100,000 variants")
+            || checked.contains("100000 variants"),
+        "{checked}"
+    );
 }
 
 #[test]
 fn merged_labels_are_told() {
-    let project = project("  tfidf.min_df: [1, 1.0, 2]\n");
+    let project = project("  c: { set: model.estimator.logistic_regression.c, values: [1, 1.0, 2] }\n");
     let plan = project.ok(["plan", "p.yaml"]).stdout;
-    assert!(plan.contains("tfidf.min_df=1   (the same: tfidf.min_df=1.0)"), "{plan}");
-    project.ok(["plan", "p.yaml", "--variant", "tfidf.min_df=1.0"]);
+    assert!(plan.contains("c=1   (the same: c=1.0)"), "{plan}");
+    project.ok(["plan", "p.yaml", "--variant", "c=1.0"]);
+    // Of terms, 1 is a number of rows and 1.0 a share: those are two.
+    project.write(
+        "p.yaml",
+        pipeline("  tfidf.min_df: [1, 1.0]\n  seed: [1, 2]\n  exclude: [ { tfidf.min_df: 1, seed: 2 } ]\n"),
+    );
+    let plan = project.ok(["plan", "p.yaml", "--variant", "tfidf.min_df=1", "--format", "json"]).stdout;
+    assert_eq!(labels(&serde_json::from_str(&plan).unwrap()), ["tfidf.min_df=1,seed=1"]);
 }
