@@ -60,7 +60,7 @@ fn pipeline(units: usize) -> String {
         "name: sweep
 stages:
   rows: {{ use: ingest, with: {{ source: data.csv, id: id, text: text, label: label }} }}
-  clean: {{ use: clean, from: rows }}
+  clean: {{ use: clean, from: rows, with: {{ unicode: nfkc }} }}
   words: {{ use: tokenize, from: clean }}
   tfidf: {{ use: tfidf, from: words }}
   model: {{ use: train, from: tfidf, with: {{ estimator: {{ logistic_regression: {{}} }} }} }}
