@@ -1,5 +1,6 @@
 //! How do files get onto the disk whole, or not at all?
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ fn put(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -
         },
     }
     if durable == Durable::Synced {
-        sync_folder(path.parent().unwrap_or(path))?;
+        sync_name(path.parent().unwrap_or(path))?;
     }
     Ok(true)
 }
@@ -119,12 +120,30 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))?;
-    let above = folder.parent().unwrap_or(folder);
-    sync_folder(above).map_err(|error| StoreError::write(above, error))
+    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))
 }
 
-/// Makes a renaming last.
+/// Makes files last that were written unsynced, by whomever, with their names. Those that are gone are passed over.
+pub(super) fn sync(files: &[PathBuf]) -> Result<(), StoreError> {
+    for path in files {
+        match fs::File::open(path).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::write(path, error)),
+            _ => {}
+        }
+    }
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
+    folders.into_iter().try_for_each(|folder| match sync_name(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::write(folder, error)),
+        _ => Ok(()),
+    })
+}
+
+/// Makes a renaming into a folder last, and the folder, which may be new.
+fn sync_name(folder: &Path) -> io::Result<()> {
+    sync_folder(folder)?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -43,7 +43,7 @@ impl Store {
         let written = table.end()?;
         let path = self.blob_path(&written.blob.digest);
         if !disk::is_there(&path, written.blob.bytes) {
-            disk::end(written.file, &path, Existing::Replace, Durable::Synced)?;
+            disk::end(written.file, &path, Existing::Replace, Durable::Unsynced)?;
         }
         Ok(written.blob)
     }
