@@ -382,6 +382,7 @@ impl Executor<'_> {
 
     fn put(&self, name: String, table: &arrow::array::RecordBatch) -> Result<PartEntry, StageError> {
         let blob = self.store.put_table(table).map_err(StageError::from)?;
+        self.store.hold(blob.digest, table);
         Ok(PartEntry { name, digest: blob.digest, rows: blob.rows, bytes: blob.bytes })
     }
 

@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 
+use crate::stage::Derivations;
 use crate::table::{Digest, from_parquet, to_parquet};
 use memory::Decoded;
 
@@ -42,10 +43,14 @@ pub const STORE_FORMAT: u32 = 1;
 /// How many bytes of decoded tables are kept for the next reader.
 const DECODED_BYTES: usize = 256 * 1024 * 1024;
 
+/// How many bytes of what was worked out from them are kept for the next unit.
+const DERIVED_BYTES: usize = 256 * 1024 * 1024;
+
 /// Artifacts on disk.
 pub struct Store {
     root: PathBuf,
     decoded: Mutex<Decoded>,
+    derivations: Derivations,
 }
 
 impl fmt::Debug for Store {
@@ -62,7 +67,7 @@ impl Store {
             let folder = root.join(name);
             fs::create_dir_all(&folder).map_err(|error| StoreError::write(&folder, error))?;
         }
-        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)) };
+        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), derivations: Derivations::new(DERIVED_BYTES) };
         store.sweep();
         Ok(store)
     }
@@ -100,6 +105,11 @@ impl Store {
             disk::write(&self.root.join("tmp"), &path, &bytes)?;
         }
         Ok(blob)
+    }
+
+    /// Keeps a table that has just been stored at hand for its readers.
+    pub fn hold(&self, digest: Digest, table: &RecordBatch) {
+        self.decoded().keep(digest, &Arc::new(table.clone()));
     }
 
     /// Makes an artifact known, once all its tables are kept.

@@ -2,8 +2,8 @@
 //! diagonal, for the direction, a backtracking line search on cached margins for the step.
 //!
 //! The problem is `½‖w‖²` over the penalised weights plus a loss of the margins `X·w`. Each outer iteration costs
-//! one pass for the gradient, one per conjugate-gradient step, and one for the margins of the direction; trial steps
-//! cost no pass at all (the scheme of liblinear's line-search Newton method, Hsia, Zhu and Lin, 2017).
+//! one pass for the slopes, one per conjugate-gradient step, and at most one for the margins of the direction; trial
+//! steps cost no pass at all (the scheme of liblinear's line-search Newton method, Hsia, Zhu and Lin, 2017).
 
 use super::{Convergence, FitError, ShouldStop};
 
@@ -20,12 +20,12 @@ pub(super) trait Problem {
     fn advance(&mut self, step: f64);
     /// Sets `t` to the margins of `direction`.
     fn set_direction(&mut self, direction: &[f64]);
-    /// Adds the loss's gradient at `m` to `out`, and fixes the curvature for `add_curved`.
-    fn add_gradient(&mut self, out: &mut [f64]);
+    /// Adds the loss's gradient and its Hessian's diagonal at `m`, and fixes the curvature for `add_curved`.
+    fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]);
     /// Adds (loss Hessian) · `v` to `out`.
     fn add_curved(&mut self, v: &[f64], out: &mut [f64]);
-    /// Adds the loss Hessian's diagonal at the current curvature to `out`.
-    fn add_diagonal(&self, out: &mut [f64]);
+    /// Tells that the direction set next holds `along` times the last `v` of `add_curved`, whose margins may be kept for it.
+    fn gather(&mut self, _along: f64) {}
 }
 
 /// When to stop.
@@ -70,7 +70,9 @@ pub(super) fn minimise(
         }
         gradient.fill(0.0);
         gradient[..penalised].copy_from_slice(&w[..penalised]);
-        problem.add_gradient(&mut gradient);
+        inner.diagonal[..penalised].fill(1.0);
+        inner.diagonal[penalised..].fill(TINY);
+        problem.add_slopes(&mut gradient, &mut inner.diagonal);
         let norm = dot(&gradient, &gradient).sqrt();
         if iterations == 0 {
             first = norm;
@@ -141,15 +143,13 @@ impl Inner {
         }
     }
 
-    /// Solves `H · step = -gradient` until the preconditioned residual falls to `accuracy` of its start.
+    /// Solves `H · step = -gradient` until the preconditioned residual falls to `accuracy` of its start; `diagonal` is that of
+    /// `H`.
     fn solve(&mut self, problem: &mut impl Problem, gradient: &[f64], penalised: usize, accuracy: f64) {
         self.step.fill(0.0);
         for (r, g) in self.residual.iter_mut().zip(gradient) {
             *r = -g;
         }
-        self.diagonal[..penalised].fill(1.0);
-        self.diagonal[penalised..].fill(TINY);
-        problem.add_diagonal(&mut self.diagonal);
         divide(&self.residual, &self.diagonal, &mut self.solved);
         self.direction.copy_from_slice(&self.solved);
         let mut rz = dot(&self.residual, &self.solved);
@@ -163,6 +163,7 @@ impl Inner {
                 break;
             }
             let along = rz / curvature;
+            problem.gather(along);
             for (((s, d), r), p) in self.step.iter_mut().zip(&self.direction).zip(&mut self.residual).zip(&self.product)
             {
                 *s += along * d;

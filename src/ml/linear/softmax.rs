@@ -74,14 +74,19 @@ impl Problem for Softmax<'_> {
         }
     }
 
-    fn add_gradient(&mut self, out: &mut [f64]) {
+    fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
+        let mut own = vec![0.0; self.k];
         for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
             let cost = self.cost[i];
             for (u, p) in self.product.iter_mut().zip(shares) {
                 *u = cost * p;
             }
             self.product[self.target[i] as usize] -= cost;
-            self.design.add_many(i, &self.product, out);
+            self.design.add_many(i, &self.product, gradient);
+            for (o, p) in own.iter_mut().zip(shares) {
+                *o = cost * p * (1.0 - p);
+            }
+            self.design.add_squares_many(i, &own, diagonal);
         }
     }
 
@@ -95,16 +100,6 @@ impl Problem for Softmax<'_> {
                 *u = self.cost[i] * p * (*u - mean);
             }
             self.design.add_many(i, u, out);
-        }
-    }
-
-    fn add_diagonal(&self, out: &mut [f64]) {
-        let mut own = vec![0.0; self.k];
-        for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
-            for (o, p) in own.iter_mut().zip(shares) {
-                *o = self.cost[i] * p * (1.0 - p);
-            }
-            self.design.add_squares_many(i, &own, out);
         }
     }
 }
