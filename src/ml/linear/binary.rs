@@ -120,21 +120,26 @@ impl Problem for Binary<'_> {
         }
     }
 
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) {
+    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
+        let mut curved = 0.0;
         match self.margin {
             Margin::Logistic => {
                 for (i, (&c, probe)) in self.curvature.iter().zip(&mut self.probe).enumerate() {
                     *probe = self.design.dot(i, v);
+                    curved += c * *probe * *probe;
                     self.design.add(i, c * *probe, out);
                 }
             }
             // rows beyond the margin have no curvature: to pass them by gains more than their margins are worth
             Margin::SquaredHinge => {
                 for (i, &c) in self.curvature.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                    self.design.add(i, c * self.design.dot(i, v), out);
+                    let probe = self.design.dot(i, v);
+                    curved += c * probe * probe;
+                    self.design.add(i, c * probe, out);
                 }
             }
         }
+        curved
     }
 
     fn gather(&mut self, along: f64) {

@@ -90,17 +90,22 @@ impl Problem for Softmax<'_> {
         }
     }
 
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) {
+    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
+        let mut curved = 0.0;
         for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
             let u = self.product.as_mut_slice();
             u.fill(0.0);
             self.design.dot_many(i, v, u);
             let mean: f64 = super::newton::dot(u, shares);
             for (u, p) in u.iter_mut().zip(shares) {
-                *u = self.cost[i] * p * (*u - mean);
+                let away = *u - mean;
+                *u = self.cost[i] * p * away;
+                // as the shares sum to 1, the mean takes nothing off Σ p (u - mean)²
+                curved += *u * away;
             }
             self.design.add_many(i, u, out);
         }
+        curved
     }
 }
 
