@@ -50,6 +50,7 @@ fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force:
         }
         context.run_failed(&error)
     })?;
+    session.record(&done, &folder);
     let reports = write_folder(&pipeline, &done, &folder).map_err(|error| context.run_failed(&error))?;
     tell(context, &done.summary, &folder, &reports);
     Ok(match done.summary.status {

@@ -24,7 +24,7 @@ use crate::plan::{Plan, Unit, UnitId};
 use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::stage::{Ctx, Failure, Files, Load, Made, Output, Part, Parts, Progress, StageError};
-use crate::store::{Key, Lookup, Manifest, PartEntry, Store};
+use crate::store::{Key, Lookup, Manifest, PartEntry, Published, Store};
 use crate::table::Digest;
 
 /// How often a unit may find an input damaged before it counts as failed.
@@ -363,8 +363,10 @@ impl Executor<'_> {
             seconds: started.elapsed().as_secs_f64(),
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        self.store.publish(&manifest).map_err(StageError::from)?;
-        Ok(manifest)
+        Ok(match self.store.publish(&manifest).map_err(StageError::from)? {
+            Published::First | Published::Same(_) => manifest,
+            Published::Differs { kept, .. } => *kept,
+        })
     }
 
     fn keep(&self, name: String, made: Made, inputs: &[PartEntry]) -> Result<PartEntry, StageError> {

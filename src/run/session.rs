@@ -1,8 +1,9 @@
 //! What does a command ask of the runner? To look (what would run, and why), or to run.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustc_hash::FxHashMap;
@@ -18,7 +19,7 @@ use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, Summary, VariantSummary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
-use crate::store::{Key, LastRun, Lookup, Manifest, Store};
+use crate::store::{Key, LastRun, Lookup, Manifest, RunRecord, Store, StoreError};
 use crate::table::Digest;
 
 /// Units that run although the store has them.
@@ -202,6 +203,8 @@ impl Session<'_> {
     /// Runs what `wanted` needs.
     pub fn run(&self, wanted: &Wanted) -> Result<Done, RunError> {
         let started = Instant::now();
+        // Until the end of this function, no other process clears up what this run needs.
+        let _active = self.store.begin_run().map_err(|error| storage(&error))?;
         let pool = self.pool()?;
         let mut states = States::default();
         let mut files = Gathered::default();
@@ -391,6 +394,28 @@ impl Session<'_> {
             self.listener.event(&Event::Trouble { problem: &problem });
         }
     }
+
+    /// Remembers that a run is in `folder`, so that `cache gc` keeps what it came to; the run does not fail for it.
+    pub fn record(&self, done: &Done, folder: &Path) {
+        let keys = done.states.iter().filter_map(State::manifest).map(|manifest| manifest.key).collect();
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let ended = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        match self.store.record_run(&RunRecord { pipeline: self.memory(), folder, ended, keys }) {
+            // Where nothing can be written, nothing can be cleared up.
+            Err(error) if !error.is_read_only() => {
+                let problem = Problem::warning("io", "`cache gc` will not know this run").because(error.to_string());
+                self.listener.event(&Event::Trouble { problem: &problem });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The store cannot take what a run must write.
+fn storage(error: &StoreError) -> RunError {
+    let mut problem = Problem::error("io", "the cache cannot be used").because(error.to_string());
+    problem.help.extend(error.help().map(str::to_owned));
+    RunError { problem: Box::new(problem), kind: RunErrorKind::Storage }
 }
 
 /// The units of a stage in a variant: outside folds, or in one fold (the first, if none is named).

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use super::StoreError;
+use super::{StoreError, USED_AFTER};
 
 /// How the files in `tmp` begin; nothing else there is ours.
 pub(super) const TMP_PREFIX: &str = "put-";
@@ -19,15 +20,63 @@ pub(super) fn size(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
 }
 
-/// Writes a file so that it is there with all its bytes or not at all, even if the machine stops.
-pub(super) fn write(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// True if a file of that size is there; that it is needed now is noted.
+pub(super) fn is_there(path: &Path, bytes: u64) -> bool {
+    let Some(metadata) = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() == bytes) else {
+        return false;
+    };
+    if modified_before(&metadata, USED_AFTER)
+        && let Ok(file) = fs::File::open(path)
+    {
+        note_use(&file, &metadata);
+    }
+    true
+}
+
+/// Notes that a file was used now, unless that was noted a short while ago. A file of another user stays as it is.
+pub(super) fn note_use(file: &fs::File, metadata: &fs::Metadata) {
+    if modified_before(metadata, USED_AFTER) {
+        drop(file.set_modified(SystemTime::UNIX_EPOCH + now()));
+    }
+}
+
+fn modified_before(metadata: &fs::Metadata, ago: Duration) -> bool {
+    metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ago)
+}
+
+/// What must be left of a file when the machine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// All of it, once it is written.
+    Synced,
+    /// Nothing: it may be gone or cut, and whoever reads it will see that.
+    Passing,
+}
+
+/// What to do with a file of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is replaced.
+    Replace,
+    /// It stays, and nothing is written.
+    Keep,
+}
+
+/// Writes a file so that it is there with all its bytes or not at all; false if another stays in its place.
+pub(super) fn write(
+    tmp: &Path,
+    path: &Path,
+    bytes: &[u8],
+    existing: Existing,
+    lasting: Lasting,
+) -> Result<bool, StoreError> {
     let folder = path.parent().unwrap_or(tmp);
     make_folder(tmp)?;
     make_folder(folder)?;
-    publish(tmp, folder, path, bytes).map_err(|error| StoreError::write(path, error))
+    put(tmp, path, bytes, existing, lasting).map_err(|error| StoreError::write(path, error))
 }
 
-fn publish(tmp: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn put(tmp: &Path, path: &Path, bytes: &[u8], existing: Existing, lasting: Lasting) -> io::Result<bool> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TMP_PREFIX);
     #[cfg(unix)]
@@ -37,9 +86,22 @@ fn publish(tmp: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<(
     builder.permissions(open_to_all);
     let mut file = builder.tempfile_in(tmp)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)
+    if lasting == Lasting::Synced {
+        file.as_file().sync_all()?;
+    }
+    match existing {
+        Existing::Replace => drop(file.persist(path)?),
+        // A link where the filesystem can do no better: whole and without a race on network disks as well.
+        Existing::Keep => match file.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(error.error),
+        },
+    }
+    if lasting == Lasting::Synced {
+        sync_folder(path.parent().unwrap_or(tmp))?;
+    }
+    Ok(true)
 }
 
 fn make_folder(folder: &Path) -> Result<(), StoreError> {
@@ -93,4 +155,43 @@ pub(super) fn is_ours(file: &Path, extension: &str) -> bool {
 
 fn is_hex(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// How long ago a file was written; nothing if the clock went back since.
+pub(super) fn age(file: &Path) -> Duration {
+    let modified = fs::metadata(file).and_then(|metadata| metadata.modified());
+    modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
+}
+
+/// The time since 1970.
+pub(super) fn now() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+/// Now, by the clock that files in `folder` are given their times by; by one's own if nothing can be written there.
+pub(super) fn time(folder: &Path) -> SystemTime {
+    let probe = tempfile::Builder::new().prefix(TMP_PREFIX).tempfile_in(folder);
+    let written = probe.and_then(|probe| probe.as_file().metadata()?.modified());
+    written.unwrap_or_else(|_| SystemTime::UNIX_EPOCH + now())
+}
+
+/// Bytes of all files in a folder and below.
+pub(super) fn folder_size(folder: &Path) -> u64 {
+    files_below(folder).iter().filter_map(|file| size(file)).sum()
+}
+
+/// All files in a folder and below, as far as they can be listed.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    files
 }

@@ -44,6 +44,12 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// A damaged file cannot be moved out of the way.
+    #[error("`{}` is damaged and cannot be replaced", path.display())]
+    Stuck {
+        /// The file.
+        path: PathBuf,
+    },
     /// Stored bytes are damaged or gone. They have been set aside: whatever made them must run again.
     #[error("{what}")]
     Damaged {
@@ -68,7 +74,7 @@ impl StoreError {
             StoreError::NoRoom { .. } => {
                 Some("make room (`fuseline cache clear` empties the cache), or name another folder with `--cache-dir`")
             }
-            StoreError::ReadOnly { .. } | StoreError::Denied { .. } => {
+            StoreError::ReadOnly { .. } | StoreError::Denied { .. } | StoreError::Stuck { .. } => {
                 Some("name a folder that you may write to with `--cache-dir`")
             }
             StoreError::NotAFolder { .. } => Some("move the file away, or name another folder with `--cache-dir`"),
@@ -79,6 +85,11 @@ impl StoreError {
     /// True if stored bytes are damaged or gone, so that making them again helps.
     pub fn is_damage(&self) -> bool {
         matches!(self, StoreError::Damaged { .. })
+    }
+
+    /// True if the store cannot be written at all, though it may be read.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, StoreError::ReadOnly { .. } | StoreError::Denied { doing: "write", .. })
     }
 
     pub(super) fn write(path: &Path, error: io::Error) -> Self {

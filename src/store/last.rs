@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Key, STORE_FORMAT, Store, StoreError, disk};
+use super::disk::{self, Existing, Lasting};
+use super::seal::{seal, unseal};
+use super::{Key, STORE_FORMAT, Store, StoreError};
 use crate::table::Digest;
 
 /// Key and key's fields of each unit, by the unit's address.
@@ -25,7 +27,7 @@ impl Store {
     pub fn last(&self, pipeline: &str) -> Option<LastRun> {
         let path = self.last_path(pipeline);
         let bytes = fs::read(&path).ok()?;
-        match serde_json::from_slice::<Record>(&bytes) {
+        match unseal::<Record>(&bytes) {
             Ok(record) if record.format == STORE_FORMAT && record.pipeline == pipeline => Some(record.units),
             _ => {
                 // Only `plan --why` loses by it; the next run writes the record anew.
@@ -38,8 +40,12 @@ impl Store {
     /// Remembers the units of a run; replaces what was remembered of the pipeline.
     pub fn remember(&self, pipeline: &str, units: &LastRun) -> Result<(), StoreError> {
         let record = Record { format: STORE_FORMAT, pipeline: pipeline.to_owned(), units: units.clone() };
-        let json = serde_json::to_vec(&record).map_err(|error| StoreError::Record { why: error.to_string() })?;
-        disk::write(&self.folder().join("tmp"), &self.last_path(pipeline), &json)
+        let (path, sealed) = (self.last_path(pipeline), seal(&record)?);
+        // A run that ran nothing has nothing new to say, and may say it to a folder that cannot be written.
+        if fs::read(&path).is_ok_and(|before| before == sealed) {
+            return Ok(());
+        }
+        disk::write(&self.folder().join("tmp"), &path, &sealed, Existing::Replace, Lasting::Passing).map(|_| ())
     }
 
     pub(super) fn last_path(&self, pipeline: &str) -> PathBuf {

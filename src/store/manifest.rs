@@ -1,12 +1,11 @@
 //! What is known of an artifact without reading its tables?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::StoreError;
 use crate::table::Digest;
 
 /// The identity of a unit's work.
@@ -18,6 +17,11 @@ impl Key {
     /// The key with these bytes.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Key(Digest::new(bytes))
+    }
+
+    /// Its 32 bytes.
+    pub(super) fn bytes(&self) -> [u8; 32] {
+        *self.0.as_bytes()
     }
 }
 
@@ -94,15 +98,35 @@ pub enum Lookup {
     },
 }
 
-impl Manifest {
-    pub(super) fn to_json(&self) -> Result<Vec<u8>, StoreError> {
-        let mut json =
-            serde_json::to_vec_pretty(self).map_err(|error| StoreError::Record { why: error.to_string() })?;
-        json.push(b'\n');
-        Ok(json)
-    }
+/// What became of an artifact that was published: whoever came first stays.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Published {
+    /// It is the first of its key.
+    First,
+    /// There was one with the same tables, which stays.
+    Same(Box<Manifest>),
+    /// There was one with other tables, which stays, and whose tables readers go on with: equal work gave other bytes.
+    Differs {
+        /// The parts that differ, by name.
+        parts: Vec<String>,
+        /// What is in the store.
+        kept: Box<Manifest>,
+    },
+}
 
-    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+impl Published {
+    /// How `ours` stands beside what was there before.
+    pub(super) fn beside(kept: Manifest, ours: &Manifest) -> Self {
+        let of = |manifest: &Manifest| -> BTreeMap<String, Digest> {
+            manifest.parts.iter().map(|part| (part.name.clone(), part.digest)).collect()
+        };
+        let (before, now) = (of(&kept), of(ours));
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let parts: Vec<String> =
+            names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect();
+        match parts.is_empty() {
+            true => Published::Same(Box::new(kept)),
+            false => Published::Differs { parts, kept: Box::new(kept) },
+        }
     }
 }

@@ -1,44 +1,72 @@
 //! What has been made before? Tables by the digest of their bytes, and for each unit's key a record of its tables.
 //!
 //! ```text
-//! <folder>/v1/keys/ab/<key>.json        what a unit made: a Manifest
-//! <folder>/v1/blobs/ab/<digest>.parquet the tables, each once
-//! <folder>/v1/last/<digest>.json        which key each unit of a pipeline had in its last run
-//! <folder>/v1/damaged/                  what was found damaged
-//! <folder>/v1/tmp/                      what is being written
+//! <folder>/v2/keys/ab/<key>.json        what a unit made: a Manifest
+//! <folder>/v2/blobs/ab/<digest>.parquet the tables, each once
+//! <folder>/v2/last/<digest>.json        which key each unit of a pipeline had in its last run
+//! <folder>/v2/runs/<digest>.json        what a run came to
+//! <folder>/v2/active/                   runs that go on
+//! <folder>/v2/leases/<key>.json         who makes an artifact right now
+//! <folder>/v2/leases/beats/             the processes that are at work
+//! <folder>/v2/damaged/                  what was found damaged
+//! <folder>/v2/tmp/                      what is being written
 //! ```
 //!
-//! Every file is written to `tmp`, synced and renamed: blobs first, the manifest last. So readers need no lock, several
-//! processes may write the same file, and a process that dies leaves nothing half done. A blob is held against its digest
-//! whenever it is read; damaged files are set aside and count as missing.
+//! Every file is written to `tmp` and renamed; blobs and manifests are synced, blobs first, the manifest last. So readers need
+//! no lock, several processes may write the same file, and a process that dies leaves nothing half done. Of two that publish
+//! the same key the first stays. A blob is held against its digest whenever it is read, a record against the digest that it
+//! ends with; damaged files are set aside and count as missing. Versions of the format stand beside each other.
 
+mod audit;
+mod beat;
 mod census;
 mod disk;
 mod error;
+mod gc;
 mod last;
+mod lease;
 mod load;
 mod manifest;
 mod memory;
+mod runs;
+mod seal;
 
 use std::fmt;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
 use crate::stage::Derivations;
 use crate::table::{Digest, from_parquet, to_parquet};
+use disk::{Existing, Lasting};
+use lease::Leases;
 use memory::Decoded;
+use seal::{seal, unseal};
 
-pub use census::{Cleared, Entry, KindStats, Stats};
+pub use audit::Audit;
+pub use census::{Cleared, Entry, KindStats, OtherFormat, Stats};
 pub use error::StoreError;
+pub use gc::{Garbage, Keep};
 pub use last::LastRun;
-pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry};
+pub use lease::{Claim, Holder, Lease};
+pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
+pub use runs::{ActiveRun, RunRecord};
 
 /// The format of everything in the store; enters every key, and names the folder.
-pub const STORE_FORMAT: u32 = 1;
+pub const STORE_FORMAT: u32 = 2;
+
+/// The folders of a store.
+const FOLDERS: [&str; 8] = ["keys", "blobs", "tmp", "damaged", "last", "runs", "active", "leases/beats"];
+
+/// After how long a use of an artifact is worth noting again: what `cache gc` removes first is what was not used for long.
+const USED_AFTER: Duration = Duration::from_secs(60);
+
+/// How often a file may be replaced by others while one puts it in its place.
+const TRIES: u32 = 16;
 
 /// How many bytes of decoded tables are kept for the next reader.
 const DECODED_BYTES: usize = 256 * 1024 * 1024;
@@ -51,6 +79,7 @@ pub struct Store {
     root: PathBuf,
     decoded: Mutex<Decoded>,
     derivations: Derivations,
+    leases: Arc<Leases>,
 }
 
 impl fmt::Debug for Store {
@@ -60,14 +89,18 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// The store in `folder`, which is made if it is not there.
+    /// The store in `folder`, which is made if it is not there. One that is there and cannot be written can be read.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
         let root = folder.join(format!("v{STORE_FORMAT}"));
-        for name in ["keys", "blobs", "tmp", "damaged", "last"] {
+        for name in FOLDERS {
             let folder = root.join(name);
-            fs::create_dir_all(&folder).map_err(|error| StoreError::write(&folder, error))?;
+            match fs::create_dir_all(&folder).map_err(|error| StoreError::write(&folder, error)) {
+                Err(error) if error.is_read_only() && root.is_dir() => break,
+                made => made?,
+            }
         }
-        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), derivations: Derivations::new(DERIVED_BYTES) };
+        let leases = Arc::new(Leases::new(&root));
+        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), derivations: Derivations::new(DERIVED_BYTES), leases };
         store.sweep();
         Ok(store)
     }
@@ -80,7 +113,7 @@ impl Store {
     /// What a unit with this key made, if all of it is there. Tables are measured, not read.
     pub fn lookup(&self, key: &Key) -> Lookup {
         let path = self.manifest_path(key);
-        let found = match fs::read(&path) {
+        let found = match read_used(&path) {
             Ok(bytes) => self.check(key, &bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => return Lookup::Absent,
             Err(error) => Err(format!("the record {} cannot be read ({error})", short(key))),
@@ -101,8 +134,8 @@ impl Store {
         let digest = Digest::of(&bytes);
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
-        if disk::size(&path) != Some(blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes)?;
+        if !disk::is_there(&path, blob.bytes) {
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Synced)?;
         }
         Ok(blob)
     }
@@ -112,10 +145,19 @@ impl Store {
         self.decoded().keep(digest, &Arc::new(table.clone()));
     }
 
-    /// Makes an artifact known, once all its tables are kept.
-    pub fn publish(&self, manifest: &Manifest) -> Result<(), StoreError> {
-        let bytes = manifest.to_json()?;
-        disk::write(&self.root.join("tmp"), &self.manifest_path(&manifest.key), &bytes)
+    /// Makes an artifact known, once all its tables are kept; if a sound one is there, that one stays.
+    pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
+        let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
+        for _ in 0..TRIES {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Lasting::Synced)? {
+                return Ok(Published::First);
+            }
+            // A damaged one is set aside by looking at it, and ours takes its place.
+            if let Lookup::Hit(kept) = self.lookup(&manifest.key) {
+                return Ok(Published::beside(kept, manifest));
+            }
+        }
+        Err(StoreError::Stuck { path })
     }
 
     /// Reads every table of an artifact and holds it against its digest; damaged ones are set aside. True if all are whole.
@@ -163,7 +205,7 @@ impl Store {
     /// The manifest in `bytes`, if it is whole, is about `key` and all its blobs are there; else what is wrong.
     fn check(&self, key: &Key, bytes: &[u8]) -> Result<Manifest, String> {
         let manifest =
-            Manifest::from_json(bytes).map_err(|error| format!("the record {} is damaged ({error})", short(key)))?;
+            unseal::<Manifest>(bytes).map_err(|error| format!("the record {} is damaged ({error})", short(key)))?;
         if manifest.key != *key || manifest.format != STORE_FORMAT {
             return Err(format!("the record {} is about something else", short(key)));
         }
@@ -202,6 +244,16 @@ impl Store {
     fn decoded(&self) -> MutexGuard<'_, Decoded> {
         self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A record's bytes. That it was used now is noted, as far as that is possible.
+fn read_used(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+    file.read_to_end(&mut bytes)?;
+    disk::note_use(&file, &metadata);
+    Ok(bytes)
 }
 
 /// The first digits, enough for people.

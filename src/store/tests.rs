@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use super::*;
 use crate::stage::{Load, StageError};
 
-fn table(texts: &[&str]) -> RecordBatch {
+pub(super) fn table(texts: &[&str]) -> RecordBatch {
     let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
     RecordBatch::try_from_iter([("row_id", texts.clone()), ("text", texts)]).unwrap()
 }
 
-fn key(byte: u8) -> Key {
+pub(super) fn key(byte: u8) -> Key {
     Key::new([byte; 32])
 }
 
 /// An artifact of one part, put but not published.
-fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
+pub(super) fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let Blob { digest, rows, bytes } = store.put_table(table).unwrap();
     Manifest {
         format: STORE_FORMAT,
@@ -39,31 +39,31 @@ fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifes
     }
 }
 
-fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
+pub(super) fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let manifest = artifact(store, key, kind, table);
     store.publish(&manifest).unwrap();
     manifest
 }
 
-fn opened() -> (TempDir, Store) {
+pub(super) fn opened() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("cache")).unwrap();
     (folder, store)
 }
 
 /// The same store as another process sees it.
-fn reopened(store: &Store) -> Store {
+pub(super) fn reopened(store: &Store) -> Store {
     Store::open(store.folder().parent().unwrap()).unwrap()
 }
 
-fn damage(path: &Path) {
+pub(super) fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(path, bytes).unwrap();
 }
 
-fn set_aside(store: &Store) -> Vec<PathBuf> {
+pub(super) fn set_aside(store: &Store) -> Vec<PathBuf> {
     disk::entries(&store.folder().join("damaged")).unwrap()
 }
 
@@ -88,10 +88,12 @@ fn the_same_table_is_written_once() {
     let (_folder, store) = opened();
     let blob = store.put_table(&table(&["a"])).unwrap();
     let path = store.blob_path(&blob.digest);
-    let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-    File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    let opened = File::open(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
     assert_eq!(reopened(&store).put_table(&table(&["a"])).unwrap(), blob);
-    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), old);
+    // Were it another file by now, the one that was opened would not see this.
+    fs::write(&path, [&whole[..], b" "].concat()).unwrap();
+    assert_eq!(opened.metadata().unwrap().len(), blob.bytes + 1);
     // One that is cut short is written again.
     fs::write(&path, "PAR1").unwrap();
     assert_eq!(store.put_table(&table(&["a"])).unwrap(), blob);
@@ -142,8 +144,8 @@ fn a_damaged_record_is_a_miss_and_can_be_made_again() {
     let manifest = published(&store, key(1), "clean", &table(&["a"]));
     let path = store.manifest_path(&key(1));
     let whole = fs::read(&path).unwrap();
-    let of_another = Manifest { key: key(2), ..manifest.clone() }.to_json().unwrap();
-    let of_the_future = Manifest { format: STORE_FORMAT + 1, ..manifest.clone() }.to_json().unwrap();
+    let of_another = seal(&Manifest { key: key(2), ..manifest.clone() }).unwrap();
+    let of_the_future = seal(&Manifest { format: STORE_FORMAT + 1, ..manifest.clone() }).unwrap();
     let cut = whole[..whole.len() / 2].to_vec();
     for bytes in [cut, Vec::new(), b"\xff\xfe{".to_vec(), of_another, of_the_future] {
         fs::write(&path, bytes).unwrap();
@@ -309,4 +311,60 @@ fn others_may_read_a_shared_cache() {
     fs::write(&plain, "").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&store.blob_path(&blob.digest)), mode(&plain), "as the umask says");
+}
+
+#[test]
+fn the_first_of_two_stays() {
+    let (_folder, store) = opened();
+    let first = artifact(&store, key(1), "clean", &table(&["a"]));
+    assert_eq!(store.publish(&first).unwrap(), Published::First);
+    let slower = Manifest { seconds: 9.0, ..first.clone() };
+    assert_eq!(store.publish(&slower).unwrap(), Published::Same(Box::new(first.clone())));
+    let mut other = artifact(&store, key(1), "clean", &table(&["b"]));
+    other.parts.push(PartEntry { name: "more".to_owned(), ..other.parts[0].clone() });
+    let parts = vec!["more".to_owned(), "text".to_owned()];
+    assert_eq!(store.publish(&other).unwrap(), Published::Differs { parts, kept: Box::new(first.clone()) });
+    assert_eq!(reopened(&store).lookup(&key(1)), Lookup::Hit(first.clone()));
+    // One that is damaged, or whose tables are gone, does not stay.
+    damage(&store.manifest_path(&key(1)));
+    assert_eq!(store.publish(&other).unwrap(), Published::First);
+    fs::remove_file(store.blob_path(&other.parts[0].digest)).unwrap();
+    assert_eq!(store.publish(&first).unwrap(), Published::First);
+    assert_eq!(set_aside(&store).len(), 1, "the second one replaced the first");
+    assert_eq!(store.lookup(&key(1)), Lookup::Hit(first));
+}
+
+#[test]
+fn every_flipped_bit_of_a_record_is_noticed() {
+    let (_folder, store) = opened();
+    let manifest = published(&store, key(1), "clean", &table(&["a"]));
+    let path = store.manifest_path(&key(1));
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&whole).unwrap()["rows"], 1, "plain JSON");
+    for at in (0..whole.len()).step_by(3) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        fs::write(&path, flipped).unwrap();
+        let Lookup::Damaged { what } = store.lookup(&key(1)) else { panic!("byte {at}") };
+        assert_eq!(what, "the record 010101010101 is damaged (its bytes have changed)");
+        assert_eq!(store.publish(&manifest).unwrap(), Published::First);
+    }
+}
+
+#[test]
+fn a_use_is_noted_once_in_a_while() {
+    let (_folder, store) = opened();
+    let manifest = published(&store, key(1), "clean", &table(&["a"]));
+    let (record, blob) = (store.manifest_path(&key(1)), store.blob_path(&manifest.parts[0].digest));
+    for path in [&record, &blob] {
+        File::options().write(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    store.lookup(&key(1));
+    let used = modified(&record);
+    assert!(used > SystemTime::UNIX_EPOCH);
+    store.lookup(&key(1));
+    assert_eq!((modified(&record), modified(&blob)), (used, SystemTime::UNIX_EPOCH));
+    store.put_table(&table(&["a"])).unwrap();
+    assert!(modified(&blob) >= used);
 }

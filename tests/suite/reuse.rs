@@ -76,7 +76,7 @@ fn a_damaged_table_is_found_set_aside_and_made_again() {
     let project = project();
     project.ok(["run", "p.yaml", "--out", "first"]);
     let mut damaged = 0;
-    for folder in std::fs::read_dir(project.path("cache/v1/blobs")).unwrap() {
+    for folder in std::fs::read_dir(project.path("cache/v2/blobs")).unwrap() {
         for blob in std::fs::read_dir(folder.unwrap().path()).unwrap() {
             let path = blob.unwrap().path();
             let mut bytes = std::fs::read(&path).unwrap();
@@ -124,7 +124,7 @@ fn any_one_damaged_table_is_made_again_when_something_new_reads_it() {
     let project = project();
     project.ok(["run", "p.yaml", "--out", "first"]);
     project.ok(["run", "p.yaml", "--set", "tfidf.norm=l1", "--cache-dir", "other", "--out", "expected"]);
-    let mut blobs: Vec<_> = std::fs::read_dir(project.path("cache/v1/blobs"))
+    let mut blobs: Vec<_> = std::fs::read_dir(project.path("cache/v2/blobs"))
         .unwrap()
         .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
         .map(|blob| blob.unwrap().path())
