@@ -227,6 +227,7 @@ impl Session<'_> {
                 cancelled: self.cancelled,
             };
             executor.execute(&units, &mut states);
+            self.store.settle();
             let before = known.len();
             for &split in &plan.unknown_folds {
                 if let Some(manifest) = states.of(plan.unit(split)).manifest() {

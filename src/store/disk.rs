@@ -108,9 +108,7 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))?;
-    let above = folder.parent().unwrap_or(folder);
-    sync_folder(above).map_err(|error| StoreError::write(above, error))
+    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))
 }
 
 /// Makes a renaming last.

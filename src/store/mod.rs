@@ -30,6 +30,7 @@ mod manifest;
 mod memory;
 mod runs;
 mod seal;
+mod settle;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -46,6 +47,7 @@ use disk::{Existing, Lasting};
 use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
+use settle::Unsettled;
 
 pub use audit::Audit;
 pub use census::{Cleared, Entry, KindStats, OtherFormat, Stats};
@@ -79,6 +81,7 @@ pub struct Store {
     root: PathBuf,
     decoded: Mutex<Decoded>,
     derivations: Derivations,
+    unsettled: Unsettled,
     leases: Arc<Leases>,
 }
 
@@ -100,7 +103,7 @@ impl Store {
             }
         }
         let leases = Arc::new(Leases::new(&root));
-        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), derivations: Derivations::new(DERIVED_BYTES), leases };
+        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), derivations: Derivations::new(DERIVED_BYTES), unsettled: Unsettled::default(), leases };
         store.sweep();
         Ok(store)
     }
@@ -135,7 +138,8 @@ impl Store {
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
         if !disk::is_there(&path, blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Synced)?;
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Passing)?;
+            self.unsettled.add(path);
         }
         Ok(blob)
     }
@@ -149,7 +153,8 @@ impl Store {
     pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
         let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
         for _ in 0..TRIES {
-            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Lasting::Synced)? {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, Lasting::Passing)? {
+                self.unsettled.add(path);
                 return Ok(Published::First);
             }
             // A damaged one is set aside by looking at it, and ours takes its place.
@@ -158,6 +163,11 @@ impl Store {
             }
         }
         Err(StoreError::Stuck { path })
+    }
+
+    /// Brings everything that was stored onto the disk, so that it is there even if the machine stops.
+    pub fn settle(&self) {
+        self.unsettled.settle();
     }
 
     /// Reads every table of an artifact and holds it against its digest; damaged ones are set aside. True if all are whole.
