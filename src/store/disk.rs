@@ -91,12 +91,7 @@ pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
 }
 
 /// Puts a file that was begun in its place; false if another stays there.
-pub(super) fn end(
-    file: NamedTempFile,
-    path: &Path,
-    existing: Existing,
-    lasting: Lasting,
-) -> Result<bool, StoreError> {
+pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> Result<bool, StoreError> {
     make_folder(path.parent().unwrap_or(path))?;
     put(file, path, existing, lasting).map_err(|error| StoreError::write(path, error))
 }
