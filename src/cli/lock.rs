@@ -3,10 +3,11 @@
 use super::args::PipelineArgs;
 use super::context::Context;
 use super::exit::Exit;
+use super::limits;
 use crate::lock::{Coverage, Drift, Lock, LockError};
 use crate::pipeline::Pipeline;
 use crate::problem::{Origin, Problem, Problems};
-use crate::run::{Force, Listeners, Missing, Options, RunError, Session, Standing};
+use crate::run::{Listeners, Missing, RunError, Session, Standing};
 
 /// Goes on only if the pipeline is what its lock says; tells all that is not so.
 pub(super) fn hold(context: &Context, pipeline: &Pipeline, missing: Missing) -> Result<(), Exit> {
@@ -69,7 +70,7 @@ fn standing(context: &Context, pipeline: &Pipeline, missing: Missing) -> Result<
         pipeline,
         store: context.store()?,
         fetcher: &fetcher,
-        options: Options { threads: 1, force: Force::Nothing },
+        options: limits::plain(context),
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };

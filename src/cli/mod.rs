@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod fetch;
 mod interrupt;
+mod limits;
 mod lock;
 mod pack;
 mod plan;
@@ -61,7 +62,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Exit {
     match command {
-        Command::Run { pipeline, out, force, dry_run: false } => run::run(context, &pipeline, out.as_deref(), &force),
+        Command::Run { pipeline, out, force, how, dry_run: false } => {
+            run::run(context, &pipeline, out.as_deref(), &force, &how)
+        }
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
         Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
         Command::Check { files, sets, locked } => {

@@ -2,15 +2,17 @@
 
 use rustc_hash::FxHashMap;
 
+use super::executor::known;
 use super::files::Gathered;
 use super::session::{Session, folds_of};
-use super::{Event, RunError, State, Status};
+use super::states::States;
+use super::{Event, RunError, Status};
 use crate::machine::Machine;
+use crate::plan::cost::{self, Estimate};
 use crate::plan::key::{Fields, Fingerprint};
 use crate::plan::why::{Miss, Root, compare, distance};
 use crate::plan::{Plan, Role, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::run::executor::States;
 use crate::stage::FoldId;
 use crate::store::{Key, LastRun, Lookup};
 use crate::table::Digest;
@@ -21,6 +23,8 @@ pub struct Look {
     pub plan: Plan,
     /// For each unit (by index): is it there, or why must it run?
     pub status: Vec<Status>,
+    /// What those that must run may come to.
+    pub estimate: Estimate,
 }
 
 /// What is known of a plan's units while they are looked at one after the other.
@@ -52,9 +56,21 @@ impl Session<'_> {
                 }
             }
             if known.len() == before {
-                return Ok(Look { plan, status });
+                let estimate = self.estimate(&plan, &status);
+                return Ok(Look { plan, status, estimate });
             }
         }
+    }
+
+    /// What the units that must run may come to.
+    fn estimate(&self, plan: &Plan, status: &[Status]) -> Estimate {
+        let known = |id: UnitId| match &status[id.index()] {
+            Status::Hit(manifest) => known(Some(manifest)),
+            Status::Miss(_) => None,
+        };
+        let costs = cost::costs(plan, &self.store.timings(), &known);
+        let runs = |id: UnitId| matches!(status[id.index()], Status::Miss(_));
+        cost::estimate(plan, &costs, &runs, self.options.threads)
     }
 
     fn statuses(&self, plan: &Plan, files: &Gathered, last: &LastRun, machine: &Machine) -> Vec<Status> {
@@ -159,18 +175,20 @@ impl Session<'_> {
     pub(super) fn remember(&self, plan: &Plan, states: &States) {
         let before = self.last_run();
         let mut last = before.clone();
-        let there = |unit: &Unit| matches!(states.of(unit), State::Ran(_) | State::Reused(_));
+        let there = |unit: &Unit| states.of(unit).manifest().is_some();
         let whole = plan.order.iter().all(|&id| there(plan.unit(id)));
         for &id in &plan.order {
             let unit = plan.unit(id);
-            let Some((key, fields)) = states.key_of(unit).filter(|_| there(unit)) else { continue };
+            let Some((key, fields)) = states.fields_of(unit) else { continue };
             let place = unit.place();
             for label in unit.variants.iter().map(|&variant| self.pipeline.variants[variant].label.as_str()) {
                 if whole || before.of(&place, label).is_none() {
-                    last.set(place.clone(), label, *key, fields);
+                    last.set(place.clone(), label, key, fields);
                 }
             }
         }
+        // Estimates are worth no word when they cannot be kept.
+        drop(self.store.remember_timings(&states.measured));
         if last == before {
             return;
         }

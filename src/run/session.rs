@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustc_hash::FxHashMap;
 
-use super::executor::{Executor, States};
+use super::executor::Executor;
 use super::files::Gathered;
+use super::lanes::Pool;
+use super::limits::Limits;
 use super::lock::{Standing, standing};
+use super::states::States;
 use super::summary::manifest;
 use super::{Event, Listener, RunError, RunErrorKind, State};
 use crate::fetch::{Fetched, Fetcher};
@@ -46,13 +48,41 @@ impl Force {
     }
 }
 
+/// Whether a run goes on past a failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepGoing {
+    /// Nothing new starts after the first one; what is running ends.
+    #[default]
+    No,
+    /// Everything that does not depend on it runs.
+    Yes,
+}
+
 /// How to run: nothing here changes a result.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Worker threads (at least 1).
     pub threads: usize,
+    /// Bytes of memory that units on lanes may together be taken to need; one unit always may run.
+    pub memory: u64,
     /// What to run again.
     pub force: Force,
+    /// What a failure stops.
+    pub keep_going: KeepGoing,
+    /// How long units may take, and how often they are tried.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            threads: 1,
+            memory: u64::MAX,
+            force: Force::Nothing,
+            keep_going: KeepGoing::No,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// Which units a run is for.
@@ -88,6 +118,8 @@ pub struct Done {
     pub states: Vec<State>,
     /// True if the user stopped it.
     pub interrupted: bool,
+    /// Titles of units that gave other bytes than the store had for the same key.
+    pub differing: Vec<String>,
     /// Its summary.
     pub summary: Summary,
     /// What a lock would say of it.
@@ -128,23 +160,25 @@ impl Session<'_> {
         let _active = self.store.begin_run().map_err(|error| storage(&error))?;
         let pool = self.pool()?;
         let machine = Machine::serving(self.pipeline);
+        let history = self.store.timings();
         let mut states = States::default();
         let mut files = Gathered::default();
         let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
-        let mut force = self.options.force.clone();
+        let mut options = self.options.clone();
         let mut repairs = 0;
         loop {
             let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
             let units = self.units(&plan, wanted)?;
             files.fetch(self.pipeline, &plan, &units, self.fetcher, self.listener)?;
-            self.listener.event(&Event::Planned { units: units.len() });
+            self.listener.event(&Event::Planned { units: units.len(), lanes: pool.lanes() });
             let executor = Executor {
                 pipeline: self.pipeline,
                 plan: &plan,
                 store: &self.store,
                 files: &files,
                 machine: &machine,
-                force: &force,
+                options: &options,
+                history: &history,
                 pool: &pool,
                 listener: self.listener,
                 cancelled: self.cancelled,
@@ -166,7 +200,7 @@ impl Session<'_> {
                 }
                 Err(Reread::Damaged) if repairs < 3 => {
                     repairs += 1;
-                    force = Force::Nothing;
+                    options.force = Force::Nothing;
                     for &id in &units {
                         let unit = plan.unit(id);
                         if states.of(unit).manifest().is_some_and(|manifest| !self.store.verify(manifest)) {
@@ -196,17 +230,11 @@ impl Session<'_> {
         Ok(all)
     }
 
-    fn pool(&self) -> Result<ThreadPool, RunError> {
-        // Waiting units may pick up others on top of their own stack, hence the room.
-        ThreadPoolBuilder::new()
-            .num_threads(self.options.threads.max(1))
-            .thread_name(|index| format!("fuseline-{index}"))
-            .stack_size(32 << 20)
-            .build()
-            .map_err(|error| RunError {
-                problem: Box::new(Problem::error("io", "cannot start worker threads").because(error.to_string())),
-                kind: RunErrorKind::Storage,
-            })
+    fn pool(&self) -> Result<Pool, RunError> {
+        Pool::new(self.options.threads).map_err(|error| RunError {
+            problem: Box::new(Problem::error("io", "cannot start worker threads").because(error.to_string())),
+            kind: RunErrorKind::Storage,
+        })
     }
 
     fn units(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<UnitId>, RunError> {
@@ -288,7 +316,8 @@ impl Session<'_> {
             let index = summary.variants.iter().position(|v| v.id == variant.id && v.evaluation == units.stage);
             kept.extend(index.map(|index| (index, scores, rows)));
         }
-        Done { plan, states: all, interrupted, summary, standing, manifest, evaluations: kept }
+        let differing = states.differing.clone();
+        Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept }
     }
 
     /// Remembers that a run is in `folder`, so that `cache gc` keeps what it came to; the run does not fail for it.

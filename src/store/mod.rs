@@ -4,6 +4,7 @@
 //! <folder>/v2/keys/ab/<key>.json        what a unit made: a Manifest
 //! <folder>/v2/blobs/ab/<digest>.parquet the tables, each once
 //! <folder>/v2/last/<digest>.json        which key each unit of a pipeline had in its last run
+//! <folder>/v2/timings.json              how long units took, on average
 //! <folder>/v2/runs/<digest>.json        what a run came to
 //! <folder>/v2/active/                   runs that go on
 //! <folder>/v2/leases/<key>.json         who makes an artifact right now
@@ -28,6 +29,7 @@ mod manifest;
 mod memory;
 mod runs;
 mod seal;
+mod timings;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -50,6 +52,7 @@ pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
 pub use runs::{ActiveRun, RunRecord};
+pub use timings::{Timing, Timings};
 
 /// The format of everything in the store; enters every key, and names the folder.
 pub const STORE_FORMAT: u32 = 2;

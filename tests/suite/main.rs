@@ -6,6 +6,7 @@
 mod cases;
 mod cli;
 mod diff;
+mod exec;
 mod leak;
 mod lock;
 mod model;
