@@ -13,12 +13,12 @@ use crate::fetch::Fetcher;
 use crate::lock::{Coverage, Drift};
 use crate::pack::{Content, Form, PackError, pack as write};
 use crate::problem::{Problem, Problems};
-use crate::run::{Force, Listeners, Options, Session};
+use crate::run::{Listeners, Options, Session};
 use crate::store::Store;
 use crate::ui::{Verbosity, bytes, count};
 
-/// Files of a run folder that say nothing of what the run is.
-const LEFT_OUT: [&str; 1] = ["events.jsonl"];
+/// Files of a run folder that say when and where it ran, and nothing of what it is.
+const LEFT_OUT: [&str; 3] = ["events.jsonl", "timeline.html", "trace.json"];
 
 /// Whether the files that a run read go with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn files(context: &Context, run: &RunFolder, whole: &Whole<'_>) -> Result<Vec<(S
         pipeline: &pipeline,
         store: Store::open(temporary.path()).map(Into::into).map_err(|error| context.store_failed(&error))?,
         fetcher: &fetcher,
-        options: Options { threads: 1, force: Force::Nothing },
+        options: Options::default(),
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };

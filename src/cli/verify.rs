@@ -12,6 +12,7 @@ use super::console::{out, say};
 use super::context::Context;
 use super::diff::{predictions, read, unreadable};
 use super::exit::Exit;
+use super::limits;
 use crate::compare::{MetricChange, PredictionChanges, RunFolder, Whole, changes, diff, matched};
 use crate::fetch::{Fetcher, Spec};
 use crate::lock::{Coverage, Lock};
@@ -19,7 +20,7 @@ use crate::pack::{Form, PackError, unpack};
 use crate::pipeline::{Choosing, Pipeline};
 use crate::problem::{Problem, Problems};
 use crate::record::{RunManifest, RunUnit, Status, Summary};
-use crate::run::{Done, Force, Listeners, Missing, Options, Session, Wanted, write_folder};
+use crate::run::{Done, Listeners, Missing, Session, Wanted, write_folder};
 use crate::stages::STAGES;
 use crate::store::Store;
 use crate::table::Digest;
@@ -105,7 +106,7 @@ fn try_verify(context: &Context, path: &Path, base: Option<&Path>) -> Result<Exi
         pipeline: &pipeline,
         store: Store::open(&cache).map(Arc::new).map_err(|error| context.store_failed(&error))?,
         fetcher: &fetcher,
-        options: Options { threads: context.settings.threads(), force: Force::Nothing },
+        options: limits::plain(context),
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };
@@ -121,7 +122,7 @@ fn try_verify(context: &Context, path: &Path, base: Option<&Path>) -> Result<Exi
         Status::Interrupted => return Err(Exit::Partial),
     }
     let again = temporary.path().join("again");
-    write_folder(&pipeline, &done, &again).map_err(|error| context.run_failed(&error))?;
+    write_folder(&pipeline, &done, &again, Vec::new()).map_err(|error| context.run_failed(&error))?;
     let verdict = verdict(context, run, &whole, &done, &again)?;
     tell(context, run, &verdict);
     Ok(if verdict.repeated { Exit::Success } else { Exit::Integrity })

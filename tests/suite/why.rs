@@ -34,7 +34,7 @@ fn clean_with(params: &str) -> String {
 
 /// Every file of a folder of the cache that holds `text`.
 fn records(project: &Project, folder: &str, text: &str) -> Vec<std::path::PathBuf> {
-    let shards = std::fs::read_dir(project.path("cache/v1").join(folder)).unwrap();
+    let shards = std::fs::read_dir(project.path("cache/v2").join(folder)).unwrap();
     let files = shards.flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap());
     let paths = files.map(|file| file.unwrap().path());
     paths.filter(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains(text)).collect()
@@ -135,7 +135,7 @@ fn another_kind_version_or_machine_says_what_it_was() {
     {
         std::fs::remove_file(record).unwrap();
     }
-    let last = std::fs::read_dir(project.path("cache/v1/last")).unwrap().next().unwrap().unwrap().path();
+    let last = std::fs::read_dir(project.path("cache/v2/last")).unwrap().next().unwrap().unwrap().path();
     let class = project.summary("runs/words")["numeric"]["libm"].as_str().unwrap().to_owned();
     let text = std::fs::read_to_string(&last).unwrap();
     let text = text.replace(&class, "vax-vms/00000000").replace("\"kind\":\"tfidf\"", "\"kind\":\"tfidf2\"");
