@@ -2,6 +2,9 @@
 //!
 //! Layers (figment): defaults < user file < project file < environment (`FUSELINE_…`) < flags.
 
+mod amounts;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -11,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::{Origin, Problem, Problems, suggest};
 
+pub use amounts::{Memory, Time};
+
 /// The name of a settings file: in the project (the working directory or a folder above it) and in the user's configuration folder.
 pub const FILE: &str = "fuseline.yaml";
 
@@ -18,7 +23,7 @@ pub const FILE: &str = "fuseline.yaml";
 const MOST_THREADS: usize = 512;
 
 /// The settings that environment variables may give, after `FUSELINE_`.
-const NAMES: [&str; 5] = ["threads", "cache_dir", "files_dir", "offline", "progress"];
+const NAMES: [&str; 8] = ["threads", "memory", "cache_dir", "files_dir", "offline", "progress", "timeout", "retries"];
 
 /// How to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +31,9 @@ const NAMES: [&str; 5] = ["threads", "cache_dir", "files_dir", "offline", "progr
 pub struct Settings {
     /// Worker threads; 0 takes as many as the machine has.
     pub threads: usize,
+    /// Memory that units running at once may together be taken to need: `8GB`, or a share of the machine's: `50%`. One unit
+    /// always may run.
+    pub memory: Memory,
     /// Where artifacts are kept; the user's cache folder if left out.
     pub cache_dir: Option<PathBuf>,
     /// Where fetched data and models are kept; `files` in the cache folder if left out.
@@ -35,6 +43,22 @@ pub struct Settings {
     pub offline: bool,
     /// How progress is shown.
     pub progress: Progress,
+    /// How long a unit may run: `90s`, `10m`, `1h 30m`; as long as it takes if left out.
+    pub timeout: Option<Time>,
+    /// How often a unit that failed is tried again.
+    pub retries: u32,
+    /// Other limits for some stages, by their ids.
+    pub limits: BTreeMap<String, StageLimits>,
+}
+
+/// Limits of a stage.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StageLimits {
+    /// How long each of its units may run.
+    pub timeout: Option<Time>,
+    /// How often each of its units is tried again.
+    pub retries: Option<u32>,
 }
 
 /// How progress is shown.
@@ -54,7 +78,17 @@ pub enum Progress {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { threads: 0, cache_dir: None, files_dir: None, offline: false, progress: Progress::Auto }
+        Settings {
+            threads: 0,
+            memory: Memory::Share(75),
+            cache_dir: None,
+            files_dir: None,
+            offline: false,
+            progress: Progress::Auto,
+            timeout: None,
+            retries: 0,
+            limits: BTreeMap::new(),
+        }
     }
 }
 
@@ -64,6 +98,9 @@ pub struct Flags {
     /// `--threads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// `--memory`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     /// `--cache-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_dir: Option<PathBuf>,
@@ -75,9 +112,18 @@ pub struct Flags {
     pub progress: Option<Progress>,
 }
 
+/// Who gave those settings that messages may have to name.
+#[derive(Debug, Clone)]
+pub struct SetBy {
+    /// Where `timeout` was set.
+    pub timeout: Option<Origin>,
+    /// Where the timeouts of stages were set, by stage.
+    pub limits: BTreeMap<String, Origin>,
+}
+
 impl Settings {
     /// Reads all layers. `user` and `project` are the settings files, where there are any.
-    pub fn load(user: Option<&Path>, project: Option<&Path>, flags: &Flags) -> Result<Settings, Problems> {
+    pub fn load(user: Option<&Path>, project: Option<&Path>, flags: &Flags) -> Result<(Settings, SetBy), Problems> {
         let mut layers = Figment::from(Serialized::defaults(Settings::default()));
         for file in [user, project].into_iter().flatten() {
             layers = layers.merge(Yaml::file_exact(file));
@@ -99,7 +145,11 @@ impl Settings {
                 *folder = file.parent().unwrap_or(Path::new(".")).join(&*folder);
             }
         }
-        Ok(settings)
+        let named = |name: &str| layers.find_metadata(name).and_then(|metadata| origin(metadata, name));
+        let stages = settings.limits.keys().map(|stage| (stage, format!("limits.{stage}.timeout")));
+        let limits = stages.filter_map(|(stage, name)| Some((stage.clone(), named(&name)?))).collect();
+        let timeout = named("timeout");
+        Ok((settings, SetBy { timeout, limits }))
     }
 
     /// Worker threads: what was asked for, or as many as the machine has.
@@ -127,21 +177,29 @@ fn problems(error: figment::Error) -> Problems {
                 "settings",
                 format!("setting `{path}` must be {}, but is {}", words(wanted), value(found)),
             ),
+            figment::error::Kind::Message(said) if !path.is_empty() => {
+                Problem::error("settings", format!("setting `{path}` {said}"))
+            }
             kind if path.is_empty() => Problem::error("settings", format!("the settings cannot be read: {kind}")),
             kind => Problem::error("settings", format!("setting `{path}` cannot be read: {kind}")),
         };
         if let Some(metadata) = &error.metadata {
-            problem = match metadata.source.as_ref().and_then(|source| source.file_path()) {
-                Some(file) => problem.at(Origin::WholeFile { file: file.display().to_string().into() }),
-                None if metadata.name.contains("environment") => {
-                    problem.at(Origin::Env { name: format!("FUSELINE_{}", path.to_uppercase()).into() })
-                }
-                None => problem,
-            };
+            problem = problem.at(origin(metadata, &path));
         }
         problems.push(problem);
     }
     problems
+}
+
+/// Which file or variable gave a setting.
+fn origin(metadata: &figment::Metadata, path: &str) -> Option<Origin> {
+    match metadata.source.as_ref().and_then(|source| source.file_path()) {
+        Some(file) => Some(Origin::WholeFile { file: file.display().to_string().into() }),
+        None if metadata.name.contains("environment") => {
+            Some(Origin::Env { name: format!("FUSELINE_{}", path.to_uppercase()).into() })
+        }
+        None => None,
+    }
 }
 
 /// What a setting must be, without Rust's names of types.
@@ -199,10 +257,27 @@ mod tests {
         let file = folder.path().join(FILE);
         std::fs::write(&file, "threads: 3\ncache_dir: cache\nprogress: plain\n").unwrap();
         let flags = Flags { threads: Some(1), ..Flags::default() };
-        let settings = Settings::load(None, Some(&file), &flags).unwrap();
+        let settings = Settings::load(None, Some(&file), &flags).unwrap().0;
         assert_eq!(settings.threads(), 1);
         assert_eq!(settings.cache_dir, Some(folder.path().join("cache")));
         assert_eq!(settings.progress, Progress::Plain);
+    }
+
+    #[test]
+    fn limits_know_where_they_come_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let text = "memory: 2GB\ntimeout: 1h 30m\nlimits: { vectors: { timeout: 10m, retries: 2 } }\n";
+        std::fs::write(&file, text).unwrap();
+        let (settings, set_by) = Settings::load(None, Some(&file), &Flags::default()).unwrap();
+        assert_eq!(settings.memory, Memory::Bytes(2_000_000_000));
+        assert_eq!(settings.timeout.map(|time| time.0.as_secs()), Some(5400));
+        assert_eq!(settings.limits["vectors"].retries, Some(2));
+        let at = Origin::WholeFile { file: file.display().to_string().into() };
+        assert_eq!((set_by.timeout, set_by.limits.get("vectors")), (Some(at.clone()), Some(&at)));
+        std::fs::write(&file, "timeout: soon\n").unwrap();
+        let text = Settings::load(None, Some(&file), &Flags::default()).unwrap_err().to_string();
+        assert!(text.contains("setting `timeout` must be a time such as `90s`"), "{text}");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::settings::Progress;
+use super::limits;
+use crate::settings::{Memory, Progress};
 
 /// Runs text-ML experiments from a YAML file: nothing leaks between folds, and nothing is computed twice.
 #[derive(Debug, Parser)]
@@ -25,6 +26,9 @@ pub(super) struct Common {
     /// Worker threads; 0 takes as many as the machine has
     #[arg(long, value_name = "N", global = true)]
     pub(super) threads: Option<usize>,
+    /// Memory that units running at once may take: `8GB`, or a share of the machine's: `50%` [default: 75%]
+    #[arg(long, value_name = "SIZE", value_parser = limits::memory, global = true)]
+    pub(super) memory: Option<Memory>,
     /// Never ask the network
     #[arg(long, global = true)]
     pub(super) offline: bool,
@@ -61,6 +65,20 @@ pub(super) struct PipelineArgs {
     pub(super) sets: Vec<String>,
 }
 
+/// How a run deals with what goes wrong.
+#[derive(Debug, Args)]
+pub(super) struct HowArgs {
+    /// Go on past a failure: run everything that does not depend on it
+    #[arg(short, long)]
+    pub(super) keep_going: bool,
+    /// How long a unit may run, of all stages or of one: `10m`, `vectors=2h` (may be given several times)
+    #[arg(long, value_name = "[STAGE=]TIME")]
+    pub(super) timeout: Vec<String>,
+    /// How often a unit that failed is tried again, of all stages or of one: `2`, `vectors=3`
+    #[arg(long, value_name = "[STAGE=]N")]
+    pub(super) retries: Vec<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a pipeline, write its run folder and print its scores
@@ -73,6 +91,8 @@ pub(super) enum Command {
         /// Run units although the cache has them: all, or those of one stage (may be given several times)
         #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
         force: Vec<String>,
+        #[command(flatten)]
+        how: HowArgs,
         /// Show what would run, and run nothing
         #[arg(short = 'n', long)]
         dry_run: bool,
@@ -173,6 +193,8 @@ pub(super) enum SchemaKind {
     Summary,
     /// Settings files.
     Settings,
+    /// Lines of `events.jsonl`.
+    Events,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

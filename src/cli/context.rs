@@ -14,7 +14,7 @@ use super::interrupt;
 use crate::fetch::{FetchOptions, Fetcher};
 use crate::problem::{Problem, Problems, Style, render, to_json};
 use crate::run::{Listener, RunError, RunErrorKind};
-use crate::settings::{FILE, Flags, Progress, Settings};
+use crate::settings::{FILE, Flags, Progress, SetBy, Settings};
 use crate::store::{Store, StoreError};
 use crate::ui::bars::Bars;
 use crate::ui::json::JsonLines;
@@ -24,6 +24,7 @@ use crate::ui::{Look, Verbosity};
 /// Everything a command needs from outside.
 pub(super) struct Context {
     pub(super) settings: Settings,
+    pub(super) set_by: SetBy,
     pub(super) cache_dir: PathBuf,
     pub(super) files_dir: PathBuf,
     pub(super) look: Look,
@@ -69,11 +70,13 @@ impl Context {
             folders.as_ref().map(|base| base.config_dir().join("fuseline").join(FILE)).filter(|file| file.is_file());
         let flags = Flags {
             threads: common.threads,
+            memory: common.memory,
             cache_dir: common.cache_dir.clone(),
             offline: common.offline.then_some(true),
             progress: common.progress,
         };
-        let settings = Settings::load(user.as_deref(), project_file().as_deref(), &flags).map_err(|p| fail(&p))?;
+        let loaded = Settings::load(user.as_deref(), project_file().as_deref(), &flags).map_err(|p| fail(&p))?;
+        let (settings, set_by) = loaded;
         let cache_dir = settings.cache_dir.clone().or_else(|| folders.map(|base| base.cache_dir().join("fuseline")));
         let Some(cache_dir) = cache_dir else {
             let problem = Problem::error("settings", "there is no home folder to keep a cache in");
@@ -81,7 +84,7 @@ impl Context {
         };
         let files_dir = settings.files_dir.clone().unwrap_or_else(|| cache_dir.join("files"));
         let cancelled = interrupt::flag();
-        Ok(Context { settings, cache_dir, files_dir, look, format: common.message_format, cancelled })
+        Ok(Context { settings, set_by, cache_dir, files_dir, look, format: common.message_format, cancelled })
     }
 
     /// Opens the store.

@@ -5,7 +5,7 @@ use super::console::say;
 use super::context::Context;
 use super::exit::Exit;
 use super::load_args;
-use crate::run::{Force, Listeners, Options, Session};
+use crate::run::{Listeners, Options, Session};
 use crate::ui::{Verbosity, bytes};
 
 /// Runs the command.
@@ -23,7 +23,7 @@ fn try_fetch(context: &Context, args: &PipelineArgs) -> Result<Exit, Exit> {
         pipeline: &pipeline,
         store: context.store()?,
         fetcher: &fetcher,
-        options: Options { threads: 1, force: Force::Nothing },
+        options: Options::default(),
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };

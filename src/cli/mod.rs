@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod fetch;
 mod interrupt;
+mod limits;
 mod plan;
 mod run;
 mod schema;
@@ -53,7 +54,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Exit {
     match command {
-        Command::Run { pipeline, out, force, dry_run: false } => run::run(context, &pipeline, out.as_deref(), &force),
+        Command::Run { pipeline, out, force, how, dry_run: false } => {
+            run::run(context, &pipeline, out.as_deref(), &force, &how)
+        }
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
         Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why, format),
         Command::Check { files, sets } => check::check(context, &files, &sets),

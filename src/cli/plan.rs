@@ -4,10 +4,12 @@ use super::args::{MessageFormat, PipelineArgs, PlanFormat};
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
-use super::load_args;
 use super::run::forced;
+use super::{limits, load_args};
+use crate::plan::cost::Estimate;
 use crate::plan::view::{Standing, View, Why};
 use crate::run::{Listeners, Options, Session, Status};
+use crate::ui::{bytes as size, counted, duration};
 
 /// Runs the command.
 pub(super) fn plan(context: &Context, args: &PipelineArgs, why: bool, format: PlanFormat) -> Exit {
@@ -32,7 +34,7 @@ fn look(context: &Context, args: &PipelineArgs, why: Why, format: PlanFormat, fo
         pipeline: &pipeline,
         store: context.store()?,
         fetcher: &fetcher,
-        options: Options { threads: context.settings.threads(), force },
+        options: Options { force, ..limits::plain(context) },
         listener: &Listeners(Vec::new()),
         cancelled: &context.cancelled,
     };
@@ -45,13 +47,35 @@ fn look(context: &Context, args: &PipelineArgs, why: Why, format: PlanFormat, fo
             Status::Miss(misses) => Standing::MustRun(misses),
         })
         .collect();
-    let view = View { pipeline: &pipeline, plan: &look.plan, standing: &standing };
+    let estimate = spoken(&look.estimate, context.settings.threads());
+    let view = View { pipeline: &pipeline, plan: &look.plan, standing: &standing, estimate };
     let format = if context.format == MessageFormat::Json { PlanFormat::Json } else { format };
     let text = match format {
         PlanFormat::Text => view.text(why),
         PlanFormat::Dot => view.dot(),
         PlanFormat::Mermaid => view.mermaid(),
-        PlanFormat::Json => format!("{}\n", view.json()),
+        PlanFormat::Json => {
+            let mut json = view.json();
+            json["estimate"] = serde_json::json!(look.estimate);
+            format!("{json}\n")
+        }
     };
     Ok(out(text.as_bytes()))
+}
+
+/// What is to run may come to, on a line of its own; nothing if nothing is to run.
+fn spoken(estimate: &Estimate, threads: usize) -> String {
+    let Estimate { units, unknown, work, wall, bytes } = *estimate;
+    if units == 0 {
+        return String::new();
+    }
+    if unknown == units {
+        return "how long that takes is unknown: nothing like it has run yet\n".to_owned();
+    }
+    let threads = counted(threads as u64, "thread");
+    let but = match unknown {
+        0 => String::new(),
+        some => format!(", and {} of which nothing is known yet", counted(some as u64, "unit")),
+    };
+    format!("about {} of work, {} on {threads}; {}{but}\n", duration(work), duration(wall), size(bytes))
 }

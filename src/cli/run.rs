@@ -3,41 +3,56 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::args::{MessageFormat, PipelineArgs};
+use super::args::{HowArgs, MessageFormat, PipelineArgs};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{load_args, usage};
+use super::{limits, load_args, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest};
 use crate::record::{Status, Summary};
-use crate::run::{Force, Listeners, Options, Session, Wanted, write_folder};
+use crate::run::{Force, Listener, Listeners, Options, Session, Wanted, write_folder};
 use crate::ui::json::JsonLines;
+use crate::ui::trace::Recorder;
 use crate::ui::{Verbosity, table};
 
 /// Runs the command.
-pub(super) fn run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force: &[String]) -> Exit {
-    match try_run(context, args, folder, force) {
+pub(super) fn run(
+    context: &Context,
+    args: &PipelineArgs,
+    folder: Option<&Path>,
+    force: &[String],
+    how: &HowArgs,
+) -> Exit {
+    match try_run(context, args, folder, force, how) {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
-fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force: &[String]) -> Result<Exit, Exit> {
+fn try_run(
+    context: &Context,
+    args: &PipelineArgs,
+    folder: Option<&Path>,
+    force: &[String],
+    how: &HowArgs,
+) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
+    let options = Options { force, ..limits::options(context, &pipeline, how)? };
     let folder = folder.map_or_else(|| PathBuf::from("runs").join(&pipeline.name), Path::to_path_buf);
     let existed = folder.exists();
     let log = log(context, &folder)?;
     let display = context.display();
     let mut hearers = display.listeners();
-    hearers.push(&log);
+    let recorder = Recorder::default();
+    hearers.extend([&log as &dyn Listener, &recorder]);
     let listeners = Listeners(hearers);
     let fetcher = context.fetcher();
     let session = Session {
         pipeline: &pipeline,
         store: context.store()?,
         fetcher: &fetcher,
-        options: Options { threads: context.settings.threads(), force },
+        options,
         listener: &listeners,
         cancelled: &context.cancelled,
     };
@@ -51,10 +66,12 @@ fn try_run(context: &Context, args: &PipelineArgs, folder: Option<&Path>, force:
         context.run_failed(&error)
     })?;
     session.record(&done, &folder);
-    let reports = write_folder(&pipeline, &done, &folder).map_err(|error| context.run_failed(&error))?;
-    tell(context, &done.summary, &folder, &reports);
+    let reports = write_folder(&pipeline, &done, &folder, recorder.files(&pipeline.name))
+        .map_err(|error| context.run_failed(&error))?;
+    tell(context, &done.summary, how, &folder, &reports);
     Ok(match done.summary.status {
         Status::Complete => Exit::Success,
+        Status::Failed if how.keep_going => Exit::Partial,
         Status::Failed => Exit::StageFailed,
         Status::Interrupted => Exit::Partial,
     })
@@ -91,7 +108,7 @@ pub(super) fn forced(context: &Context, pipeline: &Pipeline, force: &[String]) -
     Ok(Force::Stages(force.to_vec()))
 }
 
-fn tell(context: &Context, summary: &Summary, folder: &Path, reports: &[String]) {
+fn tell(context: &Context, summary: &Summary, how: &HowArgs, folder: &Path, reports: &[String]) {
     if context.format == MessageFormat::Json {
         let line = serde_json::json!({ "event": "summary", "folder": folder, "summary": summary });
         out(format!("{line}\n").as_bytes());
@@ -102,7 +119,12 @@ fn tell(context: &Context, summary: &Summary, folder: &Path, reports: &[String])
     }
     match summary.status {
         Status::Complete => say(""),
-        Status::Failed => say("\nsome units failed; what does not depend on them is done and cached\n"),
+        Status::Failed if how.keep_going => {
+            say("\nsome units failed; what does not depend on them is done and cached\n");
+        }
+        Status::Failed => say(
+            "\nafter the failure nothing new was started; what is finished is cached (`-k` runs what does not depend on it)\n",
+        ),
         Status::Interrupted => {
             say("\ninterrupted: what is finished is cached, and the same command goes on from there\n")
         }

@@ -14,6 +14,7 @@ use crate::record::Summary;
 use crate::settings::Settings;
 use crate::stage::Kind;
 use crate::stages::STAGES;
+use crate::ui::json::Line;
 
 /// Runs the command.
 pub(super) fn schema(_: &Context, which: SchemaKind, folder: Option<&Path>) -> Exit {
@@ -22,6 +23,7 @@ pub(super) fn schema(_: &Context, which: SchemaKind, folder: Option<&Path>) -> E
             SchemaKind::Pipeline => "pipeline",
             SchemaKind::Summary => "summary",
             SchemaKind::Settings => "settings",
+            SchemaKind::Events => "events",
         };
         let wanted = format!("{name}.schema.json");
         let found = schemas().into_iter().find(|(file, _)| *file == wanted);
@@ -47,6 +49,7 @@ pub fn schemas() -> Vec<(String, String)> {
         ("pipeline.schema.json".to_owned(), text(&pipeline::schema(STAGES))),
         ("summary.schema.json".to_owned(), text(schema_for!(Summary).as_value())),
         ("settings.schema.json".to_owned(), text(schema_for!(Settings).as_value())),
+        ("events.schema.json".to_owned(), text(schema_for!(Line<'static>).as_value())),
     ]
 }
 

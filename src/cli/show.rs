@@ -12,10 +12,10 @@ use super::args::{PipelineArgs, ShowFormat};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{load_args, usage};
+use super::{limits, load_args, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, Problems, suggest};
-use crate::run::{Done, Force, Listeners, Options, Session, State, Wanted};
+use crate::run::{Done, Listeners, Session, State, Wanted};
 use crate::stage::{Parts, Work};
 use crate::table::to_parquet;
 use crate::ui::table::align;
@@ -54,7 +54,7 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
         pipeline: &pipeline,
         store: context.store()?,
         fetcher: &fetcher,
-        options: Options { threads: context.settings.threads(), force: Force::Nothing },
+        options: limits::plain(context),
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };

@@ -2,8 +2,9 @@
 //!
 //! A [`Plan`] is a graph of [`Unit`]s (petgraph). [`lift`] makes it: it puts every learner between the source and the model
 //! into its folds and shares whatever does not depend on one. [`key`] says what a unit's identity is made of, [`why`]
-//! compares two identities, [`view`] draws the plan. Pure: no clock, no disk.
+//! compares two identities, [`cost`] says what units may cost, [`view`] draws the plan. Pure: no clock, no disk.
 
+pub mod cost;
 pub mod key;
 mod lift;
 pub mod view;

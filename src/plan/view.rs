@@ -26,6 +26,8 @@ pub struct View<'a> {
     pub plan: &'a Plan,
     /// Standing of each unit.
     pub standing: &'a [Standing],
+    /// What the units that must run may come to, in words.
+    pub estimate: String,
 }
 
 /// The units of one stage id and kind.
@@ -42,10 +44,11 @@ impl View<'_> {
         let cached = self.standing.iter().filter(|s| **s == Standing::Cached).count();
         let total = self.standing.len();
         let mut text = format!(
-            "{}: {}, {total} units: {cached} cached, {} to run\n\n",
+            "{}: {}, {total} units: {cached} cached, {} to run\n{}\n",
             self.pipeline.name,
             plural(self.pipeline.variants.len(), "variant"),
-            total - cached
+            total - cached,
+            self.estimate
         );
         let rows = self.rows();
         let mut table = vec![["stage", "kind", "to run", "cached", "variants"].map(str::to_owned)];

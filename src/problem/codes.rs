@@ -231,6 +231,17 @@ A file that others extend may leave out what they give, but cannot run by itself
 Take an entry out, or give it one more key.",
     },
     Code {
+        code: "nondeterministic",
+        title: "equal work gave other bytes than before",
+        page: "A unit was made twice from the same parameters, inputs and seed, by two processes or because of `--force`, and the
+second time its tables had other bytes. What was stored first is used, so results that build on it stay comparable.
+
+    warning[nondeterministic]: `vectors` gave other bytes than before in `block.00`
+
+That is a bug in the stage, or the machines differ in a way that the key does not tell apart: please report it. With
+`--locked` the run ends with exit code 7.",
+    },
+    Code {
         code: "not-found",
         title: "a file is not where the pipeline says",
         page: "No file matches the name, pattern or archive member, or the server says that it has none of that name.
@@ -272,7 +283,7 @@ Change `from` to a stage that gives what is needed, or put one between: `clean` 
     Code {
         code: "settings",
         title: "the settings cannot be read",
-        page: "Settings say how to run (threads, cache folder, progress) and never change a result. They come from defaults, the
+        page: "Settings say how to run (threads, memory, cache folder, time limits) and never change a result. They come from defaults, the
 user's file, the project's file, the environment, and flags, later ones first.
 
     error[settings]: there is no setting `thread`
@@ -281,7 +292,9 @@ user's file, the project's file, the environment, and flags, later ones first.
     Code {
         code: "stage-failed",
         title: "a stage could not do its work",
-        page: "The pipeline was sound, but the data was not what a stage needs. What does not depend on it has been finished and kept.
+        page: "The pipeline was sound, but the data was not what a stage needs, or a unit ran longer than its limit. After the
+failure nothing new was started; what was running has been finished and kept. With `-k` everything that does not depend
+on the failed unit runs as well, and the run ends with exit code 5.
 
     error[stage-failed]: `tfidf` failed while fitting fold 3 of 5
        caused by: no term occurs in 20 or more of the 412 training rows

@@ -1,66 +1,57 @@
 //! In which order do units run, and what becomes of each?
 //!
-//! One thread schedules; units run on a pool of the given size, which the stages' own parallel loops share. A unit whose
-//! inputs are there gets its key; a key in the store is a hit and runs nothing. A failed unit stops what reads it and nothing
-//! else. Stored bytes that turn out damaged when read are set aside by the store; the unit that made them runs again.
+//! One thread schedules. A unit whose inputs are there gets its key and the store is asked for it: a hit runs nothing. What
+//! is missing goes to the lanes, the unit with the longest way ahead first, as many at once as there are lanes and as fit
+//! into memory. A unit that another process is making waits aside. After a failure nothing new starts, unless the run keeps
+//! going; then a failed unit stops what reads it and nothing else. Stored bytes that turn out damaged when read are set
+//! aside by the store; the unit that made them runs again.
 
-use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use petgraph::Direction;
-use rayon::{Scope, ThreadPool};
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::books::Books;
+use super::failure;
 use super::files::Gathered;
-use super::perform::{Inputs, perform};
-use super::rows::{self, Job, Pace, Streamed};
-use super::{Event, Force, Listener, State};
+use super::lanes::{Pool, Queue};
+use super::limits::pause;
+use super::make::{Ended, Got, Job, Prepared, Stop, Trouble};
+use super::outlook::Outlook;
+use super::perform::Inputs;
+use super::states::States;
+use super::tag::{Axis, varying};
+use super::{End, Event, KeepGoing, Listener, Options, State, Tag};
 use crate::pipeline::Pipeline;
-use crate::plan::key::{Fields, Fingerprint};
-use crate::plan::{Phase, Plan, Unit, UnitId};
+use crate::plan::cost::{self, Cost, Known};
+use crate::plan::key::Fingerprint;
+use crate::plan::{Plan, Unit, UnitId};
 use crate::problem::Problem;
-use crate::record::Outcome;
-use crate::stage::{Ctx, Failure, Files, Load, Made, Output, Part, Parts, Progress, RowWise, StageError, Work};
-use crate::store::{Key, Lookup, Manifest, PartEntry, Published, Store};
-use crate::table::Digest;
+use crate::stage::{Failure, Load, Part, Parts, StageError};
+use crate::store::{Key, Lookup, Manifest, Store, Timing, Timings};
 
 /// How often a unit may find an input damaged before it counts as failed.
 const MOST_REPAIRS: u32 = 3;
 
-/// How soon the scheduler notices that the run is to end.
+/// How soon the scheduler notices that the run, or a unit, is to end.
 const NOTICE: Duration = Duration::from_millis(100);
 
-/// What units have come to, by [`Unit::ident`]: survives planning again once folds are known.
-#[derive(Default)]
-pub(super) struct States {
-    states: FxHashMap<Digest, State>,
-    fields: FxHashMap<Digest, (Key, Fields)>,
-    remembered: FxHashMap<Digest, u64>,
-}
+/// How soon a unit that another process is making is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(75);
 
-impl States {
-    pub(super) fn of(&self, unit: &Unit) -> &State {
-        self.states.get(&unit.ident).unwrap_or(&State::Pending)
-    }
+/// How many units the store is asked for before lanes that became free are looked after.
+const BATCH: usize = 256;
 
-    pub(super) fn key_of(&self, unit: &Unit) -> Option<&(Key, Fields)> {
-        self.fields.get(&unit.ident)
-    }
+/// Memory that a unit is taken to need, for each byte that it reads and makes on disk: stored tables are compressed, and a
+/// stage holds its input, what it makes of it, and its output.
+const MEMORY_FACTOR: u64 = 4;
 
-    /// How many rows of a unit that ran did not have to be mapped.
-    pub(super) fn remembered(&self, unit: &Unit) -> u64 {
-        self.remembered.get(&unit.ident).copied().unwrap_or_default()
-    }
-
-    /// Forgets a unit's artifact, so that it is looked up, and if need be made, again.
-    pub(super) fn forget(&mut self, unit: &Unit) {
-        self.states.remove(&unit.ident);
-    }
-}
+/// Memory that any unit is taken to need.
+const MEMORY_BASE: u64 = 16 << 20;
 
 /// Everything a run of units needs.
 pub(super) struct Executor<'a> {
@@ -68,208 +59,313 @@ pub(super) struct Executor<'a> {
     pub(super) plan: &'a Plan,
     pub(super) store: &'a Arc<Store>,
     pub(super) files: &'a Gathered,
-    pub(super) force: &'a Force,
-    pub(super) pool: &'a ThreadPool,
+    pub(super) options: &'a Options,
+    pub(super) history: &'a Timings,
+    pub(super) pool: &'a Pool,
     pub(super) listener: &'a dyn Listener,
     pub(super) cancelled: &'a AtomicBool,
 }
 
-/// A unit that has ended on the pool.
-struct Ended {
-    id: UnitId,
-    key: Key,
-    result: Result<MadeUnit, StageError>,
-}
-
-/// What a unit has come to on the pool.
-struct MadeUnit {
-    manifest: Manifest,
-    /// Rows that were remembered.
-    remembered: u64,
-}
-
-/// The scheduler's own books.
-struct Books {
-    needed: FxHashSet<UnitId>,
-    waiting: FxHashSet<UnitId>,
-    ready: BTreeSet<UnitId>,
-    running: FxHashMap<Key, Vec<UnitId>>,
+/// A run of units while it goes on.
+struct Going<'e> {
+    books: Books<'e>,
+    states: &'e mut States,
+    costs: Vec<Cost>,
+    axes: &'e [Axis],
+    /// The units on lanes.
+    flights: FxHashMap<UnitId, Flight>,
+    /// Units that wait for one on a lane, by its key.
+    twins: FxHashMap<Key, Vec<UnitId>>,
+    /// Memory taken to be needed by the units on lanes.
+    memory: u64,
     repairs: FxHashMap<UnitId, u32>,
+    /// Failures so far of units that are tried again.
+    failures: FxHashMap<UnitId, (u32, Problem)>,
     told: FxHashSet<(String, String)>,
-    /// Set once the store takes nothing more: what is running may end, nothing else begins.
-    halted: bool,
+    waiting: FxHashSet<(UnitId, String)>,
+    /// Set once nothing new may start: what is running may end.
+    closing: bool,
+    outlook: Outlook,
 }
 
-impl Executor<'_> {
+/// A unit on a lane.
+struct Flight {
+    stop: Arc<Stop>,
+    memory: u64,
+}
+
+/// What the store said of a unit.
+struct Asked {
+    id: UnitId,
+    key: Option<Key>,
+    found: Lookup,
+}
+
+impl<'a> Executor<'a> {
     /// Brings `units` (in order, with all they need) to an end.
     pub(super) fn execute(&self, units: &[UnitId], states: &mut States) {
-        let mut books = self.open_books(units, states);
-        self.pool.in_place_scope(|scope| {
-            let (sender, receiver) = channel::<Ended>();
-            let mut told = false;
-            loop {
-                while books.running.len() < self.pool.current_num_threads().max(1)
-                    && let Some(id) = books.ready.pop_first()
-                {
-                    self.begin(id, &mut books, states, scope, &sender);
-                }
-                if books.running.is_empty() {
-                    break;
-                }
-                match receiver.recv_timeout(NOTICE) {
-                    Ok(ended) => self.end(ended, &mut books, states),
-                    Err(RecvTimeoutError::Timeout) if !told && self.cancelled.load(Ordering::Relaxed) => {
-                        told = true;
-                        self.listener.event(&Event::Stopping);
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            }
-        });
-        for &id in units {
-            let unit = self.plan.unit(id);
-            if matches!(states.of(unit), State::Pending) {
-                self.settle(id, State::Skipped, states);
-            }
-        }
-    }
-
-    /// Opens the books on all units that have not come to an end yet; what failed in an earlier pass does not run again.
-    fn open_books(&self, units: &[UnitId], states: &mut States) -> Books {
-        let mut books = Books {
-            needed: FxHashSet::default(),
-            waiting: FxHashSet::default(),
-            ready: BTreeSet::new(),
-            running: FxHashMap::default(),
+        states.number(self.plan);
+        let axes = varying(self.pipeline);
+        let pending = self.pending(units, states, &axes);
+        let costs = cost::costs(self.plan, self.history, &|id| known(states.of(self.plan.unit(id)).manifest()));
+        let open: FxHashSet<UnitId> = pending.iter().copied().collect();
+        let lengths = cost::lengths(self.plan, &costs, &|id| open.contains(&id));
+        let mut going = Going {
+            books: Books::open(self.plan, &pending, lengths),
+            closing: states.failed && self.options.keep_going == KeepGoing::No,
+            states,
+            costs,
+            axes: &axes,
+            flights: FxHashMap::default(),
+            twins: FxHashMap::default(),
+            memory: 0,
             repairs: FxHashMap::default(),
+            failures: FxHashMap::default(),
             told: FxHashSet::default(),
-            halted: false,
+            waiting: FxHashSet::default(),
+            outlook: Outlook::new(),
         };
-        for &id in units {
-            let lost = |source| matches!(states.of(self.plan.unit(source)), State::Failed(_) | State::Skipped);
-            match states.of(self.plan.unit(id)) {
-                State::Pending if self.plan.graph.neighbors_directed(id, Direction::Incoming).any(lost) => {
-                    self.settle(id, State::Skipped, states);
-                }
-                State::Pending => {
-                    books.needed.insert(id);
-                }
-                _ => {}
-            }
-        }
-        for &id in units.iter().filter(|id| matches!(states.of(self.plan.unit(**id)), State::Pending)) {
-            self.enqueue(id, &mut books);
-        }
-        books
-    }
-
-    /// Ready if everything it reads is there, else waiting.
-    fn enqueue(&self, id: UnitId, books: &mut Books) {
-        if self.has_open_sources(id, books) {
-            books.waiting.insert(id);
-        } else {
-            books.waiting.remove(&id);
-            books.ready.insert(id);
-        }
-    }
-
-    fn has_open_sources(&self, id: UnitId, books: &Books) -> bool {
-        self.plan.graph.neighbors_directed(id, Direction::Incoming).any(|source| books.needed.contains(&source))
-    }
-
-    /// A unit whose inputs are there: a hit, or a start on the pool.
-    fn begin<'s>(
-        &'s self,
-        id: UnitId,
-        books: &mut Books,
-        states: &mut States,
-        scope: &Scope<'s>,
-        sender: &Sender<Ended>,
-    ) {
-        let unit = self.plan.unit(id);
-        if books.halted || self.cancelled.load(Ordering::Relaxed) {
-            return self.done(id, State::Skipped, books, states);
-        }
-        // Something it reads may have been found damaged since it became ready.
-        if self.has_open_sources(id, books) {
-            books.waiting.insert(id);
-            return;
-        }
-        let Some(work) = self.prepare(unit, states) else {
-            let problem =
-                Problem::error("stage-failed", format!("`{}` began before what it reads was there", unit.title()));
-            let problem = problem.help("this is a bug in Fuseline: please report it");
-            self.listener.event(&Event::Trouble { problem: &problem });
-            return self.done(id, State::Failed(Box::new(problem)), books, states);
-        };
-        states.fields.insert(unit.ident, (work.key, work.fields.clone()));
-        if let Some(others) = books.running.get_mut(&work.key) {
-            others.push(id);
-            return;
-        }
-        if !self.force.covers(unit) {
-            match self.store.lookup(&work.key) {
-                Lookup::Hit(manifest) => return self.done(id, State::Reused(Box::new(manifest)), books, states),
-                Lookup::Damaged { what } => self.listener.event(&Event::Trouble {
-                    problem: &Problem::warning("damaged", format!("{what}; `{}` runs again", unit.title())),
-                }),
-                Lookup::Absent => {}
-            }
-        }
-        books.running.insert(work.key, Vec::new());
-        self.listener.event(&Event::Started { id: id.index(), title: &unit.title() });
-        let sender = sender.clone();
-        scope.spawn(move |_| {
-            let key = work.key;
-            let result = catch_unwind(AssertUnwindSafe(|| self.make(id, unit, work))).unwrap_or_else(|panic| {
-                let said = panic.downcast_ref::<String>().map(String::as_str);
-                let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-                Err(StageError::failed(format!("panicked: {said}")).help("this is a bug in Fuseline: please report it"))
-            });
-            // The scheduler outlives the scope's jobs; if it has gone, nobody waits for the answer.
-            drop(sender.send(Ended { id, key, result }));
-        });
-    }
-
-    fn end(&self, ended: Ended, books: &mut Books, states: &mut States) {
-        let Ended { id, key, result } = ended;
-        let twins = books.running.remove(&key).unwrap_or_default();
-        match result {
-            Ok(MadeUnit { manifest, remembered }) => {
-                states.remembered.insert(self.plan.unit(id).ident, remembered);
-                for twin in twins {
-                    self.done(twin, State::Reused(Box::new(manifest.clone())), books, states);
-                }
-                self.done(id, State::Ran(Box::new(manifest)), books, states);
-            }
-            Err(StageError::Interrupted) => {
-                for unit in std::iter::once(id).chain(twins) {
-                    self.done(unit, State::Skipped, books, states);
-                }
-            }
-            Err(StageError::Failed(failure)) if failure.damaged && self.repair(id, &failure, books, states) => {
-                books.ready.extend(twins);
-            }
-            Err(StageError::Failed(failure)) => {
-                let unit = self.plan.unit(id);
-                let problem = self.problem(unit, &failure);
-                books.halted |= failure.storage;
-                // The other folds of a stage mostly fail for the same reason, which is told once.
-                let about = failure.param.as_ref().map_or_else(|| failure.message.clone(), |param| param.join("."));
-                if books.told.insert((unit.stage.clone(), about)) {
+        let (sender, receiver) = channel::<Ended>();
+        // The scheduler outlives the lanes' jobs; if it has gone, nobody waits for the answer.
+        let work = move |job: Job<'_>, lane: usize| drop(sender.send(self.work(job, lane)));
+        self.pool.open(work, |queue| self.schedule(&mut going, queue, &receiver));
+        for id in pending.into_iter().filter(|id| going.states.is_pending(self.plan.unit(*id))).collect::<Vec<_>>() {
+            let state = match going.failures.remove(&id) {
+                // It was to be tried again, but nothing new starts any more.
+                Some((_, problem)) => {
                     self.listener.event(&Event::Trouble { problem: &problem });
+                    State::Failed(Box::new(problem))
                 }
+                None => State::Skipped,
+            };
+            self.settle(id, state, None, &mut going);
+        }
+    }
+
+    /// The units that have not come to an end yet; what failed in an earlier pass does not run again.
+    fn pending(&self, units: &[UnitId], states: &mut States, axes: &[Axis]) -> Vec<UnitId> {
+        let mut pending = Vec::new();
+        for &id in units.iter().filter(|id| states.is_pending(self.plan.unit(**id))).collect::<Vec<_>>() {
+            let unit = self.plan.unit(id);
+            let lost = |source| matches!(states.of(self.plan.unit(source)), State::Failed(_) | State::Skipped);
+            if self.plan.graph.neighbors_directed(id, Direction::Incoming).any(lost) {
+                states.settle(unit, State::Skipped);
+                let tag = Tag::new(states.number_of(unit), unit, self.pipeline, axes);
+                self.listener.event(&Event::Finished { unit: &tag, end: &End::skipped() });
+            } else {
+                pending.push(id);
+            }
+        }
+        pending
+    }
+
+    fn schedule<'e>(&'e self, going: &mut Going<'e>, queue: &Queue<Job<'e>>, receiver: &Receiver<Ended>) {
+        let mut told = false;
+        loop {
+            if self.cancelled.load(Ordering::Relaxed) {
+                if !std::mem::replace(&mut told, true) {
+                    self.listener.event(&Event::Stopping);
+                }
+                going.flights.values().for_each(|flight| flight.stop.ask());
+            } else {
+                self.ask(going);
+                self.start(going, queue);
+            }
+            let at_work = !going.flights.is_empty();
+            let any_aside = !told && !going.closing && going.books.next_recall().is_some();
+            if !at_work && !any_aside && (told || !going.books.any_fresh()) {
+                return;
+            }
+            if at_work {
+                going.tell_outlook(self);
+            }
+            let soon = !told && going.books.any_fresh();
+            match receiver.recv_timeout(if soon { Duration::ZERO } else { going.patience(self.pool.lanes()) }) {
+                Ok(ended) => self.end(ended, going),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            going.stop_the_late();
+            while let Ok(ended) = receiver.try_recv() {
+                self.end(ended, going);
+            }
+        }
+    }
+
+    /// Asks the store for units whose inputs are there. While no lane is at work, all lanes ask.
+    fn ask(&self, going: &mut Going<'_>) {
+        loop {
+            let batch = going.books.take_fresh(BATCH);
+            let states = &*going.states;
+            let one = |&id: &UnitId| self.look_up(id, states);
+            let asked: Vec<Asked> = match going.flights.is_empty() && batch.len() > 8 {
+                true => self.pool.install(|| batch.par_iter().map(one).collect()),
+                false => batch.iter().map(one).collect(),
+            };
+            for asked in asked {
+                self.answer(asked, going);
+            }
+            if batch.is_empty() || !going.flights.is_empty() || self.cancelled.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+
+    fn look_up(&self, id: UnitId, states: &States) -> Asked {
+        let unit = self.plan.unit(id);
+        let key = self.fingerprint(unit, states).map(|fingerprint| fingerprint.key());
+        let found = match key {
+            Some(key) if !self.options.force.covers(unit) => self.store.lookup(&key),
+            _ => Lookup::Absent,
+        };
+        Asked { id, key, found }
+    }
+
+    fn answer(&self, asked: Asked, going: &mut Going<'_>) {
+        let Asked { id, key, found } = asked;
+        let unit = self.plan.unit(id);
+        let Some(key) = key else { return self.unready(id, going) };
+        going.states.keep_key(unit, key);
+        match found {
+            Lookup::Hit(manifest) => return self.there(id, State::Reused(Arc::new(manifest)), None, going),
+            Lookup::Damaged { what } => self.listener.event(&Event::Trouble {
+                problem: &Problem::warning("damaged", format!("{what}; `{}` runs again", unit.title())),
+            }),
+            Lookup::Absent => {}
+        }
+        going.books.miss(id);
+    }
+
+    /// Hands units to free lanes.
+    fn start<'e>(&'e self, going: &mut Going<'e>, queue: &Queue<Job<'e>>) {
+        if going.closing {
+            return;
+        }
+        going.books.recall(Instant::now());
+        while going.flights.len() < self.pool.lanes() {
+            let (used, none) = (going.memory, going.flights.is_empty());
+            let (costs, states) = (&going.costs, &*going.states);
+            let fits = |id| none || used + self.memory(id, costs, states) <= self.options.memory;
+            let Some(id) = going.books.take_missing(fits) else { return };
+            let unit = self.plan.unit(id);
+            let Some(work) = self.prepare(unit, going.states) else {
+                self.unready(id, going);
+                continue;
+            };
+            if let Some(twins) = going.twins.get_mut(&work.key) {
+                going.books.run(id);
+                twins.push(id);
+                continue;
+            }
+            let memory = self.memory(id, &going.costs, going.states);
+            let limit = self.options.limits.timeout(&unit.stage).map(|timeout| timeout.after);
+            let stop = Arc::new(Stop::new(limit));
+            going.books.run(id);
+            going.memory += memory;
+            going.twins.insert(work.key, Vec::new());
+            going.flights.insert(id, Flight { stop: Arc::clone(&stop), memory });
+            let attempt = 1 + going.failures.get(&id).map_or(0, |(failures, _)| *failures);
+            let tag = Tag::new(going.states.number_of(unit), unit, self.pipeline, going.axes);
+            queue.push(Job { id, unit, tag, attempt, forced: self.options.force.covers(unit), work, stop });
+        }
+    }
+
+    /// Memory that a unit is taken to need.
+    fn memory(&self, id: UnitId, costs: &[Cost], states: &States) -> u64 {
+        let unit = self.plan.unit(id);
+        let read = unit.inputs.iter().filter_map(|input| Some((input, states.made(self.plan.unit(input.unit))?)));
+        let read = read.flat_map(|(input, made)| made.parts.iter().filter(|part| input.reads.covers(&part.name)));
+        let tables: u64 = read.map(|part| part.bytes).sum::<u64>() + costs[id.index()].bytes;
+        let files = self.files.of(unit).map_or(0, |files| files.0.iter().flat_map(|(_, f)| f).map(|f| f.bytes).sum());
+        MEMORY_BASE + tables.saturating_mul(MEMORY_FACTOR) + files
+    }
+
+    fn end(&self, ended: Ended, going: &mut Going<'_>) {
+        let Ended { id, key, lane, seconds, result } = ended;
+        let twins = going.twins.remove(&key).unwrap_or_default();
+        if let Some(flight) = going.flights.remove(&id) {
+            going.memory -= flight.memory;
+        }
+        let unit = self.plan.unit(id);
+        match result {
+            Ok(Got::Made { manifest, differs, remembered }) => {
+                going.states.keep_remembered(unit, remembered);
+                self.measure(id, seconds, &manifest, going);
+                if !differs.is_empty() {
+                    self.differs(unit, &differs, going);
+                }
+                let manifest = Arc::new(*manifest);
+                for twin in twins {
+                    self.there(twin, State::Reused(Arc::clone(&manifest)), None, going);
+                }
+                self.there(id, State::Ran(manifest), Some((lane, seconds)), going);
+            }
+            Ok(Got::Found(manifest)) => {
+                let manifest = Arc::new(*manifest);
                 for unit in std::iter::once(id).chain(twins) {
-                    self.done(unit, State::Failed(Box::new(problem.clone())), books, states);
+                    self.there(unit, State::Reused(Arc::clone(&manifest)), None, going);
                 }
             }
+            Ok(Got::Elsewhere { holder }) => {
+                if going.waiting.insert((id, holder.clone())) {
+                    let tag = Tag::new(going.states.number_of(unit), unit, self.pipeline, going.axes);
+                    self.listener.event(&Event::Waiting { unit: &tag, holder: &holder });
+                }
+                let until = Instant::now() + ASK_AGAIN;
+                std::iter::once(id).chain(twins).for_each(|unit| going.books.set_aside(unit, until));
+            }
+            Err(Trouble::Stage(StageError::Interrupted)) => {
+                twins.into_iter().for_each(|twin| self.lost(twin, State::Skipped, None, going));
+                self.lost(id, State::Skipped, Some((lane, seconds)), going);
+            }
+            Err(Trouble::Stage(StageError::Failed(failure))) if failure.damaged && self.repair(id, &failure, going) => {
+                twins.into_iter().for_each(|twin| going.books.miss(twin));
+            }
+            Err(trouble) => self.failed(id, twins, trouble, (lane, seconds), going),
+        }
+    }
+
+    /// A unit failed: it is tried again, or it and what reads it are lost.
+    fn failed(&self, id: UnitId, twins: Vec<UnitId>, trouble: Trouble, on: (usize, f64), going: &mut Going<'_>) {
+        let unit = self.plan.unit(id);
+        let (failure, again) = match trouble {
+            Trouble::Stage(StageError::Failed(failure)) => {
+                let again = !failure.damaged && !failure.storage;
+                (*failure, again)
+            }
+            Trouble::Stage(StageError::Interrupted) => (Failure::default(), false),
+            Trouble::Late => (failure::late(&self.options.limits, unit), true),
+            Trouble::Panic(said) => (failure::panicked(&said), false),
+        };
+        let problem = failure::problem(self.pipeline, unit, &failure);
+        let failures = 1 + going.failures.get(&id).map_or(0, |(failures, _)| *failures);
+        let stopping = going.closing || self.cancelled.load(Ordering::Relaxed);
+        if again && !stopping && failures <= self.options.limits.retries(&unit.stage) {
+            let (attempt, pause) = (failures + 1, pause(failures + 1));
+            let tag = Tag::new(going.states.number_of(unit), unit, self.pipeline, going.axes);
+            self.listener.event(&Event::Retrying { unit: &tag, seconds: on.1, attempt, pause, why: &problem });
+            going.failures.insert(id, (failures, problem));
+            for unit in std::iter::once(id).chain(twins) {
+                going.books.set_aside(unit, Instant::now() + pause);
+            }
+            return;
+        }
+        going.failures.remove(&id);
+        going.closing |= failure.storage || self.options.keep_going == KeepGoing::No;
+        // The other folds of a stage mostly fail for the same reason, which is told once.
+        let about = failure.param.as_ref().map_or_else(|| failure.message.clone(), |param| param.join("."));
+        if going.told.insert((unit.stage.clone(), about)) {
+            self.listener.event(&Event::Trouble { problem: &problem });
+        }
+        self.lost(id, State::Failed(Box::new(problem.clone())), Some(on), going);
+        for twin in twins {
+            self.lost(twin, State::Failed(Box::new(problem.clone())), None, going);
         }
     }
 
     /// Some input's bytes were damaged: whatever made an input whose blobs are gone runs again, then this unit.
-    fn repair(&self, id: UnitId, failure: &Failure, books: &mut Books, states: &mut States) -> bool {
-        let tries = books.repairs.entry(id).or_default();
+    fn repair(&self, id: UnitId, failure: &Failure, going: &mut Going<'_>) -> bool {
+        let tries = going.repairs.entry(id).or_default();
         *tries += 1;
         if *tries > MOST_REPAIRS {
             return false;
@@ -277,71 +373,97 @@ impl Executor<'_> {
         let title = self.plan.unit(id).title();
         let problem = Problem::warning("damaged", format!("{}; it is made again for `{title}`", failure.message));
         self.listener.event(&Event::Trouble { problem: &problem });
-        let whole = |source: UnitId, states: &States| {
-            states.of(self.plan.unit(source)).manifest().is_none_or(|manifest| self.store.verify(manifest))
-        };
         // A blob may have been handed on, so every ancestor that names it must be made again.
         let mut again = self.plan.needed_for(&[id]);
-        again.retain(|&source| source != id && !books.needed.contains(&source) && !whole(source, states));
-        for &source in &again {
-            states.forget(self.plan.unit(source));
-            books.needed.insert(source);
-        }
-        again.iter().for_each(|&source| self.enqueue(source, books));
-        self.enqueue(id, books);
+        again.retain(|&source| {
+            let made = going.states.made(self.plan.unit(source));
+            source != id && made.is_some_and(|manifest| !self.store.verify(manifest))
+        });
+        again.iter().for_each(|&source| going.states.forget(self.plan.unit(source)));
+        going.books.again(&again, id);
         true
     }
 
-    /// A unit has come to an end: whatever waits for it may be ready now.
-    fn done(&self, id: UnitId, state: State, books: &mut Books, states: &mut States) {
-        let there = state.manifest().is_some();
-        self.settle(id, state, states);
-        books.needed.remove(&id);
-        let readers: Vec<UnitId> = self.plan.graph.neighbors_directed(id, Direction::Outgoing).collect();
-        for reader in readers {
-            if !books.waiting.contains(&reader) {
-                continue;
-            }
-            if there {
-                self.enqueue(reader, books);
-            } else {
-                books.waiting.remove(&reader);
-                self.done(reader, State::Skipped, books, states);
-            }
+    /// Equal work gave other bytes than what is stored.
+    fn differs(&self, unit: &Unit, parts: &[String], going: &mut Going<'_>) {
+        let parts: Vec<String> = parts.iter().map(|part| format!("`{part}`")).collect();
+        let said = format!("`{}` gave other bytes than before in {}", unit.title(), parts.join(", "));
+        let problem = Problem::warning("nondeterministic", said).help("what was stored first is used");
+        self.listener.event(&Event::Trouble { problem: &problem });
+        going.states.differing.push(unit.title());
+    }
+
+    /// Remembers what a unit took.
+    fn measure(&self, id: UnitId, seconds: f64, manifest: &Manifest, going: &mut Going<'_>) {
+        let unit = self.plan.unit(id);
+        let bytes = manifest.parts.iter().map(|part| part.bytes).sum();
+        let timing = Timing::once(seconds, bytes, cost::rows_in(unit, &going.costs), manifest.rows);
+        cost::Classes::of(unit).count(&timing, &mut going.states.measured);
+    }
+
+    /// A unit's artifact is there.
+    fn there(&self, id: UnitId, state: State, on: Option<(usize, f64)>, going: &mut Going<'_>) {
+        if let Some(Known { seconds, bytes, rows }) = known(state.manifest()) {
+            going.costs[id.index()] = Cost { seconds, bytes, rows, basis: cost::Basis::Measured };
+        }
+        self.settle(id, state, on, going);
+        going.books.there(id);
+    }
+
+    /// A unit's artifact will not be there.
+    fn lost(&self, id: UnitId, state: State, on: Option<(usize, f64)>, going: &mut Going<'_>) {
+        self.settle(id, state, on, going);
+        for reader in going.books.lost(id) {
+            self.settle(reader, State::Skipped, None, going);
         }
     }
 
-    fn settle(&self, id: UnitId, state: State, states: &mut States) {
+    /// Something that a unit reads is not there, although it was said to be.
+    fn unready(&self, id: UnitId, going: &mut Going<'_>) {
+        let title = self.plan.unit(id).title();
+        let problem = Problem::error("stage-failed", format!("`{title}` began before what it reads was there"));
+        let problem = problem.help("this is a bug in Fuseline: please report it");
+        self.listener.event(&Event::Trouble { problem: &problem });
+        self.lost(id, State::Failed(Box::new(problem)), None, going);
+    }
+
+    fn settle(&self, id: UnitId, state: State, on: Option<(usize, f64)>, going: &mut Going<'_>) {
         let unit = self.plan.unit(id);
-        let (outcome, manifest) = match &state {
-            State::Reused(manifest) => (Outcome::Reused, Some(manifest)),
-            State::Ran(manifest) => (Outcome::Ran, Some(manifest)),
-            State::Failed(_) => (Outcome::Failed, None),
-            State::Pending | State::Skipped => (Outcome::Skipped, None),
-        };
-        self.listener.event(&Event::Finished {
-            id: id.index(),
-            title: &unit.title(),
-            outcome,
-            seconds: manifest.map_or(0.0, |m| m.seconds),
+        let manifest = state.manifest();
+        let mut reads: Vec<usize> =
+            unit.inputs.iter().map(|input| going.states.number_of(self.plan.unit(input.unit))).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        let end = End {
+            outcome: state.outcome(),
+            seconds: on.map_or(manifest.map_or(0.0, |m| m.seconds), |(_, seconds)| seconds),
             rows: manifest.map_or(0, |m| m.rows),
-            key: manifest.map(|m| &m.key),
-        });
-        states.states.insert(unit.ident, state);
+            bytes: manifest.map_or(0, |m| m.parts.iter().map(|part| part.bytes).sum()),
+            key: going.states.key_of(unit),
+            lane: on.map(|(lane, _)| lane),
+            reads: &reads,
+        };
+        let tag = Tag::new(going.states.number_of(unit), unit, self.pipeline, going.axes);
+        self.listener.event(&Event::Finished { unit: &tag, end: &end });
+        going.states.settle(unit, state);
+    }
+
+    fn fingerprint<'u>(&self, unit: &'u Unit, states: &States) -> Option<Fingerprint<'u>> {
+        let of = |id: UnitId| states.of(self.plan.unit(id)).manifest().map(|manifest| manifest.parts.as_slice());
+        Fingerprint::new(unit, of, self.files.identities(unit)?)
     }
 
     /// A unit's key and inputs; `None` if an input is missing.
     fn prepare(&self, unit: &Unit, states: &States) -> Option<Prepared> {
-        let of = |id: UnitId| states.of(self.plan.unit(id)).manifest();
         let files = self.files.of(unit)?;
-        let fingerprint =
-            Fingerprint::new(unit, |id| of(id).map(|m| m.parts.as_slice()), self.files.identities(unit)?)?;
+        let fingerprint = self.fingerprint(unit, states)?;
         let load: Arc<dyn Load> = Arc::clone(self.store) as Arc<dyn Load>;
         let mut inputs = Inputs::default();
         let mut entries = Vec::new();
         for input in &unit.inputs {
             let mut parts = Parts::default();
-            for entry in of(input.unit)?.parts.iter().filter(|part| input.reads.covers(&part.name)) {
+            let made = states.made(self.plan.unit(input.unit))?;
+            for entry in made.parts.iter().filter(|part| input.reads.covers(&part.name)) {
                 parts.insert(entry.name.clone(), Part::stored(entry.digest, Arc::clone(&load)));
                 entries.push(entry.clone());
             }
@@ -350,128 +472,39 @@ impl Executor<'_> {
         let (key, circumstances) = (fingerprint.key(), fingerprint.circumstances());
         Some(Prepared { key, circumstances, fields: fingerprint.fields(), files, inputs, entries })
     }
+}
 
-    /// Runs a unit and publishes what it made.
-    fn make(&self, id: UnitId, unit: &Unit, work: Prepared) -> Result<MadeUnit, StageError> {
-        let started = Instant::now();
-        let told = Told { id: id.index(), listener: self.listener };
-        let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: self.cancelled, progress: &told };
-        ctx.check()?;
-        let done = match &*unit.work {
-            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), unit, &work, &ctx)?,
-            _ => self.whole(unit, &work, &ctx)?,
-        };
-        let Streamed { parts: mut made, rows, facts, warnings, remembered, checkpoint } = done;
-        made.sort_by(|a, b| a.name.cmp(&b.name));
-        let manifest = Manifest {
-            format: crate::store::STORE_FORMAT,
-            key: work.key,
-            kind: unit.kind.name.to_owned(),
-            version: unit.kind.version,
-            phase: unit.phase.as_str().to_owned(),
-            fields: work.fields,
-            rows,
-            parts: made,
-            facts,
-            warnings,
-            seconds: started.elapsed().as_secs_f64(),
-            made_by: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let manifest = match self.store.publish(&manifest).map_err(StageError::from)? {
-            Published::First | Published::Same(_) => manifest,
-            Published::Differs { kept, .. } => *kept,
-        };
-        if let Some(space) = checkpoint {
-            // What stays is found by nobody, and goes with `cache gc`.
-            drop(self.store.remove_rows(&space));
-        }
-        Ok(MadeUnit { manifest, remembered })
+impl Going<'_> {
+    /// How long to wait for a lane before looking around.
+    fn patience(&self, lanes: usize) -> Duration {
+        let running = self.flights.values().filter(|flight| !flight.stop.is_asked());
+        let deadlines = running.filter_map(|flight| flight.stop.deadline());
+        // What was set aside is of no interest while all lanes are at work.
+        let recall = self.books.next_recall().filter(|_| self.flights.len() < lanes);
+        let next = deadlines.chain(recall).min();
+        let until = next.map_or(NOTICE, |next| next.saturating_duration_since(Instant::now()));
+        until.clamp(Duration::from_millis(1), NOTICE)
     }
 
-    /// Runs a unit that needs its rows at once, and keeps the tables it makes.
-    fn whole(&self, unit: &Unit, work: &Prepared, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
-        let Output { parts, rows, facts, warnings } = perform(unit, &work.inputs, &work.files, ctx)?;
-        let mut made = Vec::new();
-        for (name, part) in parts {
-            made.push(self.keep(name, part, &work.entries)?);
-        }
-        let rows = if rows > 0 { rows } else { made.first().map_or(0, |part| part.rows) };
-        Ok(Streamed { parts: made, rows, facts, warnings, remembered: 0, checkpoint: None })
+    /// Tells units that took longer than they may to end.
+    fn stop_the_late(&self) {
+        let now = Instant::now();
+        let late = |flight: &&Flight| flight.stop.deadline().is_some_and(|deadline| deadline <= now);
+        self.flights.values().filter(late).for_each(|flight| flight.stop.ask());
     }
 
-    /// Runs a unit whose rows stream through it.
-    fn stream(&self, stage: &dyn RowWise, unit: &Unit, work: &Prepared, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
-        let trouble = |what: &str| {
-            let problem = Problem::warning("damaged", format!("{what}; `{}` computes them again", unit.title()));
-            self.listener.event(&Event::Trouble { problem: &problem });
-        };
-        let job = Job {
-            stage,
-            input: work.inputs.only()?,
-            files: &work.files,
-            store: self.store,
-            circumstances: work.circumstances,
-            unit: work.key.digest(),
-            trouble: &trouble,
-            pace: Pace::default(),
-        };
-        rows::stream(&job, ctx)
-    }
-
-    fn keep(&self, name: String, made: Made, inputs: &[PartEntry]) -> Result<PartEntry, StageError> {
-        match made {
-            Made::Same(part) if let Some(digest) = part.digest() => {
-                let entry = inputs.iter().find(|entry| entry.digest == digest);
-                let entry =
-                    entry.ok_or_else(|| StageError::failed("a stage handed on a table that it was not given"))?;
-                Ok(PartEntry { name, ..entry.clone() })
-            }
-            Made::Same(part) => self.put(name, &*part.table()?),
-            Made::Table(table) => self.put(name, &table),
-        }
-    }
-
-    fn put(&self, name: String, table: &arrow::array::RecordBatch) -> Result<PartEntry, StageError> {
-        let blob = self.store.put_table(table).map_err(StageError::from)?;
-        Ok(PartEntry { name, digest: blob.digest, rows: blob.rows, bytes: blob.bytes })
-    }
-
-    fn problem(&self, unit: &Unit, failure: &Failure) -> Problem {
-        let doing = match unit.phase.as_str() {
-            "fit" => " while fitting",
-            "apply" => " while applying what it learned",
-            "split" => " while dividing the rows",
-            "score" => " while scoring",
-            _ => "",
-        };
-        let fold = unit.fold.map_or_else(String::new, |(_, number)| format!(" in fold {}", number + 1));
-        let param: Vec<&str> = failure.param.iter().flatten().map(String::as_str).collect();
-        let mut problem = Problem::error("stage-failed", format!("`{}` failed{doing}{fold}", unit.stage))
-            .because(failure.message.clone())
-            .at(self.pipeline.origin(&unit.stage, &param));
-        problem.causes.extend(failure.causes.iter().cloned());
-        problem.help.extend(failure.help.iter().cloned());
-        problem
+    fn tell_outlook(&mut self, executor: &Executor<'_>) {
+        let flights = &self.flights;
+        let spent = |id| flights.get(&id).map_or(0.0, |flight| flight.stop.seconds());
+        self.outlook.tell(executor, &self.books, &self.costs, &self.states.measured, &spent);
     }
 }
 
-/// What a unit starts from.
-struct Prepared {
-    key: Key,
-    circumstances: Digest,
-    fields: Fields,
-    files: Files,
-    inputs: Inputs,
-    entries: Vec<PartEntry>,
-}
-
-struct Told<'a> {
-    id: usize,
-    listener: &'a dyn Listener,
-}
-
-impl Progress for Told<'_> {
-    fn progress(&self, done: u64, total: u64, noun: &'static str) {
-        self.listener.event(&Event::Progress { id: self.id, done, total, noun });
-    }
+/// What an artifact says of its unit's cost.
+pub(super) fn known(manifest: Option<&Manifest>) -> Option<Known> {
+    manifest.map(|manifest| Known {
+        seconds: manifest.seconds,
+        bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
+        rows: manifest.rows,
+    })
 }

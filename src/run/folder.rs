@@ -1,4 +1,5 @@
-//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml` and the reports' files.
+//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml`, the reports' files, and files about
+//! the run itself.
 //!
 //! Every file is written beside its place and moved there, so an older run's files stay whole until the new ones are.
 
@@ -20,14 +21,20 @@ use crate::table::to_parquet;
 /// The reports' files that were written, by name.
 pub type ReportFiles = Vec<String>;
 
-/// Writes the run folder and returns the names of the reports' files.
-pub fn write_folder(pipeline: &Pipeline, done: &Done, folder: &Path) -> Result<ReportFiles, RunError> {
+/// Writes the run folder, with files about the run itself, and returns the names of the reports' files.
+pub fn write_folder(
+    pipeline: &Pipeline,
+    done: &Done,
+    folder: &Path,
+    about: Vec<(String, Vec<u8>)>,
+) -> Result<ReportFiles, RunError> {
     let at = |error: std::io::Error| failed(folder, &error.to_string());
     fs::create_dir_all(folder).map_err(at)?;
     let file = pipeline.file.display().to_string();
     let results = done.results(&done.summary, &pipeline.resolved_yaml, &file);
     let summary = serde_json::to_string_pretty(&done.summary).map_err(|error| failed(folder, &error.to_string()))?;
     let mut files: Vec<(String, Vec<u8>)> = vec![("pipeline.yaml".to_owned(), resolved(pipeline).into_bytes())];
+    files.extend(about);
     if let Some(table) = predictions(&results).map_err(|error| failed(folder, &error.to_string()))? {
         files.push(("predictions.parquet".to_owned(), to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?));
     }

@@ -1,15 +1,27 @@
 //! How does a plan become artifacts? Files are fetched, units scheduled, artifacts published, and the run recorded.
 //!
 //! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in;
-//! [`executor`] schedules; [`perform`] is the one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder.
+//! [`executor`] schedules by its [`books`], [`lanes`] run whole units, [`make`] is what a lane does with one, [`perform`] the
+//! one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder.
 
+mod books;
 mod executor;
+mod failure;
 mod files;
 mod folder;
+mod lanes;
+mod limits;
+mod make;
+mod outlook;
 mod perform;
 mod rows;
 mod session;
+mod states;
 mod summary;
+mod tag;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::plan::why::Miss;
 use crate::problem::Problem;
@@ -17,7 +29,9 @@ use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
 pub use folder::{ReportFiles, write_folder};
-pub use session::{Done, Force, Look, Options, Session, Wanted};
+pub use limits::{Limit, Limits, Timeout};
+pub use session::{Done, Force, KeepGoing, Look, Options, Session, Wanted};
+pub use tag::Tag;
 
 /// What happens during a run, told as it happens.
 #[derive(Debug)]
@@ -30,18 +44,50 @@ pub enum Event<'a> {
     FetchDone { what: &'a str },
     /// A place could not give it; the next is tried.
     FetchElsewhere { place: &'a str, why: &'a str },
-    /// What is about to run. Comes again if the number of folds was in the data.
-    Planned { units: usize },
-    /// A unit begins.
-    Started { id: usize, title: &'a str },
+    /// What is about to run, on so many lanes. Comes again if the number of folds was in the data.
+    Planned { units: usize, lanes: usize },
+    /// How long the rest may take; `None` while nothing is known.
+    Outlook { seconds: Option<f64> },
+    /// A unit has begun on a lane, at that moment: its first try, or another.
+    Started { unit: &'a Tag<'a>, lane: usize, at: Instant, attempt: u32, key: &'a Key },
     /// A unit has come some way.
     Progress { id: usize, done: u64, total: u64, noun: &'static str },
+    /// Another process is making a unit: its artifact is waited for.
+    Waiting { unit: &'a Tag<'a>, holder: &'a str },
+    /// A unit failed after so many seconds and is tried again after a pause; `attempt` is the one to come.
+    Retrying { unit: &'a Tag<'a>, seconds: f64, attempt: u32, pause: Duration, why: &'a Problem },
     /// A unit ended.
-    Finished { id: usize, title: &'a str, outcome: Outcome, seconds: f64, rows: u64, key: Option<&'a Key> },
+    Finished { unit: &'a Tag<'a>, end: &'a End<'a> },
     /// A unit failed, or something else went wrong that does not end the run.
     Trouble { problem: &'a Problem },
     /// The run is being stopped.
     Stopping,
+}
+
+/// How a unit ended.
+#[derive(Debug)]
+pub struct End<'a> {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Seconds it took, or took when it was made.
+    pub seconds: f64,
+    /// Rows made.
+    pub rows: u64,
+    /// Bytes of its tables on disk.
+    pub bytes: u64,
+    /// Its identity, if it got as far.
+    pub key: Option<&'a Key>,
+    /// The lane that it ran on.
+    pub lane: Option<usize>,
+    /// Numbers of the units that it reads.
+    pub reads: &'a [usize],
+}
+
+impl End<'_> {
+    /// The end of a unit that could not run.
+    fn skipped() -> Self {
+        End { outcome: Outcome::Skipped, seconds: 0.0, rows: 0, bytes: 0, key: None, lane: None, reads: &[] }
+    }
 }
 
 /// Hears events. Called from several threads.
@@ -65,9 +111,9 @@ pub enum State {
     /// Nothing yet.
     Pending,
     /// Its artifact was in the store.
-    Reused(Box<Manifest>),
+    Reused(Arc<Manifest>),
     /// It ran.
-    Ran(Box<Manifest>),
+    Ran(Arc<Manifest>),
     /// It failed.
     Failed(Box<Problem>),
     /// It could not run.
@@ -75,6 +121,16 @@ pub enum State {
 }
 
 impl State {
+    /// As a summary has it.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            State::Reused(_) => Outcome::Reused,
+            State::Ran(_) => Outcome::Ran,
+            State::Failed(_) => Outcome::Failed,
+            State::Pending | State::Skipped => Outcome::Skipped,
+        }
+    }
+
     /// The artifact, if there is one.
     pub fn manifest(&self) -> Option<&Manifest> {
         match self {

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustc_hash::FxHashMap;
 
-use super::executor::{Executor, States};
+use super::executor::{Executor, known};
 use super::files::Gathered;
+use super::lanes::Pool;
+use super::limits::Limits;
+use super::states::States;
 use super::{Event, Listener, RunError, RunErrorKind, State, Status};
 use crate::fetch::{Fetched, Fetcher};
 use crate::pipeline::Pipeline;
+use crate::plan::cost::{self, Estimate};
 use crate::plan::key::Fingerprint;
 use crate::plan::why::{Miss, compare};
 use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
@@ -45,13 +48,41 @@ impl Force {
     }
 }
 
+/// Whether a run goes on past a failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepGoing {
+    /// Nothing new starts after the first one; what is running ends.
+    #[default]
+    No,
+    /// Everything that does not depend on it runs.
+    Yes,
+}
+
 /// How to run: nothing here changes a result.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Worker threads (at least 1).
     pub threads: usize,
+    /// Bytes of memory that units on lanes may together be taken to need; one unit always may run.
+    pub memory: u64,
     /// What to run again.
     pub force: Force,
+    /// What a failure stops.
+    pub keep_going: KeepGoing,
+    /// How long units may take, and how often they are tried.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            threads: 1,
+            memory: u64::MAX,
+            force: Force::Nothing,
+            keep_going: KeepGoing::No,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// Which units a run is for.
@@ -85,6 +116,8 @@ pub struct Look {
     pub plan: Plan,
     /// For each unit (by index): is it there, or why must it run?
     pub status: Vec<Status>,
+    /// What those that must run may come to.
+    pub estimate: Estimate,
 }
 
 /// What a run came to.
@@ -95,6 +128,8 @@ pub struct Done {
     pub states: Vec<State>,
     /// True if the user stopped it.
     pub interrupted: bool,
+    /// Titles of units that gave other bytes than the store had for the same key.
+    pub differing: Vec<String>,
     /// Its summary.
     pub summary: Summary,
     /// What reports are made from.
@@ -140,9 +175,21 @@ impl Session<'_> {
                 }
             }
             if known.len() == before {
-                return Ok(Look { plan, status });
+                let estimate = self.estimate(&plan, &status);
+                return Ok(Look { plan, status, estimate });
             }
         }
+    }
+
+    /// What the units that must run may come to.
+    fn estimate(&self, plan: &Plan, status: &[Status]) -> Estimate {
+        let known = |id: UnitId| match &status[id.index()] {
+            Status::Hit(manifest) => known(Some(manifest)),
+            Status::Miss(_) => None,
+        };
+        let costs = cost::costs(plan, &self.store.timings(), &known);
+        let runs = |id: UnitId| matches!(status[id.index()], Status::Miss(_));
+        cost::estimate(plan, &costs, &runs, self.options.threads)
     }
 
     fn statuses(&self, plan: &Plan, files: &Gathered, last: &LastRun) -> Vec<Status> {
@@ -206,22 +253,24 @@ impl Session<'_> {
         // Until the end of this function, no other process clears up what this run needs.
         let _active = self.store.begin_run().map_err(|error| storage(&error))?;
         let pool = self.pool()?;
+        let history = self.store.timings();
         let mut states = States::default();
         let mut files = Gathered::default();
         let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
-        let mut force = self.options.force.clone();
+        let mut options = self.options.clone();
         let mut repairs = 0;
         loop {
             let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
             let units = self.units(&plan, wanted)?;
             files.fetch(self.pipeline, &plan, &units, self.fetcher, self.listener)?;
-            self.listener.event(&Event::Planned { units: units.len() });
+            self.listener.event(&Event::Planned { units: units.len(), lanes: pool.lanes() });
             let executor = Executor {
                 pipeline: self.pipeline,
                 plan: &plan,
                 store: &self.store,
                 files: &files,
-                force: &force,
+                options: &options,
+                history: &history,
                 pool: &pool,
                 listener: self.listener,
                 cancelled: self.cancelled,
@@ -243,7 +292,7 @@ impl Session<'_> {
                 }
                 Err(Reread::Damaged) if repairs < 3 => {
                     repairs += 1;
-                    force = Force::Nothing;
+                    options.force = Force::Nothing;
                     for &id in &units {
                         let unit = plan.unit(id);
                         if states.of(unit).manifest().is_some_and(|manifest| !self.store.verify(manifest)) {
@@ -273,17 +322,11 @@ impl Session<'_> {
         Ok(all)
     }
 
-    fn pool(&self) -> Result<ThreadPool, RunError> {
-        // Waiting units may pick up others on top of their own stack, hence the room.
-        ThreadPoolBuilder::new()
-            .num_threads(self.options.threads.max(1))
-            .thread_name(|index| format!("fuseline-{index}"))
-            .stack_size(32 << 20)
-            .build()
-            .map_err(|error| RunError {
-                problem: Box::new(Problem::error("io", "cannot start worker threads").because(error.to_string())),
-                kind: RunErrorKind::Storage,
-            })
+    fn pool(&self) -> Result<Pool, RunError> {
+        Pool::new(self.options.threads).map_err(|error| RunError {
+            problem: Box::new(Problem::error("io", "cannot start worker threads").because(error.to_string())),
+            kind: RunErrorKind::Storage,
+        })
     }
 
     fn units(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<UnitId>, RunError> {
@@ -362,7 +405,8 @@ impl Session<'_> {
             let index = summary.variants.iter().position(|v| v.id == variant.id && v.evaluation == units.stage);
             kept.extend(index.map(|index| (index, scores, rows)));
         }
-        Done { plan, states: all, interrupted, summary, evaluations: kept }
+        let differing = states.differing.clone();
+        Done { plan, states: all, interrupted, differing, summary, evaluations: kept }
     }
 
     /// What the last run of this file remembered.
@@ -380,14 +424,15 @@ impl Session<'_> {
         let mut last = self.last_run();
         for &id in &plan.order {
             let unit = plan.unit(id);
-            let there = states.of(unit).manifest().is_some();
-            if let Some((key, fields)) = states.key_of(unit).filter(|_| there) {
+            if let Some((key, fields)) = states.fields_of(unit) {
                 for &variant in &unit.variants {
-                    last.insert(unit.address(&self.pipeline.variants[variant].label), (*key, fields.clone()));
+                    last.insert(unit.address(&self.pipeline.variants[variant].label), (key, fields.clone()));
                 }
-                last.insert(unit.address(""), (*key, fields.clone()));
+                last.insert(unit.address(""), (key, fields.clone()));
             }
         }
+        // Estimates are worth no word when they cannot be kept.
+        drop(self.store.remember_timings(&states.measured));
         if let Err(error) = self.store.remember(&self.memory(), &last) {
             let problem =
                 Problem::warning("io", "this run cannot be remembered for `plan --why`").because(error.to_string());

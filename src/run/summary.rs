@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::State;
-use super::executor::States;
 use super::files::Gathered;
+use super::states::States;
 use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
 use crate::plan::{EvaluationUnits, Phase, Plan, Unit, UnitId};
@@ -69,16 +68,11 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         phase: unit.phase.as_str().to_owned(),
         fold: unit.fold.map(|(_, number)| number),
         variants: unit.variants.iter().map(|&v| run.pipeline.variants[v].id.clone()).collect(),
-        outcome: match state {
-            State::Reused(_) => Outcome::Reused,
-            State::Ran(_) => Outcome::Ran,
-            State::Failed(_) => Outcome::Failed,
-            State::Pending | State::Skipped => Outcome::Skipped,
-        },
+        outcome: state.outcome(),
         seconds: manifest.map_or(0.0, |m| m.seconds),
         rows: manifest.map_or(0, |m| m.rows),
         remembered: run.states.remembered(unit),
-        key: run.states.key_of(unit).map(|(key, _)| key.to_string()),
+        key: run.states.key_of(unit).map(ToString::to_string),
         facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
     }
 }

@@ -5,6 +5,7 @@
 //! <folder>/v2/blobs/ab/<digest>.parquet the tables, each once
 //! <folder>/v2/rows/<space>/<digest>.parquet  rows that are remembered one by one, see [`rows`]
 //! <folder>/v2/last/<digest>.json        which key each unit of a pipeline had in its last run
+//! <folder>/v2/timings.json              how long units took, on average
 //! <folder>/v2/runs/<digest>.json        what a run came to
 //! <folder>/v2/active/                   runs that go on
 //! <folder>/v2/leases/<key>.json         who makes an artifact right now
@@ -33,6 +34,7 @@ mod rows;
 mod runs;
 mod seal;
 mod stream;
+mod timings;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -44,7 +46,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 
 use crate::table::{Digest, from_parquet, to_parquet};
-use disk::{Durable, Existing};
+use disk::{Existing, Lasting};
 use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
@@ -59,6 +61,7 @@ pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
 pub use rows::{Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
 pub use runs::{ActiveRun, RunRecord};
 pub use stream::TableWriter;
+pub use timings::{Timing, Timings};
 
 /// The format of everything in the store; enters every key, and names the folder.
 pub const STORE_FORMAT: u32 = 2;
@@ -140,7 +143,7 @@ impl Store {
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
         if !disk::is_there(&path, blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Durable::Unsynced)?;
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Passing)?;
         }
         Ok(blob)
     }
@@ -148,13 +151,13 @@ impl Store {
     /// Makes an artifact known, once all its tables are kept; if a sound one is there, that one stays.
     pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
         let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
-        let durable = if manifest.seconds < COSTLY { Durable::Unsynced } else { Durable::Synced };
-        if durable == Durable::Synced {
+        let lasting = if manifest.seconds < COSTLY { Lasting::Passing } else { Lasting::Synced };
+        if lasting == Lasting::Synced {
             let blobs: Vec<PathBuf> = manifest.parts.iter().map(|part| self.blob_path(&part.digest)).collect();
             disk::sync(&blobs)?;
         }
         for _ in 0..TRIES {
-            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, durable)? {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, lasting)? {
                 return Ok(Published::First);
             }
             // A damaged one is set aside by looking at it, and ours takes its place.

@@ -1,12 +1,16 @@
 //! What does a person see of a run? Listeners to run events, and the summary table.
 //!
-//! [`bars`] on a terminal, [`plain`] lines elsewhere, [`json`] lines for machines; [`table`] is what comes at the end.
+//! [`bars`] on a terminal (what they show is on a [`board`]), [`plain`] lines elsewhere, [`json`] lines for machines; [`trace`]
+//! remembers a run for its trace and its [`timeline`]; [`table`] is what comes at the end.
 //! Everything is written to a stream that `cli` hands in.
 
 pub mod bars;
+mod board;
 pub mod json;
 pub mod plain;
 pub mod table;
+mod timeline;
+pub mod trace;
 
 use crate::problem::Style;
 

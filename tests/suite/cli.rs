@@ -38,11 +38,11 @@ fn the_hold_out_trains_on_train_and_scores_on_test() {
 }
 
 #[test]
-fn a_failed_stage_points_at_the_line_and_stops_nothing_else() {
+fn a_failed_stage_points_at_the_line_and_with_k_stops_nothing_else() {
     let project = project();
     project.write("p.yaml", words_pipeline("min_df: 50", "folds: 3") + "matrix: { tfidf.min_df: [1, 50] }\n");
-    let ran = project.run(["run", "p.yaml", "--out", "out"]);
-    assert_eq!(ran.code, 3);
+    let ran = project.run(["run", "p.yaml", "-k", "--out", "out"]);
+    assert_eq!(ran.code, 5);
     assert!(ran.stderr.contains("`min_df` asks for 50 rows, but there are 40 training rows"), "{}", ran.stderr);
     assert!(ran.stderr.contains("error[stage-failed]: `tfidf` failed while fitting in fold 1"), "{}", ran.stderr);
     let summary = project.summary("out");

@@ -5,9 +5,11 @@
 
 mod cases;
 mod cli;
+mod exec;
 mod leak;
 mod model;
 mod numbers;
 mod reuse;
+mod store;
 mod support;
 mod tidy;

@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::segment::{Segment, SegmentWriter};
 use super::{Space, SpaceKind, remove, segments};
-use crate::store::disk::{self, Durable, Existing};
+use crate::store::disk::{self, Existing, Lasting};
 use crate::store::stream::{Written, open_verified};
 use crate::store::{Store, StoreError, short};
 use crate::table::{Digest, RowKey, TableError};
@@ -207,7 +207,7 @@ impl<'s> RowMemory<'s> {
     }
 
     /// Reads what segments there are, as far as they are not known.
-    fn look(&mut self) -> Result<(), StoreError> {
+    pub(super) fn look(&mut self) -> Result<(), StoreError> {
         for _ in 0..MOST_LOOKS {
             let mut gone = false;
             for (path, digest) in segments(&self.store.space_folder(&self.space))? {
@@ -264,11 +264,11 @@ impl<'s> RowMemory<'s> {
         let Written { file, blob } = written;
         let opened = file.as_file().try_clone().map_err(|error| StoreError::read(file.path(), error))?;
         let path = self.segment_path(&blob.digest);
-        let durable = match self.space.kind {
-            SpaceKind::Memory => Durable::Synced,
-            SpaceKind::Checkpoint => Durable::Unsynced,
+        let lasting = match self.space.kind {
+            SpaceKind::Memory => Lasting::Synced,
+            SpaceKind::Checkpoint => Lasting::Passing,
         };
-        disk::end(file, &path, Existing::Replace, durable)?;
+        disk::end(file, &path, Existing::Replace, lasting)?;
         Ok(Segment::open(opened, blob.digest)?)
     }
 
