@@ -47,7 +47,7 @@ use arrow::array::RecordBatch;
 
 use crate::stage::Derivations;
 use crate::table::{Digest, from_parquet, to_parquet};
-use disk::{Durable, Existing};
+use disk::{Existing, Lasting};
 use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
@@ -153,7 +153,7 @@ impl Store {
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
         if !disk::is_there(&path, blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Durable::Unsynced)?;
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Passing)?;
         }
         Ok(blob)
     }
@@ -166,13 +166,13 @@ impl Store {
     /// Makes an artifact known, once all its tables are kept; if a sound one is there, that one stays.
     pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
         let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
-        let durable = if manifest.seconds < COSTLY { Durable::Unsynced } else { Durable::Synced };
-        if durable == Durable::Synced {
+        let lasting = if manifest.seconds < COSTLY { Lasting::Passing } else { Lasting::Synced };
+        if lasting == Lasting::Synced {
             let blobs: Vec<PathBuf> = manifest.parts.iter().map(|part| self.blob_path(&part.digest)).collect();
             disk::sync(&blobs)?;
         }
         for _ in 0..TRIES {
-            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, durable)? {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, lasting)? {
                 return Ok(Published::First);
             }
             // A damaged one is set aside by looking at it, and ours takes its place.
