@@ -149,6 +149,9 @@ pub struct UnitSummary {
     pub seconds: f64,
     /// Rows made.
     pub rows: u64,
+    /// Of these, rows that a unit which ran found remembered and did not compute.
+    #[serde(default)]
+    pub remembered: u64,
     /// Its identity; `null` if it never got as far.
     pub key: Option<String>,
     /// Counts and findings: rows dropped, tokens cut, iterations …

@@ -17,6 +17,8 @@
 //!
 //! Every row-level table starts with the column `row_id`; all tables of one frame have the same rows in the same order.
 
+mod row_wise;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -33,6 +35,10 @@ use crate::fetch::{Fetched, Spec};
 use crate::problem::{Origin, Problem, Problems};
 use crate::record::Results;
 use crate::table::Digest;
+
+#[cfg(test)]
+pub(crate) use row_wise::map_whole;
+pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
 
 /// How features are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,12 +172,6 @@ pub trait Stage: Send + Sync {
 pub trait Source: Stage {
     /// Reads the files (one list per [`FileNeed`], in order) into rows.
     fn read(&self, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError>;
-}
-
-/// Maps each row by itself: may run on any rows in any order.
-pub trait RowWise: Stage {
-    /// Maps rows.
-    fn map(&self, rows: &Parts, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError>;
 }
 
 /// Needs all rows at once but learns nothing from them.

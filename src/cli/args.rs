@@ -259,6 +259,61 @@ pub(super) enum CacheCommand {
     Stats,
     /// What is in it
     Ls,
+    /// Read everything in it and set aside what is damaged; exit code 7 if anything was
+    Verify,
+    /// Remove what is no longer needed: what the last runs came to stays, and as much of the rest as there is room for
+    Gc {
+        /// Keep what was used last, until the cache has this size: 500MB, 2GB, 10GiB
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+        /// Keep all that the last N runs of each pipeline came to, whatever its size
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        keep_runs: usize,
+        /// Remove what older versions of Fuseline keep in the same folder as well
+        #[arg(long)]
+        old_formats: bool,
+        /// Show what would go, and remove nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
     /// Remove all artifacts; fetched data and models stay
     Clear,
+}
+
+/// A number of bytes: `500MB`, `1.5 GiB`, `0`.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("b", 0, 0), ("kb", 3, 0), ("mb", 6, 0), ("gb", 9, 0), ("tb", 12, 0)];
+    let binary = [("kib", 0, 10), ("mib", 0, 20), ("gib", 0, 30), ("tib", 0, 40)];
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let (number, unit) = (number.trim(), unit.trim().to_ascii_lowercase());
+    let wrong =
+        || format!("`{text}` is no size: write a number and B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, as in 2GB");
+    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let value: f64 = number.parse().ok().filter(|_| plain).ok_or_else(wrong)?;
+    let scale = units.iter().chain(&binary).find(|(name, ..)| *name == unit);
+    match scale {
+        Some((_, tens, twos)) => Ok((value * 10f64.powi(*tens) * 2f64.powi(*twos)).round() as u64),
+        // A bare number that is not 0 was meant in some unit.
+        None if unit.is_empty() && value == 0.0 => Ok(0),
+        None => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_say_their_unit() {
+        let read = |text| size(text).ok();
+        assert_eq!(read("500MB"), Some(500_000_000));
+        assert_eq!(read("1.5 GiB"), Some(1_610_612_736));
+        assert_eq!(
+            (read("10gb"), read("7B"), read("0"), read("2kB")),
+            (Some(10_000_000_000), Some(7), Some(0), Some(2000))
+        );
+        for wrong in ["", "GB", "500", "-1GB", "5 parsecs", "1e3MB", "inf", "nanGB", "1..5GB", "٣GB"] {
+            assert!(size(wrong).unwrap_err().contains("as in 2GB"), "{wrong}");
+        }
+    }
 }

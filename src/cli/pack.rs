@@ -7,13 +7,14 @@ use super::console::say;
 use super::context::Context;
 use super::diff::{read, unreadable};
 use super::exit::Exit;
+use super::limits;
 use super::verify::{archive_failed, no_folder, pins, pipeline};
 use crate::compare::{RunFolder, Whole};
 use crate::fetch::Fetcher;
 use crate::lock::{Coverage, Drift};
 use crate::pack::{Content, Form, PackError, pack as write};
 use crate::problem::{Problem, Problems};
-use crate::run::{Listeners, Options, Session};
+use crate::run::{Listeners, Session};
 use crate::store::Store;
 use crate::ui::{Verbosity, bytes, count};
 
@@ -95,7 +96,7 @@ fn files(context: &Context, run: &RunFolder, whole: &Whole<'_>) -> Result<Vec<(S
         pipeline: &pipeline,
         store: Store::open(temporary.path()).map(Into::into).map_err(|error| context.store_failed(&error))?,
         fetcher: &fetcher,
-        options: Options::default(),
+        options: limits::plain(context),
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };

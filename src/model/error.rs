@@ -64,17 +64,17 @@ pub enum ModelError {
         most: usize,
     },
     /// The tokenizer refuses a text.
-    #[error("the tokenizer cannot read row {row}: {message}")]
+    #[error("the tokenizer cannot read a text: {message}")]
     Tokenize {
-        /// The row, from 0.
+        /// Which of the texts, from 0.
         row: usize,
         /// What the tokenizer says.
         message: String,
     },
     /// A token id that the weights have no vector for.
-    #[error("the tokenizer gives token id {id} for row {row}, but the weights have {vocabulary} tokens")]
+    #[error("the tokenizer gives a text the token id {id}, but the weights have {vocabulary} tokens")]
     ForeignToken {
-        /// The row, from 0.
+        /// Which of the texts, from 0.
         row: usize,
         /// The id.
         id: u32,
@@ -82,9 +82,9 @@ pub enum ModelError {
         vocabulary: usize,
     },
     /// A vector holds NaN or infinity.
-    #[error("the model gives a vector that is not finite for row {row}")]
+    #[error("the model gives a text a vector that is not finite")]
     NotFinite {
-        /// The row, from 0.
+        /// Which of the texts, from 0.
         row: usize,
     },
     /// The tensor library failed.

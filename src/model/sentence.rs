@@ -44,12 +44,10 @@ impl Default for EncodeOptions {
 pub struct Encoded {
     /// One row for each text, in the texts' order.
     pub vectors: Dense,
-    /// Tokens kept, special ones included, over all texts.
-    pub tokens: u64,
-    /// How many texts were cut.
-    pub truncated_rows: u64,
-    /// How many tokens were cut off.
-    pub tokens_lost: u64,
+    /// Tokens kept of each text, special ones included.
+    pub tokens: Vec<u64>,
+    /// Tokens cut off each text.
+    pub tokens_lost: Vec<u64>,
 }
 
 /// A sentence encoder in memory.
@@ -132,9 +130,8 @@ impl SentenceEncoder {
         }
         Ok(Encoded {
             vectors: Dense { rows: texts.len(), cols: width, values: vectors },
-            tokens: cuts.iter().map(|cut| cut.ids.len() as u64).sum(),
-            truncated_rows: cuts.iter().filter(|cut| cut.lost > 0).count() as u64,
-            tokens_lost: cuts.iter().map(|cut| cut.lost as u64).sum(),
+            tokens: cuts.iter().map(|cut| cut.ids.len() as u64).collect(),
+            tokens_lost: cuts.iter().map(|cut| cut.lost as u64).collect(),
         })
     }
 
@@ -297,7 +294,7 @@ mod tests {
     #[test]
     fn cut_texts_and_lost_tokens_are_counted() {
         let encoded = encoder().encode(&["a b c d", "a b", "a b c"], &raw(Some(4)), QUIET, ON).unwrap();
-        assert_eq!((encoded.tokens, encoded.truncated_rows, encoded.tokens_lost), (12, 2, 3));
+        assert_eq!((encoded.tokens, encoded.tokens_lost), (vec![4; 3], vec![2, 0, 1]));
         assert_eq!(encoded.vectors.values, [5.0, 3.0, 4.0].repeat(3));
     }
 
@@ -326,6 +323,6 @@ mod tests {
     fn stopping_and_no_texts_at_all() {
         assert_eq!(encoder().encode(&["a"], &raw(None), QUIET, &|| true), Err(ModelError::Interrupted));
         let nothing = encoder().encode(&[], &raw(None), QUIET, ON).unwrap();
-        assert_eq!((nothing.vectors.rows, nothing.vectors.cols, nothing.tokens), (0, 3, 0));
+        assert_eq!((nothing.vectors.rows, nothing.vectors.cols, nothing.tokens), (0, 3, Vec::new()));
     }
 }

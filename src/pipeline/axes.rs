@@ -150,7 +150,10 @@ fn written_targets(name: &str, set: &Value, overlay: &Overlay, kinds: &Kinds) ->
         let path = item.as_str().ok_or_else(|| Box::new(wrong(at())))?;
         let target = target(path, overlay, kinds).map_err(|problem| Box::new(problem.at(at())))?;
         if let Some(other) = targets.iter().find(|other| other.overlaps(&target)) {
-            let message = format!("axis `{name}` sets `{other}` and `{target}`, which is one thing twice");
+            let message = match *other == target {
+                true => format!("axis `{name}` sets `{target}` twice"),
+                false => format!("axis `{name}` sets `{other}` and `{target}`, of which one is in the other"),
+            };
             return Err(Box::new(Problem::error("axis-clash", message).at(at()).help("keep one of the two")));
         }
         targets.push(target);

@@ -13,6 +13,8 @@ mod kinds;
 mod labels;
 mod limit;
 mod matrix;
+#[cfg(test)]
+mod matrix_tests;
 mod outline;
 mod overlay;
 mod paths;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use super::identity::{self, DIGITS, Own};
@@ -14,6 +14,7 @@ use super::matrix::{Combination, Setting};
 use super::outline::{Outline, Written, wires};
 use super::overlay::{Overlay, put};
 use super::paths::{Target, listed, problem};
+use super::values::Place;
 use super::wiring::{Wired, Wiring};
 use super::{Node, Variant};
 use crate::problem::{Origin, Problem, Problems, suggest};
@@ -29,8 +30,8 @@ struct Ready {
     params: Arc<Value>,
     own: Own,
     content: Digest,
-    /// Where the first combination that has it sets it.
-    at: Option<Origin>,
+    /// Where the first combination that has it sets something of it.
+    at: Option<Place>,
 }
 
 /// The inputs of a stage by their places in the file; `None` for one that does not exist.
@@ -89,7 +90,7 @@ impl<'a> Resolver<'a> {
         let read = self.ever_read(combinations);
         let mut variants: Vec<Variant> = Vec::new();
         let mut seen: FxHashMap<String, usize> = FxHashMap::default();
-        let mut ids: FxHashMap<String, usize> = FxHashMap::default();
+        let (mut ids, mut merged) = (FxHashSet::default(), FxHashSet::default());
         for combination in combinations {
             if self.problems.0.len() >= ENOUGH {
                 break;
@@ -97,13 +98,13 @@ impl<'a> Resolver<'a> {
             let Some((whole, mut variant)) = self.variant(combination, &read) else { continue };
             if let Some(same) = seen.get(&whole) {
                 let same: &mut Variant = &mut variants[*same];
-                if same.label != variant.label && !same.aliases.contains(&variant.label) {
+                if same.label != variant.label && merged.insert(variant.label.clone()) {
                     same.aliases.push(variant.label);
                 }
                 continue;
             }
             // Two variants whose first digits agree by chance: the second tells more of its hash.
-            if ids.insert(variant.id.clone(), variants.len()).is_some() {
+            if !ids.insert(variant.id.clone()) {
                 variant.id = whole.chars().take(2 * DIGITS).collect();
             }
             seen.insert(whole, variants.len());
@@ -140,7 +141,7 @@ impl<'a> Resolver<'a> {
             }
         }
         for (index, stage) in self.outline.stages.iter().enumerate().filter(|(_, stage)| found.contains(&*stage.id)) {
-            let by_axis = self.nodes_at(index);
+            let by_axis = self.set_at(index);
             let message =
                 format!("the matrix changes the parameters of `{}`, which is written once for all variants", stage.id);
             let problem = Problem::error("sink-axis", message).at(by_axis);
@@ -149,7 +150,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Where a value of the matrix sets something of a stage.
-    fn nodes_at(&self, stage: usize) -> Option<Origin> {
+    fn set_at(&self, stage: usize) -> Option<Origin> {
         let mut all: Vec<(&Vec<usize>, usize)> = Vec::new();
         #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
         for ((of, cells), ready) in &self.by_cells {
@@ -158,7 +159,7 @@ impl<'a> Resolver<'a> {
             }
         }
         all.sort();
-        all.first().and_then(|(_, ready)| self.ready.get(*ready)?.at.clone())
+        all.first().and_then(|(_, ready)| self.ready.get(*ready)?.at.as_ref()?.origin(&[], self.overlay))
     }
 
     /// The stages that some stage reads in some variant, or would read if no axis changed its inputs.
@@ -304,7 +305,7 @@ impl<'a> Resolver<'a> {
                         own,
                         work: Arc::new(built.work),
                         params: Arc::new(built.params),
-                        at: at.and_then(|cell| cell.choice.place.origin(&[], self.overlay)),
+                        at: at.map(|cell| cell.choice.place.clone()),
                     });
                     self.ready.len() - 1
                 });

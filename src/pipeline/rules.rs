@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::axes::{self, Axis, fits};
 use super::matrix::{Cell, Combination, Given};
 use super::overlay::Overlay;
-use super::values::{Choice, Place, Targets, unknown_value};
+use super::values::{Choice, Place, Targets, meant, unknown_value};
 use crate::problem::{Problem, Problems, suggest};
 
 /// An entry of `include` or `exclude`: where it stands, and its keys.
@@ -92,7 +92,7 @@ pub(super) fn excluding(
             problems.push(problem.at(given.overlay.key_origin(&way)));
             continue;
         };
-        let agrees: Vec<bool> = axis.choices.iter().map(|choice| choice.is(value)).collect();
+        let agrees = meant(axis.choices.iter(), value);
         if agrees.contains(&true) {
             found.push((index, agrees));
         } else if axis.dropped.iter().any(|choice| choice.is(value)) {
@@ -127,7 +127,8 @@ pub(super) fn including(
         let at = given.axes.iter().position(|axis| axis.name == *key);
         let cell = match at.and_then(|index| Some((index, given.axes.get(index)?, cells.get(index)?))) {
             Some((index, axis, cells)) => {
-                let agrees: Vec<usize> = (0..cells.len()).filter(|pick| cells[*pick].choice.is(value)).collect();
+                let agrees = meant(cells.iter().map(|cell| &cell.choice), value).into_iter().enumerate();
+                let agrees: Vec<usize> = agrees.filter(|(_, meant)| *meant).map(|(pick, _)| pick).collect();
                 if axis.narrowed && agrees.is_empty() {
                     return None;
                 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::choice::described;
 use super::outline::seed_of;
 use super::overlay::Overlay;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems, suggest};
 
 /// The keys of `sample`.
 const KEYS: [&str; 3] = ["size", "share", "seed"];
@@ -43,11 +43,14 @@ impl Sample {
             let problem = Problem::error("unknown-key", format!("`sample` has no key `{key}`"));
             let problem = problem.at(overlay.key_origin(&["matrix", "sample", key]));
             let problem = problem.note(format!("`sample` draws a random subset; its keys are {}", KEYS.join(", ")));
-            problems.push(if matches!(key.as_str(), "set" | "values") {
-                problem.help("call the axis otherwise")
-            } else {
-                problem
+            problems.push(match suggest(key, KEYS) {
+                _ if matches!(key.as_str(), "set" | "values") => problem.help("call the axis otherwise"),
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem,
             });
+        }
+        if problems.0.len() > before {
+            return None;
         }
         let given = |key: &str| fields.get(key).filter(|value| !value.is_null());
         let at = |key: &str| overlay.origin(&["matrix", "sample", key]);

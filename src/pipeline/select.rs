@@ -89,7 +89,7 @@ fn names(variant: &Variant) -> impl Iterator<Item = &str> {
 }
 
 /// The variants that a text means.
-fn meant(text: &str, all: &[Variant]) -> Result<Vec<usize>, Problem> {
+fn meant(text: &str, all: &[Variant]) -> Result<Vec<usize>, Box<Problem>> {
     let whole = |variant: &Variant| variant.id == text || names(variant).any(|name| name == text);
     if let Some(index) = all.iter().position(whole) {
         return Ok(vec![index]);
@@ -101,27 +101,29 @@ fn meant(text: &str, all: &[Variant]) -> Result<Vec<usize>, Problem> {
     let found: Vec<usize> = (0..all.len()).filter(begins).collect();
     match found.as_slice() {
         [_] => Ok(found),
-        [] => Err(unknown(text, all)),
+        [] => Err(Box::new(unknown(text, all))),
         several => {
             let ids = several.iter().take(LISTED).map(|index| format!("{} ({})", all[*index].id, all[*index].label));
             let message = format!("the ids of {} variants begin with `{text}`", several.len());
-            Err(Problem::error("unknown-variant", message)
-                .note(format!("they are {}{}", ids.collect::<Vec<_>>().join("; "), more(several.len())))
-                .help("give more digits"))
+            let ids = format!("they are {}{}", ids.collect::<Vec<_>>().join("; "), more(several.len()));
+            Err(Box::new(Problem::error("unknown-variant", message).note(ids).help("give more digits")))
         }
     }
 }
 
 /// The variants that have all of these settings.
-fn with(text: &str, settings: &[(&str, &str)], all: &[Variant]) -> Result<Vec<usize>, Problem> {
-    let has = |name: &str, (axis, value): &(&str, &str)| {
+fn with(text: &str, settings: &[(&str, &str)], all: &[Variant]) -> Result<Vec<usize>, Box<Problem>> {
+    let has = |name: &str, (axis, value): &(&str, &str), same: fn(&str, &str) -> bool| {
         let own = labels::settings(name).unwrap_or_default();
-        own.iter().any(|(other, given)| alike(axis, other) && alike(value, given))
+        own.iter().any(|(other, given)| alike(axis, other) && same(value, given))
     };
-    let agrees = |variant: &Variant| names(variant).any(|name| settings.iter().all(|setting| has(name, setting)));
-    let found: Vec<usize> = (0..all.len()).filter(|index| agrees(&all[*index])).collect();
-    if !found.is_empty() {
-        return Ok(found);
+    // What is exactly that comes first: `1` may be a number of rows and `1.0` a share of them.
+    for same in [|one: &str, other: &str| one == other, alike] {
+        let named = |name: &str| settings.iter().all(|setting| has(name, setting, same));
+        let found: Vec<usize> = (0..all.len()).filter(|index| names(&all[*index]).any(named)).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
     }
     for setting @ (axis, value) in settings {
         let known: Vec<&str> =
@@ -132,13 +134,11 @@ fn with(text: &str, settings: &[(&str, &str)], all: &[Variant]) -> Result<Vec<us
                 Some(near) => problem.help(format!("did you mean `{near}={value}`?")),
                 None => problem,
             };
-            return Err(if known.is_empty() {
-                problem
-            } else {
-                problem.note(format!("the axes are {}", listed(&known)))
-            });
+            let known =
+                if known.is_empty() { "there are none".to_owned() } else { format!("the axes are {}", listed(&known)) };
+            return Err(Box::new(problem.note(known)));
         }
-        if !all.iter().any(|variant| names(variant).any(|name| has(name, setting))) {
+        if !all.iter().any(|variant| names(variant).any(|name| has(name, setting, alike))) {
             let own = all.iter().flat_map(names).flat_map(labels::settings).flatten();
             let values: Vec<&str> = in_order(own.filter(|own| alike(axis, own.0)).map(|own| own.1));
             let problem = Problem::error("unknown-variant", format!("no variant has `{axis}={value}`"));
@@ -146,11 +146,11 @@ fn with(text: &str, settings: &[(&str, &str)], all: &[Variant]) -> Result<Vec<us
                 Some(near) => problem.help(format!("did you mean `{axis}={near}`?")),
                 None => problem,
             };
-            return Err(problem.note(format!("its values are {}", listed(&values))));
+            return Err(Box::new(problem.note(format!("its values are {}", listed(&values)))));
         }
     }
     let message = format!("no variant has all of `{text}`");
-    Err(Problem::error("unknown-variant", message).help("`fuseline plan FILE` lists the variants"))
+    Err(Box::new(Problem::error("unknown-variant", message).help("`fuseline plan FILE` lists the variants")))
 }
 
 /// Each once, in the order of the first.
@@ -196,10 +196,10 @@ struct Shard {
 }
 
 impl Shard {
-    fn read(text: &str) -> Result<Shard, Problem> {
+    fn read(text: &str) -> Result<Shard, Box<Problem>> {
         let wrong = |why: String| {
-            Problem::error("usage", why)
-                .help("write `--partition hash:I/N`: shard I of N, from `hash:1/N` to `hash:N/N`")
+            let help = "write `--partition hash:I/N`: shard I of N, from `hash:1/N` to `hash:N/N`";
+            Box::new(Problem::error("usage", why).help(help))
         };
         let numbers = text.strip_prefix("hash:").and_then(|rest| rest.split_once('/'));
         let Some((number, of)) = numbers.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?))) else {

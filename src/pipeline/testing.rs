@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::problem::Problems;
 use crate::record::Results;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Evaluate, Files, FoldId, Form, Kind, Learner, Output, Parts, Port, Refusal, RowWise, Scope,
-    Sink, Source, Stage, StageError, StageKind, TrainRows, WholeTable, Work,
+    ApplyTo, Arity, Conclusion, Ctx, Evaluate, Files, FoldId, Form, Kind, Learner, Mapper, Output, Parts, Port,
+    Refusal, RowWise, Scope, Sink, Source, Stage, StageError, StageKind, Totals, TrainRows, WholeTable, Work,
 };
 
 /// The kinds.
@@ -66,8 +66,12 @@ impl Source for Fake {
 }
 
 impl RowWise for Fake {
-    fn map(&self, _: &Parts, _: &Files, _: &Ctx<'_>) -> Result<Output, StageError> {
-        nothing()
+    fn open(&self, _: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+        Err(StageError::failed("a fake computes nothing"))
+    }
+
+    fn conclude(&self, _: &Totals) -> Conclusion {
+        Conclusion::default()
     }
 }
 

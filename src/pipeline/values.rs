@@ -75,6 +75,13 @@ impl Choice {
     }
 }
 
+/// For each of `choices`: is it meant by `wanted`? Where one is exactly that, those alone are: `1` may be a number of rows and
+/// `1.0` a share of them.
+pub(super) fn meant<'c>(choices: impl Iterator<Item = &'c Choice> + Clone, wanted: &Value) -> Vec<bool> {
+    let exact: Vec<bool> = choices.clone().map(|choice| choice.label.is_none() && choice.value == *wanted).collect();
+    if exact.contains(&true) { exact } else { choices.map(|choice| choice.is(wanted)).collect() }
+}
+
 /// Equality, where `wanted` may leave keys of maps out.
 fn agrees(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
@@ -210,7 +217,8 @@ pub(super) fn narrowed(
     let mut seen: FxHashSet<String> = FxHashSet::default();
     let mut kept: Vec<Choice> = Vec::new();
     for value in wanted {
-        let choice = match choices.iter().find(|choice| choice.is(value)) {
+        let found = meant(choices.iter(), value).into_iter().position(|meant| meant);
+        let choice = match found.and_then(|index| choices.get(index)) {
             Some(choice) => choice.clone(),
             None if value.is_string() && (labelled || targets.all().len() > 1) => {
                 return Err(Box::new(unknown_value(name, choices, value).at(flag.clone())));

@@ -65,16 +65,40 @@ impl<'a> Fingerprint<'a> {
         for (name, digest) in &self.inputs {
             hasher.update(json!(["input", name, digest]).to_string().as_bytes());
         }
+        self.update_surroundings(&mut hasher);
+        Key::new(*hasher.finalize().as_bytes())
+    }
+
+    /// What a row of a row-wise unit comes to depends on this and on the row's own content: everything in the key but the
+    /// inputs. The same in every fold, variant, pipeline and process.
+    pub fn circumstances(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        let unit = self.unit;
+        let head = json!([
+            "rows",
+            STORE_FORMAT,
+            unit.kind.name,
+            unit.kind.version,
+            unit.params,
+            unit.phase.as_str(),
+            unit.seed
+        ]);
+        hasher.update(head.to_string().as_bytes());
+        self.update_surroundings(&mut hasher);
+        Digest::new(*hasher.finalize().as_bytes())
+    }
+
+    /// Files and machine.
+    fn update_surroundings(&self, hasher: &mut blake3::Hasher) {
         for (role, identity) in &self.files {
             hasher.update(json!(["file", role, identity]).to_string().as_bytes());
         }
         if let Some(class) = self.numeric {
             hasher.update(json!(["numeric", class]).to_string().as_bytes());
         }
-        Key::new(*hasher.finalize().as_bytes())
     }
 
-    /// The same, taken apart. Parameters are spelled as their way into `with`.
+    /// The identity, taken apart. Parameters are spelled as their way into `with`.
     pub fn fields(&self) -> Fields {
         let mut fields = Fields::new();
         fields.insert("format".to_owned(), json!(STORE_FORMAT));

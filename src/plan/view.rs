@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 use super::why::Miss;
 use super::words::{self, Places, listed};
 use super::{Phase, Plan, Unit, UnitId};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Variant};
 use crate::problem::Origin;
 
 /// So many reasons of one stage are told among those of all.
 const REASONS: usize = 8;
+
+/// So many variants are listed for people.
+const VARIANTS: usize = 200;
 
 /// Whether a unit's artifact is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,12 +92,17 @@ impl View<'_> {
                 "\nthe folds of `{stage}` are in the data: what stands inside them is planned once the rows are read\n"
             ));
         }
-        if self.pipeline.variants.len() > 1 {
+        let merged = |variant: &Variant| variant.aliases.len() > 1;
+        if self.pipeline.variants.len() > 1 || self.pipeline.variants.iter().any(merged) {
             text.push_str("\nvariants\n");
-            let rows: Vec<[String; 2]> =
-                self.pipeline.variants.iter().map(|v| [v.id.clone(), v.label.clone()]).collect();
+            let shown = self.pipeline.variants.iter().take(VARIANTS);
+            let rows: Vec<[String; 2]> = shown.map(|v| [v.id.clone(), called(v)]).collect();
             for line in aligned(&rows) {
                 text.push_str(&format!("{line}\n"));
+            }
+            if self.pipeline.variants.len() > VARIANTS {
+                let more = self.pipeline.variants.len() - VARIANTS;
+                text.push_str(&format!("… and {more} more variants (`--format json` has all)\n"));
             }
         }
         text
@@ -263,7 +271,7 @@ impl View<'_> {
             .pipeline
             .variants
             .iter()
-            .map(|v| json!({ "id": v.id, "label": v.label, "params": v.params }))
+            .map(|v| json!({ "id": v.id, "label": v.label, "aliases": v.aliases, "params": v.params }))
             .collect();
         let units = self.plan.order.iter().map(|&id| {
             let unit = self.plan.unit(id);
@@ -374,6 +382,14 @@ impl Places for View<'_> {
     fn seed(&self) -> Option<String> {
         let origin = self.pipeline.seed_origin()?;
         (!matches!(origin, Origin::WholeFile { .. })).then(|| place(&origin))
+    }
+}
+
+/// A variant's label, and the labels that were merged into it.
+fn called(variant: &Variant) -> String {
+    match variant.aliases.as_slice() {
+        [] => variant.label.clone(),
+        others => format!("{}   (the same: {})", variant.label, others.join("; ")),
     }
 }
 

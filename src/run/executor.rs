@@ -24,7 +24,7 @@ use super::make::{Ended, Got, Job, Prepared, Stop, Trouble};
 use super::outlook::Outlook;
 use super::perform::Inputs;
 use super::states::States;
-use super::tag::varying;
+use super::tag::{Axis, varying};
 use super::{End, Event, KeepGoing, Listener, Options, State, Tag};
 use crate::machine::Machine;
 use crate::pipeline::Pipeline;
@@ -73,7 +73,7 @@ struct Going<'e> {
     books: Books<'e>,
     states: &'e mut States,
     costs: Vec<Cost>,
-    axes: &'e [String],
+    axes: &'e [Axis],
     /// The units on lanes.
     flights: FxHashMap<UnitId, Flight>,
     /// Units that wait for one on a lane, by its key.
@@ -145,7 +145,7 @@ impl<'a> Executor<'a> {
     }
 
     /// The units that have not come to an end yet; what failed in an earlier pass does not run again.
-    fn pending(&self, units: &[UnitId], states: &mut States, axes: &[String]) -> Vec<UnitId> {
+    fn pending(&self, units: &[UnitId], states: &mut States, axes: &[Axis]) -> Vec<UnitId> {
         let mut pending = Vec::new();
         for &id in units.iter().filter(|id| states.is_pending(self.plan.unit(**id))).collect::<Vec<_>>() {
             let unit = self.plan.unit(id);
@@ -290,7 +290,8 @@ impl<'a> Executor<'a> {
         }
         let unit = self.plan.unit(id);
         match result {
-            Ok(Got::Made { manifest, differs }) => {
+            Ok(Got::Made { manifest, differs, remembered }) => {
+                going.states.keep_remembered(unit, remembered);
                 self.measure(id, seconds, &manifest, going);
                 if !differs.is_empty() {
                     self.differs(unit, &differs, going);
@@ -470,7 +471,8 @@ impl<'a> Executor<'a> {
             }
             inputs.add(input, parts);
         }
-        Some(Prepared { key: fingerprint.key(), fields: fingerprint.fields(), files, inputs, entries })
+        let (key, circumstances) = (fingerprint.key(), fingerprint.circumstances());
+        Some(Prepared { key, circumstances, fields: fingerprint.fields(), files, inputs, entries })
     }
 }
 

@@ -73,7 +73,11 @@ fn sinks(pipeline: &Pipeline) -> Vec<(&Node, Vec<String>)> {
                 all.push((node, Vec::new()));
                 all.len() - 1
             });
-            all[at].1.extend(node.inputs.iter().map(|&input| variant.stages[input].id.clone()));
+            for stage in node.inputs.iter().map(|&input| &variant.stages[input].id) {
+                if !all[at].1.contains(stage) {
+                    all[at].1.push(stage.clone());
+                }
+            }
         }
     }
     all
@@ -82,7 +86,10 @@ fn sinks(pipeline: &Pipeline) -> Vec<(&Node, Vec<String>)> {
 /// The pipeline as it was run, saying where its relative paths start.
 fn resolved(pipeline: &Pipeline) -> String {
     let (file, base) = (pipeline.file.display(), pipeline.base.display());
-    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{}", pipeline.resolved_yaml)
+    let some = pipeline.selection.as_ref().map_or_else(String::new, |selection| {
+        format!("# Of its {} variants {} were selected; summary.json says how.\n", selection.of, selection.selected)
+    });
+    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{some}{}", pipeline.resolved_yaml)
 }
 
 /// Files that an older run may have left and that would not belong to this one.

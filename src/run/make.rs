@@ -10,11 +10,14 @@ use arrow::array::RecordBatch;
 use super::executor::Executor;
 use super::files::still_the_same;
 use super::perform::{Inputs, perform};
+use super::rows::{self, Pace, Streamed};
 use super::{Event, Listener, Tag};
 use crate::plan::key::Fields;
-use crate::plan::{Unit, UnitId};
-use crate::stage::{Ctx, Files, Made, Output, Progress, StageError};
+use crate::plan::{Phase, Unit, UnitId};
+use crate::problem::Problem;
+use crate::stage::{Ctx, Files, Made, Output, Progress, RowWise, StageError, Work};
 use crate::store::{Claim, Key, Lookup, Manifest, PartEntry, Published, STORE_FORMAT};
+use crate::table::Digest;
 
 /// A unit on its way to a lane.
 pub(super) struct Job<'a> {
@@ -31,6 +34,7 @@ pub(super) struct Job<'a> {
 /// What a unit starts from.
 pub(super) struct Prepared {
     pub(super) key: Key,
+    pub(super) circumstances: Digest,
     pub(super) fields: Fields,
     pub(super) files: Files,
     pub(super) inputs: Inputs,
@@ -92,7 +96,8 @@ pub(super) struct Ended {
 /// What a lane has for a unit.
 pub(super) enum Got {
     /// Its artifact, made now. If another was first and has other bytes, that one, and the parts that differ.
-    Made { manifest: Box<Manifest>, differs: Vec<String> },
+    /// `remembered` rows of it were known.
+    Made { manifest: Box<Manifest>, differs: Vec<String>, remembered: u64 },
     /// Its artifact, which another process has just published.
     Found(Box<Manifest>),
     /// Another process is making it.
@@ -152,23 +157,21 @@ impl Executor<'_> {
 
     /// Runs a unit and publishes what it made.
     fn make(&self, job: Job<'_>) -> Result<Got, Trouble> {
-        let Job { unit, tag, work, stop, .. } = job;
+        let Job { unit, tag, work, stop, .. } = &job;
         let told = Told { id: tag.id, listener: self.listener };
         let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: &stop.asked, progress: &told };
         ctx.check()?;
-        let output = perform(unit, &work.inputs, &work.files, &ctx);
+        let done = match &*unit.work {
+            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), &job, &ctx),
+            _ => self.whole(unit, work, &ctx),
+        };
         // First of all: what a file that changed meanwhile led to, an error or a table, is about something else.
         still_the_same(unit, &work.files, self.cancelled)?;
-        let output = output?;
-        let Output { parts, rows, facts, warnings } = output;
-        let mut made = Vec::new();
-        for (name, part) in parts {
-            made.push(self.keep(name, part, &work.entries)?);
-        }
+        let done = done?;
         if stop.is_over() {
             return Err(Trouble::Late);
         }
-        let rows = if rows > 0 { rows } else { made.first().map_or(0, |part| part.rows) };
+        let Streamed { parts: mut made, rows, facts, warnings, remembered, checkpoint } = done;
         made.sort_by(|a, b| a.name.cmp(&b.name));
         let manifest = Manifest {
             format: STORE_FORMAT,
@@ -176,7 +179,7 @@ impl Executor<'_> {
             kind: unit.kind.name.to_owned(),
             version: unit.kind.version,
             phase: unit.phase.as_str().to_owned(),
-            fields: work.fields,
+            fields: work.fields.clone(),
             rows,
             parts: made,
             facts,
@@ -184,11 +187,48 @@ impl Executor<'_> {
             seconds: stop.seconds(),
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        Ok(match self.store.publish(&manifest).map_err(StageError::from)? {
-            Published::First => Got::Made { manifest: Box::new(manifest), differs: Vec::new() },
-            Published::Same(kept) => Got::Made { manifest: kept, differs: Vec::new() },
-            Published::Differs { parts, kept } => Got::Made { manifest: kept, differs: parts },
-        })
+        let (manifest, differs) = match self.store.publish(&manifest).map_err(StageError::from)? {
+            Published::First => (Box::new(manifest), Vec::new()),
+            Published::Same(kept) => (kept, Vec::new()),
+            Published::Differs { parts, kept } => (kept, parts),
+        };
+        if let Some(space) = checkpoint {
+            // What stays is found by nobody, and goes with `cache gc`.
+            drop(self.store.remove_rows(&space));
+        }
+        Ok(Got::Made { manifest, differs, remembered })
+    }
+
+    /// Runs a unit that needs its rows at once, and keeps the tables it makes.
+    fn whole(&self, unit: &Unit, work: &Prepared, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
+        let Output { parts, rows, facts, warnings } = perform(unit, &work.inputs, &work.files, ctx)?;
+        let mut made = Vec::new();
+        for (name, part) in parts {
+            made.push(self.keep(name, part, &work.entries)?);
+        }
+        let rows = if rows > 0 { rows } else { made.first().map_or(0, |part| part.rows) };
+        Ok(Streamed { parts: made, rows, facts, warnings, remembered: 0, checkpoint: None })
+    }
+
+    /// Runs a unit whose rows stream through it.
+    fn stream(&self, stage: &dyn RowWise, job: &Job<'_>, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
+        let trouble = |what: &str| {
+            let problem = Problem::warning("damaged", format!("{what}; `{}` computes them again", job.unit.title()));
+            self.listener.event(&Event::Trouble { problem: &problem });
+        };
+        let unchanged = || still_the_same(job.unit, &job.work.files, self.cancelled);
+        let rows = rows::Job {
+            stage,
+            input: job.work.inputs.only()?,
+            files: &job.work.files,
+            store: self.store,
+            circumstances: job.work.circumstances,
+            unchanged: &unchanged,
+            unit: job.work.key.digest(),
+            trouble: &trouble,
+            pace: Pace::default(),
+        };
+        rows::stream(&rows, ctx)
     }
 
     fn keep(&self, name: String, made: Made, inputs: &[PartEntry]) -> Result<PartEntry, StageError> {

@@ -32,7 +32,8 @@ impl Inputs {
         }
     }
 
-    fn only(&self) -> Result<&Parts, StageError> {
+    /// The input of a stage that has one.
+    pub(super) fn only(&self) -> Result<&Parts, StageError> {
         self.rows.get(&0).ok_or_else(|| missing("an input"))
     }
 
@@ -45,7 +46,7 @@ fn missing(what: &str) -> StageError {
     StageError::failed(format!("the planner gave a unit no {what}; this is a bug in Fuseline"))
 }
 
-/// Runs one unit.
+/// Runs one unit; one of a row-wise stage is [`super::rows::stream`]ed.
 pub(super) fn perform(unit: &Unit, inputs: &Inputs, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
     let fold = match (&inputs.fold, unit.fold) {
         (Some(parts), Some((id, _))) => Some(parts.part(&id.part()).ok_or_else(|| missing("fold"))?),
@@ -53,7 +54,6 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, files: &Files, ctx: &Ctx<'_>
     };
     match (&*unit.work, unit.phase) {
         (Work::Source(source), Phase::Run) => source.read(files, ctx),
-        (Work::RowWise(stage), Phase::Run) => stage.map(inputs.only()?, files, ctx),
         (Work::WholeTable(stage), Phase::Run) => {
             let all: Vec<Parts> = inputs.rows.values().cloned().collect();
             stage.run(&all, ctx)

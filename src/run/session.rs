@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::pipeline::Pipeline;
 use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::record::{Evaluation, Results, RunManifest, Summary, VariantSummary};
+use crate::record::{Evaluation, Results, RunManifest, Summary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
 use crate::store::{Manifest, RunRecord, Store, StoreError};
 use crate::table::Digest;
@@ -140,11 +140,11 @@ impl Done {
 
     /// What a report is made from: the scores of those variants that `summary` has.
     pub fn results<'d>(&'d self, summary: &'d Summary, pipeline: &'d str, file: &'d str) -> Results<'d> {
+        let places = places(summary);
         let mut evaluations = Vec::new();
         for (variant, scores, rows) in &self.evaluations {
             let whole = &self.summary.variants[*variant];
-            let same = |v: &VariantSummary| v.id == whole.id && v.evaluation == whole.evaluation;
-            if let Some(variant) = summary.variants.iter().position(same) {
+            if let Some(&variant) = places.get(&(whole.id.as_str(), whole.evaluation.as_str())) {
                 evaluations.push(Evaluation { variant, scores: scores.clone(), rows: rows.clone() });
             }
         }
@@ -256,9 +256,11 @@ impl Session<'_> {
         states: &States,
     ) -> Result<Vec<(EvaluationUnits, Manifest, Parts, Parts)>, Reread> {
         let mut all = Vec::new();
+        let mut wanted = vec![false; plan.graph.node_count()];
+        units.iter().for_each(|id| wanted[id.index()] = true);
         for evaluation in &plan.evaluations {
             let of = |id: UnitId| states.of(plan.unit(id)).manifest();
-            let Some(score) = evaluation.score.filter(|id| units.contains(id)) else { continue };
+            let Some(score) = evaluation.score.filter(|id| wanted[id.index()]) else { continue };
             let (Some(scores), Some(frame), Some(text)) = (of(score), of(evaluation.frame), of(evaluation.text)) else {
                 continue;
             };
@@ -311,10 +313,11 @@ impl Session<'_> {
         let manifest = manifest(self.pipeline, &plan, units, states);
         let all = plan.order.iter().map(|&id| states.of(plan.unit(id)).clone()).collect();
         let mut kept = Vec::new();
+        let places = places(&summary);
         for (units, _, scores, rows) in evaluations {
             let variant = &self.pipeline.variants[units.variant];
-            let index = summary.variants.iter().position(|v| v.id == variant.id && v.evaluation == units.stage);
-            kept.extend(index.map(|index| (index, scores, rows)));
+            let index = places.get(&(variant.id.as_str(), units.stage.as_str()));
+            kept.extend(index.map(|&index| (index, scores, rows)));
         }
         let differing = states.differing.clone();
         Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept }
@@ -341,6 +344,11 @@ fn storage(error: &StoreError) -> RunError {
     let mut problem = Problem::error("io", "the cache cannot be used").because(error.to_string());
     problem.help.extend(error.help().map(str::to_owned));
     RunError { problem: Box::new(problem), kind: RunErrorKind::Storage }
+}
+
+/// Where each variant's evaluation stands in a summary: by the variant's id and the evaluating stage.
+fn places(summary: &Summary) -> FxHashMap<(&str, &str), usize> {
+    summary.variants.iter().enumerate().map(|(index, v)| ((v.id.as_str(), v.evaluation.as_str()), index)).collect()
 }
 
 /// The units of a stage in a variant: outside folds, or in one fold (the first, if none is named).

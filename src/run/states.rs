@@ -16,6 +16,7 @@ pub(super) struct States {
     states: FxHashMap<Digest, State>,
     keys: FxHashMap<Digest, Key>,
     numbers: FxHashMap<Digest, usize>,
+    remembered: FxHashMap<Digest, u64>,
     /// What units of this run took.
     pub(super) measured: Timings,
     /// Titles of units that gave other bytes than the store had for the same key.
@@ -57,6 +58,16 @@ impl States {
 
     pub(super) fn keep_key(&mut self, unit: &Unit, key: Key) {
         self.keys.insert(unit.ident, key);
+    }
+
+    /// Keeps how many rows of a unit did not have to be mapped.
+    pub(super) fn keep_remembered(&mut self, unit: &Unit, rows: u64) {
+        self.remembered.insert(unit.ident, rows);
+    }
+
+    /// How many rows of a unit that ran did not have to be mapped.
+    pub(super) fn remembered(&self, unit: &Unit) -> u64 {
+        self.remembered.get(&unit.ident).copied().unwrap_or_default()
     }
 
     /// Forgets a unit's artifact, so that it is looked up, and if need be made, again.

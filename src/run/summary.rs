@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use super::files::Gathered;
@@ -100,23 +101,32 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         outcome: state.outcome(),
         seconds: manifest.map_or(0.0, |m| m.seconds),
         rows: manifest.map_or(0, |m| m.rows),
+        remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(ToString::to_string),
         facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
     }
 }
 
 fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
+    let mut planned: Vec<Vec<&EvaluationUnits>> = vec![Vec::new(); run.pipeline.variants.len()];
+    for evaluation in &run.plan.evaluations {
+        planned[evaluation.variant].push(evaluation);
+    }
+    let scored: FxHashMap<(usize, &str), (&Manifest, &Parts)> = run
+        .evaluations
+        .iter()
+        .map(|(units, manifest, parts, _)| ((units.variant, units.stage.as_str()), (manifest, parts)))
+        .collect();
     let mut all = Vec::new();
-    for (index, variant) in run.pipeline.variants.iter().enumerate() {
-        let planned: Vec<&EvaluationUnits> = run.plan.evaluations.iter().filter(|e| e.variant == index).collect();
+    for (index, (variant, planned)) in run.pipeline.variants.iter().zip(planned).enumerate() {
         if planned.is_empty() {
             all.push(unscored(variant, ""));
         }
-        for evaluation in planned {
-            let scored = run.evaluations.iter().find(|(e, ..)| e.variant == index && e.stage == evaluation.stage);
+        for EvaluationUnits { stage, .. } in planned {
             let entry = scored
-                .and_then(|(units, manifest, parts, _)| scored_variant(variant, &units.stage, manifest, parts).ok());
-            all.push(entry.unwrap_or_else(|| unscored(variant, &evaluation.stage)));
+                .get(&(index, stage.as_str()))
+                .and_then(|(manifest, parts)| scored_variant(variant, stage, manifest, parts).ok());
+            all.push(entry.unwrap_or_else(|| unscored(variant, stage)));
         }
     }
     all
@@ -216,12 +226,13 @@ fn models(run: &Run<'_>) -> Vec<ModelSummary> {
 /// What the units had to say, each thing once with the stages that said it.
 fn warnings(run: &Run<'_>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
+    let mut seen: FxHashSet<String> = FxHashSet::default();
     for &id in run.units {
         let unit = run.plan.unit(id);
         let Some(manifest) = run.states.of(unit).manifest() else { continue };
         for warning in &manifest.warnings {
             let said = format!("{}: {warning}", unit.stage);
-            if !all.contains(&said) {
+            if seen.insert(said.clone()) {
                 all.push(said);
             }
         }

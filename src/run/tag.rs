@@ -14,7 +14,7 @@ pub struct Tag<'a> {
     pub id: usize,
     unit: &'a Unit,
     pipeline: &'a Pipeline,
-    axes: &'a [String],
+    axes: &'a [Axis],
 }
 
 impl fmt::Debug for Tag<'_> {
@@ -25,7 +25,7 @@ impl fmt::Debug for Tag<'_> {
 
 impl<'a> Tag<'a> {
     /// The tag of a unit; `axes` are the [`varying`] ones.
-    pub(super) fn new(id: usize, unit: &'a Unit, pipeline: &'a Pipeline, axes: &'a [String]) -> Self {
+    pub(super) fn new(id: usize, unit: &'a Unit, pipeline: &'a Pipeline, axes: &'a [Axis]) -> Self {
         Tag { id, unit, pipeline, axes }
     }
 
@@ -62,10 +62,10 @@ impl<'a> Tag<'a> {
         if self.unit.variants.len() == all.len() {
             return String::new();
         }
-        let agreed = self.axes.iter().filter_map(|axis| {
-            let value = all[first].params.get(axis)?;
-            let same = |&variant: &usize| all[variant].params.get(axis) == Some(value);
-            self.unit.variants.iter().all(same).then(|| format!("{axis}={}", plain(value)))
+        let agreed = self.axes.iter().filter_map(|Axis { name, short }| {
+            let value = all[first].params.get(name)?;
+            let same = |&variant: &usize| all[variant].params.get(name) == Some(value);
+            self.unit.variants.iter().all(same).then(|| format!("{short}={}", plain(value)))
         });
         let parts: Vec<String> = agreed.collect();
         if parts.is_empty() { all[first].label.clone() } else { parts.join(",") }
@@ -78,14 +78,27 @@ impl<'a> Tag<'a> {
     }
 }
 
+/// An axis on which not all variants agree.
+#[derive(Debug)]
+pub(super) struct Axis {
+    name: String,
+    /// The end of its path, as far as no other axis has the same.
+    short: String,
+}
+
 /// The axes on which not all variants agree.
-pub(super) fn varying(pipeline: &Pipeline) -> Vec<String> {
+pub(super) fn varying(pipeline: &Pipeline) -> Vec<Axis> {
     let Some((first, others)) = pipeline.variants.split_first() else { return Vec::new() };
-    let mut axes: Vec<String> = pipeline.variants.iter().flat_map(|v| v.params.keys().cloned()).collect();
-    axes.sort_unstable();
-    axes.dedup();
-    axes.retain(|axis| others.iter().any(|other| other.params.get(axis) != first.params.get(axis)));
-    axes
+    let mut names: Vec<&String> = pipeline.variants.iter().flat_map(|v| v.params.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| others.iter().any(|other| other.params.get(*name) != first.params.get(*name)));
+    let end = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let axis = |name: &&String| {
+        let alone = names.iter().filter(|other| end(other) == end(name)).count() == 1;
+        Axis { name: (*name).clone(), short: if alone { end(name) } else { (*name).clone() } }
+    };
+    names.iter().map(axis).collect()
 }
 
 fn plain(value: &Value) -> String {

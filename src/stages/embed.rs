@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::fetch;
 use crate::ml::Block;
-use crate::model::{EncodeOptions, ModelError, ModelFiles, Pooling, SentenceEncoder};
+use crate::model::{EncodeOptions, Encoded, ModelError, ModelFiles, Pooling, SentenceEncoder};
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, FileNeed, Files, Form, Numeric, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind,
-    Work, elided,
+    Conclusion, Ctx, FileNeed, Files, Form, Mapped, Mapper, Numeric, Parts, Port, Refusal, RowWise, Scope, Stage,
+    StageError, StageKind, Totals, Work, elided,
 };
 use crate::table::{features, text};
 
@@ -127,7 +127,37 @@ impl Stage for Encoding {
 }
 
 impl RowWise for Encoding {
-    fn map(&self, rows: &Parts, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+        let encoder = SentenceEncoder::load(&read(files)?).map_err(failed)?;
+        Ok(Box::new(Open { encoder, options: &self.options }))
+    }
+
+    fn conclude(&self, totals: &Totals) -> Conclusion {
+        let (tokens, lost) = (totals.of("tokens"), totals.of("tokens_lost"));
+        let conclusion = Conclusion::default()
+            .fact("texts", totals.rows)
+            .fact("tokens", tokens.sum)
+            .fact("truncated_rows", lost.rows)
+            .fact("tokens_lost", lost.sum);
+        match truncation(totals.rows, lost.rows, lost.sum, tokens.sum) {
+            Some(warning) => conclusion.warn(warning),
+            None => conclusion,
+        }
+    }
+
+    fn costly(&self) -> bool {
+        true
+    }
+}
+
+/// An encoder in memory.
+struct Open<'s> {
+    encoder: SentenceEncoder,
+    options: &'s EncodeOptions,
+}
+
+impl Mapper for Open<'_> {
+    fn map(&self, rows: &Parts, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
         ctx.check()?;
         let table = rows.table("text")?;
         let ids = text::row_ids(&table).map_err(StageError::caused)?;
@@ -138,20 +168,11 @@ impl RowWise for Encoding {
             row.into_iter()
                 .fold(failed(error), |failure, row| failure.because(format!("its `row_id` is `{}`", ids.value(row))))
         };
-        let encoder = SentenceEncoder::load(&read(files)?).map_err(named)?;
         let heard = |done: usize, total: usize| ctx.progress.progress(done as u64, total as u64, "texts");
-        let encoded = encoder.encode(&texts, &self.options, &heard, &|| ctx.is_cancelled()).map_err(named)?;
-        let block = features::to_table(ids, "embed", &Block::Dense(encoded.vectors)).map_err(StageError::caused)?;
-        let output = Output::new()
-            .table(features::block_part(0), block)
-            .fact("texts", texts.len())
-            .fact("tokens", encoded.tokens)
-            .fact("truncated_rows", encoded.truncated_rows)
-            .fact("tokens_lost", encoded.tokens_lost);
-        Ok(match truncation(texts.len(), encoded.truncated_rows, encoded.tokens_lost, encoded.tokens) {
-            Some(warning) => output.warn(warning),
-            None => output,
-        })
+        let Encoded { vectors, tokens, tokens_lost } =
+            self.encoder.encode(&texts, self.options, &heard, &|| ctx.is_cancelled()).map_err(named)?;
+        let block = features::to_table(ids, "embed", &Block::Dense(vectors)).map_err(StageError::caused)?;
+        Ok(Mapped::table(features::block_part(0), block).count("tokens", tokens).count("tokens_lost", tokens_lost))
     }
 }
 
@@ -191,7 +212,7 @@ fn row_of(error: &ModelError) -> Option<usize> {
 }
 
 /// A word when more than one text in a hundred was cut.
-fn truncation(texts: usize, cut: u64, lost: u64, kept: u64) -> Option<String> {
+fn truncation(texts: u64, cut: u64, lost: u64, kept: u64) -> Option<String> {
     let share = 100.0 * cut as f64 / texts.max(1) as f64;
     let gone = 100.0 * lost as f64 / (lost + kept).max(1) as f64;
     (share > 1.0).then(|| {

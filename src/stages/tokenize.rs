@@ -10,7 +10,8 @@ use crate::ml::{self, Analyzer, AnalyzerError, AnalyzerParams, DEFAULT_TOKEN_PAT
 use crate::model::{ModelError, ModelFiles, PretrainedTokenizer};
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, FileNeed, Files, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, Work, elided,
+    Conclusion, Ctx, FileNeed, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Scope, Stage, StageError,
+    StageKind, Totals, Work, elided,
 };
 use crate::table::{text, tokens};
 
@@ -213,22 +214,40 @@ impl Stage for Cutting {
 }
 
 impl RowWise for Cutting {
-    fn map(&self, rows: &Parts, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+        Ok(match &self.cutter {
+            Cutter::Words(analyzer) => Box::new(Open::Words(analyzer)),
+            Cutter::Pretrained(_) => Box::new(Open::Pretrained(Box::new(load(files)?))),
+        })
+    }
+
+    fn conclude(&self, totals: &Totals) -> Conclusion {
+        let tokens = totals.of("tokens");
+        Conclusion::default().fact("tokens", tokens.sum).fact("rows_without_tokens", totals.rows - tokens.rows)
+    }
+}
+
+/// A cutter that is ready.
+enum Open<'s> {
+    Words(&'s Analyzer),
+    Pretrained(Box<PretrainedTokenizer>),
+}
+
+impl Mapper for Open<'_> {
+    fn map(&self, rows: &Parts, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
         let table = rows.table("text")?;
         let ids = text::row_ids(&table).map_err(StageError::caused)?;
         let texts: Vec<&str> =
             text::texts(&table).map_err(StageError::caused)?.iter().map(Option::unwrap_or_default).collect();
-        let lists = match &self.cutter {
-            Cutter::Words(analyzer) => cut(&texts, ctx, |_, text| Ok(analyzer.tokens(text)))?,
-            Cutter::Pretrained(_) => {
-                let tokenizer = load(files)?;
-                cut(&texts, ctx, |row, text| tokenizer.tokens(text, row).map_err(failed))?
-            }
+        let lists = match self {
+            Open::Words(analyzer) => cut(&texts, ctx, |_, text| Ok(analyzer.tokens(text)))?,
+            Open::Pretrained(tokenizer) => cut(&texts, ctx, |row, text| {
+                let named = |error| failed(error).because(format!("its `row_id` is `{}`", ids.value(row)));
+                tokenizer.tokens(text, row).map_err(named)
+            })?,
         };
-        let count: usize = lists.iter().map(Vec::len).sum();
-        let empty = lists.iter().filter(|list| list.is_empty()).count();
-        let table = tokens::table(ids, &lists).map_err(StageError::caused)?;
-        Ok(Output::new().table("tokens", table).fact("tokens", count).fact("rows_without_tokens", empty))
+        let counts = lists.iter().map(|list| list.len() as u64).collect();
+        Ok(Mapped::table("tokens", tokens::table(ids, &lists).map_err(StageError::caused)?).count("tokens", counts))
     }
 }
 
@@ -267,7 +286,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::stage::{Part, Progress};
+    use crate::stage::{Output, Part, Progress};
 
     struct Quiet;
 
@@ -291,7 +310,7 @@ mod tests {
         let mut rows = Parts::default();
         rows.insert("text", Part::memory(text::table(&ids, texts).unwrap()));
         let ctx = Ctx { seed: 0, cancelled: &AtomicBool::new(false), progress: &Quiet };
-        stage.map(&rows, &Files::default(), &ctx).unwrap()
+        crate::stage::map_whole(&*stage, &rows, &ctx).unwrap()
     }
 
     #[test]

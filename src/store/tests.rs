@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use super::*;
 use crate::stage::{Load, StageError};
 
-fn table(texts: &[&str]) -> RecordBatch {
+pub(super) fn table(texts: &[&str]) -> RecordBatch {
     let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
     RecordBatch::try_from_iter([("row_id", texts.clone()), ("text", texts)]).unwrap()
 }
 
-fn key(byte: u8) -> Key {
+pub(super) fn key(byte: u8) -> Key {
     Key::new([byte; 32])
 }
 
 /// An artifact of one part, put but not published.
-fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
+pub(super) fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let Blob { digest, rows, bytes } = store.put_table(table).unwrap();
     Manifest {
         format: STORE_FORMAT,
@@ -39,31 +39,31 @@ fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifes
     }
 }
 
-fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
+pub(super) fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let manifest = artifact(store, key, kind, table);
     store.publish(&manifest).unwrap();
     manifest
 }
 
-fn opened() -> (TempDir, Store) {
+pub(super) fn opened() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("cache")).unwrap();
     (folder, store)
 }
 
 /// The same store as another process sees it.
-fn reopened(store: &Store) -> Store {
+pub(super) fn reopened(store: &Store) -> Store {
     Store::open(store.folder().parent().unwrap()).unwrap()
 }
 
-fn damage(path: &Path) {
+pub(super) fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(path, bytes).unwrap();
 }
 
-fn set_aside(store: &Store) -> Vec<PathBuf> {
+pub(super) fn set_aside(store: &Store) -> Vec<PathBuf> {
     disk::entries(&store.folder().join("damaged")).unwrap()
 }
 

@@ -5,6 +5,7 @@
 //! [`Digest`] of the bytes is the identity of the table.
 
 mod columns;
+mod content;
 mod digest;
 mod parquet;
 
@@ -15,8 +16,9 @@ pub mod target;
 pub mod text;
 pub mod tokens;
 
+pub use content::{RowKey, row_keys};
 pub use digest::{Digest, DigestError};
-pub use parquet::{from_parquet, to_parquet};
+pub use parquet::{Batches, Groups, Packing, ParquetWriter, from_parquet, to_parquet};
 pub use text::row_ids;
 
 /// Why a table cannot be made or read.
@@ -72,6 +74,15 @@ pub enum TableError {
     NoLabel {
         /// The row.
         row_id: String,
+    },
+    /// Rows to be joined have not the same columns.
+    #[error("rows that make one table have other columns than the first of them")]
+    Schema,
+    /// A column of a kind that no part has.
+    #[error("rows cannot be told apart by a column of type {kind}")]
+    Content {
+        /// The column's type.
+        kind: String,
     },
     /// The columns do not make a table.
     #[error(transparent)]

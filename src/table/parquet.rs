@@ -1,28 +1,35 @@
 //! How does a table become Parquet bytes and come back?
 //!
-//! Equal tables give equal bytes, in any process and on any number of threads: nothing but the table enters them (no time,
-//! no version), and group and page sizes are fixed. Values come back as the same bits, NaNs and signed zeros included, and
-//! the schema comes back equal.
+//! Equal tables give equal bytes, in any process, on any number of threads and however their rows came: nothing but the table
+//! enters them (no time, no version), group and page sizes are fixed, and rows reach the encoders in pieces of a fixed number.
+//! Values come back as the same bits, NaNs and signed zeros included, and the schema comes back equal.
 
+use std::fs::File;
+use std::io::Write;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use ::parquet::arrow::ArrowWriter;
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use ::parquet::arrow::arrow_writer::{InMemoryPageStore, PageStore};
+use ::parquet::arrow::{ArrowWriter, ProjectionMask};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use ::parquet::schema::types::ColumnPath;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::TableError;
 
 /// Written into every file; the crate's default would change bytes with its version.
 const CREATED_BY: &str = "fuseline";
-const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// A group is held in memory until it is full: 64 Ki rows of 384 numbers are 100 MB.
+const ROW_GROUP_ROWS: usize = 64 * 1024;
+/// Rows reach the encoders so many at a time, since where a list's pages end depends on it. Groups are a multiple of it.
+const PIECE_ROWS: usize = 1024;
 const PAGE_ROWS: usize = 20_000;
 const PAGE_BYTES: usize = 1024 * 1024;
 const DICTIONARY_BYTES: usize = 1024 * 1024;
@@ -31,13 +38,190 @@ const WRITE_ROWS: usize = 1024;
 const READ_ROWS: usize = 1024 * 1024;
 const ZSTD_LEVEL: i32 = 1;
 
+/// How a file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// As small as is cheap; for what is kept.
+    Small {
+        /// Rows of a group.
+        group: usize,
+    },
+    /// As fast as can be; for what is soon removed.
+    Fast {
+        /// Rows of a group.
+        group: usize,
+    },
+}
+
+impl Default for Packing {
+    fn default() -> Self {
+        Packing::Small { group: ROW_GROUP_ROWS }
+    }
+}
+
 /// The Parquet bytes of a table.
 pub fn to_parquet(table: &RecordBatch) -> Result<Vec<u8>, TableError> {
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, table.schema(), Some(properties(table.schema_ref())?))?;
+    let mut writer = ParquetWriter::new(Vec::new(), &table.schema(), Packing::default())?;
     writer.write(table)?;
-    writer.close()?;
-    Ok(bytes)
+    writer.finish()
+}
+
+/// Writes a table whose rows come bit by bit. The bytes are [`to_parquet`]'s, whatever the bits.
+pub struct ParquetWriter<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    schema: SchemaRef,
+    held: Vec<RecordBatch>,
+    held_rows: usize,
+    rows: u64,
+}
+
+impl<W: Write + Send> ParquetWriter<W> {
+    /// Begins a file in `out`.
+    pub fn new(out: W, schema: &SchemaRef, packing: Packing) -> Result<Self, TableError> {
+        let writer = ArrowWriter::try_new(out, Arc::clone(schema), Some(properties(schema, packing)?))?;
+        Ok(ParquetWriter { writer, schema: Arc::clone(schema), held: Vec::new(), held_rows: 0, rows: 0 })
+    }
+
+    /// Adds rows; they must have the file's columns.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), TableError> {
+        if rows.schema_ref().fields() != self.schema.fields() {
+            return Err(TableError::Schema);
+        }
+        self.rows += rows.num_rows() as u64;
+        let mut at = 0;
+        while at < rows.num_rows() {
+            let length = (PIECE_ROWS - self.held_rows).min(rows.num_rows() - at);
+            let piece = rows.slice(at, length);
+            at += length;
+            if self.held.is_empty() && length == PIECE_ROWS {
+                self.writer.write(&piece)?;
+                continue;
+            }
+            self.held_rows += length;
+            self.held.push(piece);
+            if self.held_rows == PIECE_ROWS {
+                self.write_held()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows added so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Ends the file.
+    pub fn finish(mut self) -> Result<W, TableError> {
+        self.write_held()?;
+        Ok(self.writer.into_inner()?)
+    }
+
+    fn write_held(&mut self) -> Result<(), TableError> {
+        let held = std::mem::take(&mut self.held);
+        self.held_rows = 0;
+        match held.as_slice() {
+            [] => {}
+            [one] => self.writer.write(one)?,
+            several => self.writer.write(&concat_batches(&self.schema, several)?)?,
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a Parquet file, some at a time. Only whole files may be read so: hold the bytes against their digest first.
+pub struct Batches {
+    schema: SchemaRef,
+    reader: ParquetRecordBatchReader,
+    rows: u64,
+}
+
+impl Batches {
+    /// Reads `file` in batches of at most `most` rows and of about `bytes` bytes.
+    pub fn new(file: File, most: usize, bytes: usize) -> Result<Self, TableError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let schema = Arc::clone(builder.schema());
+        let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
+        let widest = builder.metadata().row_groups().iter().map(|group| {
+            let bytes = group.total_byte_size().max(0) as u64;
+            bytes / (group.num_rows().max(1) as u64)
+        });
+        let fit = bytes as u64 / widest.max().unwrap_or(0).max(1);
+        let reader = builder.with_batch_size(most.min(fit as usize).max(1)).build()?;
+        Ok(Batches { schema, reader, rows })
+    }
+
+    /// The table's schema.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows of the whole file.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.reader.next()?;
+        Some(batch.map_err(TableError::from).and_then(|batch| with_schema(&batch, &self.schema)))
+    }
+}
+
+/// The reader's batches lack the schema's metadata.
+fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, TableError> {
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &rows)?)
+}
+
+/// A file of which single groups of rows and single columns are read.
+#[derive(Debug)]
+pub struct Groups {
+    file: File,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Groups {
+    /// Reads what `file` says of itself.
+    pub fn new(file: File) -> Result<Self, TableError> {
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())?;
+        Ok(Groups { file, metadata })
+    }
+
+    /// The table's schema.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// The rows of each group.
+    pub fn rows(&self) -> impl Iterator<Item = u64> + '_ {
+        self.metadata.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as u64)
+    }
+
+    /// All rows of a group.
+    pub fn group(&self, index: usize) -> Result<RecordBatch, TableError> {
+        let builder = self.reader()?.with_row_groups(vec![index]).with_batch_size(READ_ROWS);
+        let batches = builder.build()?.collect::<Result<Vec<RecordBatch>, _>>()?;
+        match batches.as_slice() {
+            [one] => with_schema(one, self.schema()),
+            several => Ok(concat_batches(self.schema(), several)?),
+        }
+    }
+
+    /// The first column alone, of all rows in order.
+    pub fn first_column(&self) -> Result<Vec<RecordBatch>, TableError> {
+        let builder = self.reader()?;
+        let only = ProjectionMask::roots(builder.parquet_schema(), [0]);
+        Ok(builder.with_projection(only).with_batch_size(READ_ROWS).build()?.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, TableError> {
+        let file = self.file.try_clone().map_err(|error| TableError::Malformed { why: error.to_string() })?;
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()))
+    }
 }
 
 /// The table of Parquet bytes, as one batch. Bytes that are no whole Parquet file are an error.
@@ -59,26 +243,29 @@ fn read(bytes: Vec<u8>) -> Result<RecordBatch, TableError> {
     let schema = Arc::clone(builder.schema());
     let batches = builder.with_batch_size(READ_ROWS).build()?.collect::<Result<Vec<RecordBatch>, _>>()?;
     match <[RecordBatch; 1]>::try_from(batches) {
-        Ok([only]) => {
-            // The reader's batches lack the schema's metadata.
-            let rows = RecordBatchOptions::new().with_row_count(Some(only.num_rows()));
-            Ok(RecordBatch::try_new_with_options(schema, only.columns().to_vec(), &rows)?)
-        }
+        Ok([only]) => with_schema(&only, &schema),
         Err(batches) => Ok(concat_batches(&schema, &batches)?),
     }
 }
 
-fn properties(schema: &Schema) -> Result<WriterProperties, ParquetError> {
+fn properties(schema: &Schema, packing: Packing) -> Result<WriterProperties, ParquetError> {
+    let (group, compression) = match packing {
+        Packing::Small { group } => (group, Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?)),
+        Packing::Fast { group } => (group, Compression::UNCOMPRESSED),
+    };
     let mut properties = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(group))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_write_batch_size(WRITE_ROWS)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true);
+    if matches!(packing, Packing::Fast { .. }) {
+        return Ok(properties.set_dictionary_enabled(false).build());
+    }
     for field in schema.fields() {
         properties = encode(properties, field, Vec::new());
     }
@@ -102,6 +289,7 @@ fn encode(properties: WriterPropertiesBuilder, field: &Field, mut path: Vec<Stri
             properties.set_column_dictionary_enabled(ColumnPath::new(path), false)
         }
         DataType::Float32 | DataType::Float64 => plain(properties, path, Encoding::BYTE_STREAM_SPLIT),
+        DataType::FixedSizeBinary(_) => properties.set_column_dictionary_enabled(ColumnPath::new(path), false),
         kind if kind.is_integer() => plain(properties, path, Encoding::DELTA_BINARY_PACKED),
         _ => properties,
     }
@@ -113,225 +301,4 @@ fn plain(properties: WriterPropertiesBuilder, path: Vec<String>, encoding: Encod
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use arrow::array::{
-        Array, ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array, ListArray,
-        StringArray, UInt32Array,
-    };
-    use arrow::buffer::OffsetBuffer;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::ml::Rng;
-    use crate::table::Digest;
-
-    /// One row of every kind of column that stages use.
-    #[derive(Debug, Clone)]
-    struct Row {
-        text: String,
-        label: Option<String>,
-        fold: Option<i64>,
-        train: bool,
-        score: u64,
-        vector: [u32; 3],
-        sparse: Vec<(u32, u32)>,
-        tokens: Vec<String>,
-    }
-
-    fn lists<T>(rows: &[Row], of: impl Fn(&Row) -> &[T], kind: DataType, values: ArrayRef) -> ArrayRef {
-        let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| of(row).len()));
-        Arc::new(ListArray::new(Arc::new(Field::new("item", kind, false)), offsets, values, None))
-    }
-
-    fn table(rows: &[Row]) -> RecordBatch {
-        let pairs = || rows.iter().flat_map(|row| &row.sparse);
-        let indices = Arc::new(UInt32Array::from_iter_values(pairs().map(|pair| pair.0)));
-        let values = Arc::new(Float32Array::from_iter_values(pairs().map(|pair| f32::from_bits(pair.1))));
-        let tokens = Arc::new(StringArray::from_iter_values(rows.iter().flat_map(|row| &row.tokens)));
-        let vectors = rows.iter().flat_map(|row| row.vector).map(f32::from_bits);
-        let vectors = Arc::new(Float32Array::from_iter_values(vectors));
-        let item = Arc::new(Field::new("item", DataType::Float32, false));
-        let columns: Vec<(&str, ArrayRef, bool)> = vec![
-            ("row_id", Arc::new(StringArray::from_iter_values((0..rows.len()).map(|row| row.to_string()))), false),
-            ("text", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.text))), false),
-            ("label", Arc::new(rows.iter().map(|row| row.label.as_deref()).collect::<StringArray>()), true),
-            ("fold", Arc::new(rows.iter().map(|row| row.fold).collect::<Int64Array>()), true),
-            ("train", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.train)))), false),
-            (
-                "score:a.b",
-                Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| f64::from_bits(r.score)))),
-                false,
-            ),
-            ("vector", Arc::new(FixedSizeListArray::new(item, 3, vectors, None)), false),
-            ("indices", lists(rows, |row| &row.sparse, DataType::UInt32, indices), false),
-            ("values", lists(rows, |row| &row.sparse, DataType::Float32, values), false),
-            ("tokens", lists(rows, |row| &row.tokens, DataType::Utf8, tokens), false),
-        ];
-        let table = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
-        let schema = table.schema_ref().as_ref().clone().with_metadata([("fuseline", "{\"name\":\"ö\"}")]);
-        table.with_schema(Arc::new(schema)).unwrap()
-    }
-
-    /// Rows whose floats are any bits at all.
-    fn random_rows(seed: u64, count: usize) -> Vec<Row> {
-        let mut rng = Rng::seeded(seed);
-        let row = |rng: &mut Rng| Row {
-            text: format!("text {} ü", rng.next_u64()),
-            label: (rng.below(3) > 0).then(|| format!("class {}", rng.below(4))),
-            fold: (rng.below(3) > 0).then(|| rng.next_u64() as i64),
-            train: rng.below(2) == 0,
-            score: rng.next_u64(),
-            vector: [0; 3].map(|_| rng.next_u64() as u32),
-            sparse: (0..rng.below(4)).map(|at| (at as u32 * 1000, rng.next_u64() as u32)).collect(),
-            tokens: (0..rng.below(3)).map(|_| format!("t{}", rng.below(9))).collect(),
-        };
-        (0..count).map(|_| row(&mut rng)).collect()
-    }
-
-    fn any_row() -> impl Strategy<Value = Row> {
-        let sparse = prop::collection::vec((any::<u32>(), any::<u32>()), 0..4);
-        let tokens = prop::collection::vec(".{0,4}", 0..4);
-        let label = prop::option::of("[ab.\u{0}]{0,2}");
-        let columns =
-            (".{0,8}", label, any::<Option<i64>>(), any::<bool>(), any::<u64>(), any::<[u32; 3]>(), sparse, tokens);
-        columns.prop_map(|(text, label, fold, train, score, vector, sparse, tokens)| Row {
-            text,
-            label,
-            fold,
-            train,
-            score,
-            vector,
-            sparse,
-            tokens,
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn a_table_comes_back_as_it_went(rows in prop::collection::vec(any_row(), 0..20)) {
-            let table = table(&rows);
-            let bytes = to_parquet(&table).unwrap();
-            let again = from_parquet(bytes.as_slice()).unwrap();
-            prop_assert_eq!(again.schema(), table.schema());
-            prop_assert_eq!(&again, &table);
-            prop_assert_eq!(to_parquet(&again).unwrap(), bytes);
-        }
-
-        #[test]
-        fn bytes_ignore_how_a_table_was_cut(rows in prop::collection::vec(any_row(), 1..20), cut in 0usize..20) {
-            let whole = table(&rows);
-            let cut = cut.min(rows.len());
-            let pieces = [whole.slice(0, cut), whole.slice(cut, rows.len() - cut)];
-            let joined = concat_batches(whole.schema_ref(), &pieces).unwrap();
-            prop_assert_eq!(to_parquet(&joined).unwrap(), to_parquet(&whole).unwrap());
-            prop_assert_eq!(to_parquet(&pieces[1]).unwrap(), to_parquet(&table(&rows)
-                .slice(cut, rows.len() - cut)).unwrap());
-        }
-    }
-
-    #[test]
-    fn every_float_keeps_its_bits() {
-        let bits = [0, 1 << 31, 0x7fc0_0000, 0x7f80_0001, 0xffc1_2345, 0x7f80_0000, 0xff80_0000, 1, 0x8000_0001];
-        let values = Float32Array::from_iter_values(bits.map(f32::from_bits));
-        let table = RecordBatch::try_from_iter([("v", Arc::new(values) as ArrayRef)]).unwrap();
-        let again = from_parquet(to_parquet(&table).unwrap()).unwrap();
-        let values: &Float32Array = again.column(0).as_any().downcast_ref().unwrap();
-        assert_eq!(values.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>(), bits);
-    }
-
-    #[test]
-    fn bytes_are_the_same_every_time_and_everywhere() {
-        let rows = random_rows(7, 500);
-        let of_a_thread = || {
-            std::thread::spawn({
-                let rows = rows.clone();
-                move || to_parquet(&table(&rows)).unwrap()
-            })
-        };
-        let threads: Vec<_> = (0..8).map(|_| of_a_thread()).collect();
-        let first = to_parquet(&table(&rows)).unwrap();
-        for thread in threads {
-            assert!(thread.join().unwrap() == first);
-        }
-        // Other bytes for the same table, here or on another machine, only cost reuse; but they should be noticed.
-        assert_eq!(Digest::of(&first).to_string(), "432f98e3f7cc4df1673dcd6cc34f3b561b3efc808e21127dee6d619d0ec4d480");
-        for part in [CREATED_BY, "ARROW:schema"] {
-            assert!(first.windows(part.len()).any(|bytes| bytes == part.as_bytes()), "{part}");
-        }
-        assert!(!first.windows(10).any(|bytes| bytes == b"parquet-rs"));
-    }
-
-    #[test]
-    fn bytes_ignore_the_order_of_a_map() {
-        let rows = random_rows(7, 3);
-        let written = (0..50).map(|_| {
-            let entries: HashMap<String, String> = (0..20).map(|at| (at.to_string(), "x".to_owned())).collect();
-            let table = table(&rows);
-            let schema = table.schema_ref().as_ref().clone().with_metadata(entries);
-            to_parquet(&RecordBatch::try_new(Arc::new(schema), table.columns().to_vec()).unwrap()).unwrap()
-        });
-        let written: Vec<Vec<u8>> = written.collect();
-        assert!(written.windows(2).all(|pair| pair[0] == pair[1]));
-    }
-
-    #[test]
-    fn several_groups_and_pages_come_back_as_one_batch() {
-        let rows = ROW_GROUP_ROWS + 2 * PAGE_ROWS + 1;
-        let numbers: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..rows as u32));
-        let table = RecordBatch::try_from_iter([("index", numbers)]).unwrap();
-        let bytes = to_parquet(&table).unwrap();
-        assert!(bytes.len() < rows / 8, "{} bytes: not packed", bytes.len());
-        assert_eq!(from_parquet(bytes).unwrap(), table);
-    }
-
-    #[test]
-    fn encodings_reach_the_columns_inside_lists() {
-        let bytes = to_parquet(&table(&random_rows(1, 300))).unwrap();
-        let mut pages = InMemoryPageStore::default();
-        let page = pages.put(bytes.into()).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(pages.take(page).unwrap()).unwrap();
-        let encodings: HashMap<String, Vec<Encoding>> = reader
-            .metadata()
-            .row_group(0)
-            .columns()
-            .iter()
-            .map(|column| (column.column_path().string(), column.encodings().collect()))
-            .collect();
-        let has = |column: &str, encoding| encodings[column].contains(&encoding);
-        for column in ["score:a.b", "vector.list.item", "values.list.item"] {
-            assert!(has(column, Encoding::BYTE_STREAM_SPLIT) && !has(column, Encoding::RLE_DICTIONARY), "{column}");
-        }
-        for column in ["fold", "indices.list.item"] {
-            assert!(has(column, Encoding::DELTA_BINARY_PACKED) && !has(column, Encoding::RLE_DICTIONARY), "{column}");
-        }
-        for column in ["row_id", "text"] {
-            assert!(!has(column, Encoding::RLE_DICTIONARY), "{column}");
-        }
-        assert!(has("label", Encoding::RLE_DICTIONARY) && has("tokens.list.item", Encoding::RLE_DICTIONARY));
-    }
-
-    #[test]
-    fn cut_and_flipped_bytes_are_errors_at_worst() {
-        let table = table(&random_rows(3, 12));
-        let bytes = to_parquet(&table).unwrap();
-        for length in 0..bytes.len() {
-            assert!(from_parquet(&bytes[..length]).is_err(), "cut to {length} bytes");
-        }
-        let mut refused = 0;
-        for at in 0..bytes.len() {
-            for flip in [1, 0x80, 0xff] {
-                let mut flipped = bytes.clone();
-                flipped[at] ^= flip;
-                refused += usize::from(from_parquet(flipped).is_err());
-            }
-        }
-        assert!(refused > bytes.len(), "only {refused} of {} flips were noticed", 3 * bytes.len());
-        let mut rng = Rng::seeded(5);
-        for length in 0..200 {
-            let garbage: Vec<u8> = (0..length).map(|_| rng.next_u64() as u8).chain(*b"PAR1").collect();
-            assert!(from_parquet(garbage).is_err());
-        }
-    }
-}
+mod tests;

@@ -51,13 +51,14 @@ pub(super) fn page(run: &Run, name: &str) -> String {
     // Inside a script only `<` could end it.
     let data = data.to_string().replace('<', "\\u003c");
     let parts = [
-        ("{{name}}", escaped(name)),
         ("{{summary}}", escaped(&summary(run, end))),
         ("{{path}}", path_rows(run, &path)),
         ("{{stages}}", stage_rows(run, end)),
         ("{{data}}", data),
     ];
-    parts.into_iter().fold(PAGE.to_owned(), |page, (place, text)| page.replacen(place, &text, 1))
+    parts
+        .into_iter()
+        .fold(PAGE.replace("{{name}}", &escaped(name)), |page, (place, text)| page.replacen(place, &text, 1))
 }
 
 /// `128 units ran on 2 lanes in 12.3 s, 40 reused; the lanes were at work for 93% of it`.

@@ -9,6 +9,7 @@ mod diff;
 mod exec;
 mod leak;
 mod lock;
+mod matrix;
 mod model;
 mod numbers;
 mod reuse;

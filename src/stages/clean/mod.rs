@@ -7,9 +7,9 @@
 mod html;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use arrow::array::{Array, BooleanArray, StringArray};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, Files, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind, WholeTable, Work,
+    Conclusion, Ctx, Files, Mapped, Mapper, Output, Parts, Port, Refusal, RowWise, Scope, Stage, StageError, StageKind,
+    Totals, WholeTable, Work,
 };
 use crate::table;
 use crate::table::target::Target;
@@ -130,36 +131,25 @@ impl Clean {
         self.params.drop_empty || self.params.duplicates == Duplicates::Drop
     }
 
-    /// Cleans all texts, counting what each operation touches.
-    fn texts(
-        &self,
-        texts: &StringArray,
-        ctx: &Ctx<'_>,
-    ) -> Result<(Vec<String>, BTreeMap<&'static str, Touched>), StageError> {
+    /// Cleans all texts side by side; how far each operation, by its place, changed each text.
+    fn texts(&self, texts: &StringArray, ctx: &Ctx<'_>) -> Result<Vec<(String, Touched)>, StageError> {
         let operations = self.operations();
-        let mut touched: BTreeMap<&'static str, Touched> =
-            operations.iter().map(|(name, _)| (*name, Touched::default())).collect();
         let mut cleaned = Vec::with_capacity(texts.len());
-        for row in 0..texts.len() {
-            if row.is_multiple_of(1024) {
-                ctx.check()?;
-                ctx.progress.progress(row as u64, texts.len() as u64, "texts");
-            }
-            let mut text = texts.value(row).to_owned();
-            for (name, operation) in &operations {
-                if let Cow::Owned(new) = operation(&text)
-                    && new != text
-                {
-                    if let Some(count) = touched.get_mut(name) {
-                        count.rows += 1;
-                        count.characters += changed(&text, &new);
-                    }
-                    text = new;
-                }
-            }
-            cleaned.push(text);
+        for start in (0..texts.len()).step_by(AT_ONCE) {
+            ctx.check()?;
+            let rows = start..texts.len().min(start + AT_ONCE);
+            cleaned.par_extend(rows.into_par_iter().map(|row| one(&operations, texts.value(row))));
+            ctx.progress.progress(cleaned.len() as u64, texts.len() as u64, "texts");
         }
-        Ok((cleaned, touched))
+        Ok(cleaned)
+    }
+
+    /// What was touched, for the record.
+    fn touched(&self, totals: &Totals) -> Conclusion {
+        self.operations().iter().fold(Conclusion::default(), |conclusion, (name, _)| {
+            let count = totals.of(name);
+            conclusion.fact(name, json!({ "rows": count.rows, "characters": count.sum }))
+        })
     }
 
     /// The operations that are on, in their order.
@@ -191,19 +181,27 @@ impl Clean {
 
 type Operation = fn(&str) -> Cow<'_, str>;
 
-/// What an operation changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Touched {
-    /// Texts that it changed.
-    rows: u64,
-    /// Characters from the first to the last that it changed, over all texts.
-    characters: u64,
-}
+/// At most so many operations are on.
+const OPERATIONS: usize = 4;
 
-fn with_facts(output: Output, touched: &BTreeMap<&'static str, Touched>) -> Output {
-    touched.iter().fold(output, |output, (name, count)| {
-        output.fact(name, json!({ "rows": count.rows, "characters": count.characters }))
-    })
+/// Characters from the first to the last that an operation changed in a text, by the operation's place.
+type Touched = [u64; OPERATIONS];
+
+/// Texts between two looks at whether the run is to end.
+const AT_ONCE: usize = 1024;
+
+fn one(operations: &[(&'static str, Operation)], text: &str) -> (String, Touched) {
+    let mut text = text.to_owned();
+    let mut touched = Touched::default();
+    for ((_, operation), touched) in operations.iter().zip(&mut touched) {
+        if let Cow::Owned(new) = operation(&text)
+            && new != text
+        {
+            *touched = changed(&text, &new);
+            text = new;
+        }
+    }
+    (text, touched)
 }
 
 /// The characters of `before` from the first to the last that is not as it was; at least one.
@@ -250,12 +248,25 @@ impl Stage for Clean {
 }
 
 impl RowWise for Clean {
-    fn map(&self, rows: &Parts, _: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+    fn open(&self, _: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+        Ok(Box::new(self))
+    }
+
+    fn conclude(&self, totals: &Totals) -> Conclusion {
+        self.touched(totals)
+    }
+}
+
+impl Mapper for &Clean {
+    fn map(&self, rows: &Parts, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
         let input = rows.table("text")?;
-        let (cleaned, touched) = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
+        let cleaned = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
         let ids = table::row_ids(&input).map_err(StageError::caused)?;
-        let text = table::text::table(ids.iter().flatten(), &cleaned).map_err(StageError::caused)?;
-        Ok(with_facts(Output::new().table("text", text), &touched))
+        let texts = cleaned.iter().map(|(text, _)| text);
+        let text = table::text::table(ids.iter().flatten(), texts).map_err(StageError::caused)?;
+        let of = |place: usize| cleaned.iter().map(|(_, touched)| touched[place]).collect();
+        let names = self.operations().into_iter().enumerate();
+        Ok(names.fold(Mapped::table("text", text), |mapped, (place, (name, _))| mapped.count(name, of(place))))
     }
 }
 
@@ -263,7 +274,8 @@ impl WholeTable for Clean {
     fn run(&self, inputs: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError> {
         let Some(rows) = inputs.first() else { return Err(StageError::failed("`clean` has no input")) };
         let (input, target) = (rows.table("text")?, rows.table("target")?);
-        let (cleaned, touched) = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
+        let cleaned = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
+        let (cleaned, touched): (Vec<String>, Vec<Touched>) = cleaned.into_iter().unzip();
         if target.num_rows() != cleaned.len() {
             return Err(StageError::failed("texts and targets are not equally many"));
         }
@@ -279,7 +291,12 @@ impl WholeTable for Clean {
         }
         let text = table::text::table(ids, texts).map_err(StageError::caused)?;
         let target = arrow::compute::filter_record_batch(&target, &keep).map_err(StageError::caused)?;
-        let mut output = with_facts(Output::new().table("text", text).table("target", target), &touched);
+        let mut totals = Totals::default();
+        for (place, (name, _)) in self.operations().into_iter().enumerate() {
+            totals.add(name, &touched.iter().map(|touched| touched[place]).collect::<Vec<u64>>());
+        }
+        let mut output = Output::new().table("text", text).table("target", target);
+        output.facts = self.touched(&totals).facts;
         if self.params.drop_empty {
             output = output.fact("dropped_empty", choice.empty);
         }

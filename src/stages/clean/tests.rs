@@ -27,7 +27,7 @@ fn clean(with: Value, texts: &[&str], labels: &[&str]) -> Output {
     }
     let ctx = Ctx { seed: 0, cancelled: &AtomicBool::new(false), progress: &Quiet };
     match Clean::build(params, &scope).unwrap() {
-        Work::RowWise(stage) => stage.map(&parts, &Files::default(), &ctx).unwrap(),
+        Work::RowWise(stage) => crate::stage::map_whole(&*stage, &parts, &ctx).unwrap(),
         Work::WholeTable(stage) => stage.run(&[parts], &ctx).unwrap(),
         _ => panic!("another shape"),
     }

@@ -53,6 +53,7 @@ pub(super) fn unit(stage: &str, fold: Option<u32>, outcome: Outcome, seconds: f6
         outcome,
         seconds,
         rows: 20,
+        remembered: 0,
         key: None,
         facts: BTreeMap::new(),
     }

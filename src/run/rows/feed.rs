@@ -1,0 +1,129 @@
+//! How do the rows of a unit's input come, chunk by chunk?
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+
+use crate::stage::{Part, Parts, StageError, is_row_level};
+use crate::store::Store;
+use crate::table::{Batches, RowKey, row_ids, row_keys};
+
+/// About how many bytes of a table are read at once: far from what 32-bit offsets reach.
+const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+
+/// The row-level parts of an input, read side by side; the others as they are.
+pub(super) struct Feed {
+    streams: Vec<Stream>,
+    beside: Parts,
+    /// What rows depend on besides their own content.
+    head: Vec<u8>,
+    rows: u64,
+}
+
+struct Stream {
+    name: String,
+    batches: Batches,
+    ready: RecordBatch,
+}
+
+/// Some rows of the input.
+pub(super) struct Chunk<'f> {
+    tables: Vec<(&'f str, RecordBatch)>,
+    beside: &'f Parts,
+    head: &'f [u8],
+}
+
+impl Feed {
+    /// Opens the parts; each is held against its digest.
+    pub(super) fn open(store: &Store, input: &Parts, chunk_rows: usize) -> Result<Self, StageError> {
+        let mut feed = Feed { streams: Vec::new(), beside: Parts::default(), head: Vec::new(), rows: 0 };
+        for (name, part) in input.iter() {
+            let digest =
+                part.digest().ok_or_else(|| StageError::failed("a row-wise stage reads stored tables only"))?;
+            let batches = store.rows_of(&digest, chunk_rows, CHUNK_BYTES)?;
+            let ready = RecordBatch::new_empty(batches.schema().clone());
+            if is_row_level(&ready) {
+                feed.rows = batches.rows();
+                feed.streams.push(Stream { name: name.to_owned(), batches, ready });
+            } else {
+                feed.head.extend(name.bytes().chain(*digest.as_bytes()));
+                feed.beside.insert(name, part.clone());
+            }
+        }
+        match feed.streams.iter().any(|stream| stream.batches.rows() != feed.rows) {
+            true => Err(StageError::failed("the tables of an input have not equally many rows")),
+            false => Ok(feed),
+        }
+    }
+
+    /// All rows.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The next rows; `None` past the last.
+    pub(super) fn next(&mut self) -> Result<Option<Chunk<'_>>, StageError> {
+        for stream in self.streams.iter_mut().filter(|stream| stream.ready.num_rows() == 0) {
+            if let Some(batch) = stream.batches.next() {
+                stream.ready = batch.map_err(StageError::caused)?;
+            }
+        }
+        let rows = self.streams.iter().map(|stream| stream.ready.num_rows()).min().unwrap_or(0);
+        Ok((rows > 0).then(|| self.chunk(rows)))
+    }
+
+    /// No rows: what a stage makes of them says what it would make of any.
+    pub(super) fn nothing(&mut self) -> Chunk<'_> {
+        self.chunk(0)
+    }
+
+    fn chunk(&mut self, rows: usize) -> Chunk<'_> {
+        let cut = |stream: &mut Stream| {
+            let taken = stream.ready.slice(0, rows);
+            stream.ready = stream.ready.slice(rows, stream.ready.num_rows() - rows);
+            taken
+        };
+        let tables = self.streams.iter_mut().map(|stream| {
+            let taken = cut(stream);
+            (stream.name.as_str(), taken)
+        });
+        Chunk { tables: tables.collect(), beside: &self.beside, head: &self.head }
+    }
+}
+
+impl Chunk<'_> {
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.tables.first().map_or(0, |(_, table)| table.num_rows())
+    }
+
+    /// The row ids.
+    pub(super) fn ids(&self) -> Result<&arrow::array::StringArray, StageError> {
+        let (_, first) = self.tables.first().ok_or_else(|| StageError::failed("an input has no rows"))?;
+        row_ids(first).map_err(StageError::caused)
+    }
+
+    /// As a stage takes it.
+    pub(super) fn parts(&self) -> Parts {
+        let mut parts = self.beside.clone();
+        for (name, table) in &self.tables {
+            parts.insert(*name, Part::memory(table.clone()));
+        }
+        parts
+    }
+
+    /// Some of the rows, as a stage takes them.
+    pub(super) fn chosen(&self, rows: &[u32]) -> Result<Parts, StageError> {
+        let rows = UInt32Array::from(rows.to_vec());
+        let mut parts = self.beside.clone();
+        for (name, table) in &self.tables {
+            parts.insert(*name, Part::memory(take_record_batch(table, &rows).map_err(StageError::caused)?));
+        }
+        Ok(parts)
+    }
+
+    /// Each row's identity.
+    pub(super) fn keys(&self) -> Result<Vec<RowKey>, StageError> {
+        let tables: Vec<(&str, &RecordBatch)> = self.tables.iter().map(|(name, table)| (*name, table)).collect();
+        row_keys(self.head, &tables).map_err(StageError::caused)
+    }
+}
