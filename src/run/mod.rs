@@ -21,6 +21,8 @@ mod session;
 mod states;
 mod summary;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -72,6 +72,11 @@ impl Store {
                 audit.records += 1;
             }
         }
+        let timings = self.folder().join("timings.json");
+        if timings.is_file() {
+            audit.take(self.audit_record::<Value>(&timings, "the record of how long units took")?);
+            audit.records += 1;
+        }
         Ok(audit)
     }
 
