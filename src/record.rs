@@ -205,6 +205,9 @@ pub struct RunManifest {
     pub file: String,
     /// The folder where the pipeline's relative paths start; `None` in an archive, which goes elsewhere.
     pub base: Option<PathBuf>,
+    /// `--set` flags that `pipeline.yaml` does not show: those that gave axes of its matrix other values.
+    #[serde(default)]
+    pub sets: Vec<String>,
     /// The digest of `predictions.parquet`.
     pub predictions: Option<String>,
     /// The units that were done, each after what it reads.
