@@ -118,6 +118,17 @@ pub struct FileNeed {
     pub param: Vec<String>,
 }
 
+/// Which part of the machine decides the last bits of a stage's answer; see [`crate::machine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Numeric {
+    /// None: the same bits on every machine.
+    Exact,
+    /// The platform's mathematical functions: `exp`, `ln`, `pow` …
+    Libm,
+    /// Those, and kernels chosen at run time by what the processor has: `gemm` and whatever multiplies through it.
+    Simd,
+}
+
 /// What every stage says about itself. All answers are fixed once the stage is built.
 pub trait Stage: Send + Sync {
     /// How many inputs it takes.
@@ -139,6 +150,11 @@ pub trait Stage: Send + Sync {
     /// True if its answer depends on chance; then a seed enters the key.
     fn seeded(&self) -> bool {
         false
+    }
+
+    /// Which part of the machine decides the last bits of its answer; the machine's class then enters the key.
+    fn numeric(&self) -> Numeric {
+        Numeric::Exact
     }
 
     /// True if it keeps every row of its input, in order; a stage that drops or makes rows begins a new frame.
@@ -668,6 +684,8 @@ pub struct Failure {
     pub damaged: bool,
     /// True if the store cannot be written, so that no other unit can keep anything either.
     pub storage: bool,
+    /// The problem's code, where it is not that a stage failed.
+    pub code: Option<&'static str>,
 }
 
 impl StageError {

@@ -32,6 +32,9 @@ pub(super) struct Common {
     /// Never ask the network
     #[arg(long, global = true)]
     pub(super) offline: bool,
+    /// Refuse a pipeline that has more variants than this; 0 takes any number [default: 10000]
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) max_variants: Option<usize>,
     /// How progress is shown
     #[arg(long, value_name = "HOW", global = true)]
     pub(super) progress: Option<Progress>,
@@ -63,6 +66,16 @@ pub(super) struct PipelineArgs {
     /// Set a value: `model.estimator.linear_svc.c=3`, `seed=7` (may be given several times)
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
+    /// Only this variant: its label, its id or the first digits of it, or all with some value of an axis: `features=both`
+    /// (may be given several times)
+    #[arg(long = "variant", value_name = "LABEL|ID|AXIS=VALUE")]
+    pub(super) variants: Vec<String>,
+    /// Only one shard of the variants: `hash:1/4` to `hash:4/4`
+    #[arg(long, value_name = "hash:I/N")]
+    pub(super) partition: Option<String>,
+    /// Go on only if everything is what the lock beside the pipeline says (data, models, kinds, seed)
+    #[arg(long)]
+    pub(super) locked: bool,
 }
 
 /// How a run deals with what goes wrong.
@@ -101,9 +114,9 @@ pub(super) enum Command {
     Plan {
         #[command(flatten)]
         pipeline: PipelineArgs,
-        /// Say why each unit must run
-        #[arg(long)]
-        why: bool,
+        /// Say why each unit must run; `--why=STAGE`: those of one stage
+        #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+        why: Option<String>,
         /// How to print the plan
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: PlanFormat,
@@ -116,6 +129,9 @@ pub(super) enum Command {
         /// Set a value in each file
         #[arg(long = "set", value_name = "PATH=VALUE")]
         sets: Vec<String>,
+        /// Hold each file to the lock beside it
+        #[arg(long)]
+        locked: bool,
     },
     /// Explain a kind of stage, or the code of a message; without a name, list them
     Explain {
@@ -137,9 +153,6 @@ pub(super) enum Command {
         pipeline: PipelineArgs,
         /// The stage's id
         stage: String,
-        /// The variant: its label, or its id [default: the first]
-        #[arg(long, value_name = "LABEL|ID")]
-        variant: Option<String>,
         /// The fold, counted from 1 [default: the first]
         #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
         fold: Option<u32>,
@@ -160,6 +173,37 @@ pub(super) enum Command {
     Fetch {
         #[command(flatten)]
         pipeline: PipelineArgs,
+    },
+    /// Compare two runs: configuration, identities, files, metrics, predictions
+    Diff {
+        /// The run folder (or `summary.json`) to compare with
+        #[arg(value_name = "RUN")]
+        before: PathBuf,
+        /// The run folder (or `summary.json`) that is compared
+        #[arg(value_name = "RUN")]
+        after: PathBuf,
+        /// End with 1 if anything differs
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Compute a run again, in a fresh cache, and compare every table with the first
+    Verify {
+        /// A run folder, or an archive that `pack` wrote
+        run: PathBuf,
+        /// Where relative paths of the pipeline start [default: where they did in the run]
+        #[arg(long, value_name = "DIR")]
+        base: Option<PathBuf>,
+    },
+    /// Put a run into one archive, which `verify` repeats elsewhere
+    Pack {
+        /// A run folder
+        run: PathBuf,
+        /// The archive: `.tar.zst` or `.tar.gz`
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Put in the data and models that the run read as well
+        #[arg(long)]
+        with_data: bool,
     },
     /// Look at the cache, or empty it
     Cache {
@@ -215,6 +259,61 @@ pub(super) enum CacheCommand {
     Stats,
     /// What is in it
     Ls,
+    /// Read everything in it and set aside what is damaged; exit code 7 if anything was
+    Verify,
+    /// Remove what is no longer needed: what the last runs came to stays, and as much of the rest as there is room for
+    Gc {
+        /// Keep what was used last, until the cache has this size: 500MB, 2GB, 10GiB
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+        /// Keep all that the last N runs of each pipeline came to, whatever its size
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        keep_runs: usize,
+        /// Remove what older versions of Fuseline keep in the same folder as well
+        #[arg(long)]
+        old_formats: bool,
+        /// Show what would go, and remove nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
     /// Remove all artifacts; fetched data and models stay
     Clear,
+}
+
+/// A number of bytes: `500MB`, `1.5 GiB`, `0`.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("b", 0, 0), ("kb", 3, 0), ("mb", 6, 0), ("gb", 9, 0), ("tb", 12, 0)];
+    let binary = [("kib", 0, 10), ("mib", 0, 20), ("gib", 0, 30), ("tib", 0, 40)];
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let (number, unit) = (number.trim(), unit.trim().to_ascii_lowercase());
+    let wrong =
+        || format!("`{text}` is no size: write a number and B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, as in 2GB");
+    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let value: f64 = number.parse().ok().filter(|_| plain).ok_or_else(wrong)?;
+    let scale = units.iter().chain(&binary).find(|(name, ..)| *name == unit);
+    match scale {
+        Some((_, tens, twos)) => Ok((value * 10f64.powi(*tens) * 2f64.powi(*twos)).round() as u64),
+        // A bare number that is not 0 was meant in some unit.
+        None if unit.is_empty() && value == 0.0 => Ok(0),
+        None => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_say_their_unit() {
+        let read = |text| size(text).ok();
+        assert_eq!(read("500MB"), Some(500_000_000));
+        assert_eq!(read("1.5 GiB"), Some(1_610_612_736));
+        assert_eq!(
+            (read("10gb"), read("7B"), read("0"), read("2kB")),
+            (Some(10_000_000_000), Some(7), Some(0), Some(2000))
+        );
+        for wrong in ["", "GB", "500", "-1GB", "5 parsecs", "1e3MB", "inf", "nanGB", "1..5GB", "٣GB"] {
+            assert!(size(wrong).unwrap_err().contains("as in 2GB"), "{wrong}");
+        }
+    }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::ml::{Block, DocumentFrequency, TfidfError, TfidfNorm, TfidfParams, TokenRows, Vocabulary};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    Work,
+    ApplyTo, Arity, Ctx, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
+    TrainRows, Work,
 };
 use crate::table::tokens::Tokens;
 use crate::table::{features, row_ids};
@@ -160,6 +160,10 @@ struct Weights {
 }
 
 impl Stage for Weights {
+    fn numeric(&self) -> Numeric {
+        Numeric::Libm
+    }
+
     fn arity(&self) -> Arity {
         Arity::One
     }

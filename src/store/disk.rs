@@ -1,5 +1,6 @@
 //! How do files get onto the disk whole, or not at all?
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -46,13 +47,13 @@ fn modified_before(metadata: &fs::Metadata, ago: Duration) -> bool {
     metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ago)
 }
 
-/// What must be left of a file when the machine stops.
+/// Whether a file must be there even if the machine stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasting {
-    /// All of it, once it is written.
+pub(super) enum Durable {
+    /// It must.
     Synced,
-    /// Nothing: it may be gone or cut, and whoever reads it will see that.
-    Passing,
+    /// It need not: it can be made again, and whoever reads it sees whether it is whole.
+    Unsynced,
 }
 
 /// What to do with a file of that name.
@@ -70,11 +71,11 @@ pub(super) fn write(
     path: &Path,
     bytes: &[u8],
     existing: Existing,
-    lasting: Lasting,
+    durable: Durable,
 ) -> Result<bool, StoreError> {
     let mut file = begin(tmp)?;
     file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
-    end(file, path, existing, lasting)
+    end(file, path, existing, durable)
 }
 
 /// Begins a file that has no place yet.
@@ -91,13 +92,13 @@ pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
 }
 
 /// Puts a file that was begun in its place; false if another stays there.
-pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> Result<bool, StoreError> {
+pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> Result<bool, StoreError> {
     make_folder(path.parent().unwrap_or(path))?;
-    put(file, path, existing, lasting).map_err(|error| StoreError::write(path, error))
+    put(file, path, existing, durable).map_err(|error| StoreError::write(path, error))
 }
 
-fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> io::Result<bool> {
-    if lasting == Lasting::Synced {
+fn put(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> io::Result<bool> {
+    if durable == Durable::Synced {
         file.as_file().sync_all()?;
     }
     match existing {
@@ -109,8 +110,8 @@ fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -
             Err(error) => return Err(error.error),
         },
     }
-    if lasting == Lasting::Synced {
-        sync_folder(path.parent().unwrap_or(path))?;
+    if durable == Durable::Synced {
+        sync_name(path.parent().unwrap_or(path))?;
     }
     Ok(true)
 }
@@ -119,12 +120,30 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))?;
-    let above = folder.parent().unwrap_or(folder);
-    sync_folder(above).map_err(|error| StoreError::write(above, error))
+    fs::create_dir_all(folder).map_err(|error| StoreError::write(folder, error))
 }
 
-/// Makes a renaming last.
+/// Makes files last that were written unsynced, by whomever, with their names. Those that are gone are passed over.
+pub(super) fn sync(files: &[PathBuf]) -> Result<(), StoreError> {
+    for path in files {
+        match fs::File::open(path).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::write(path, error)),
+            _ => {}
+        }
+    }
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
+    folders.into_iter().try_for_each(|folder| match sync_name(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::write(folder, error)),
+        _ => Ok(()),
+    })
+}
+
+/// Makes a renaming into a folder last, and the folder, which may be new.
+fn sync_name(folder: &Path) -> io::Result<()> {
+    sync_folder(folder)?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -177,4 +196,32 @@ pub(super) fn age(file: &Path) -> Duration {
 /// The time since 1970.
 pub(super) fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+/// Now, by the clock that files in `folder` are given their times by; by one's own if nothing can be written there.
+pub(super) fn time(folder: &Path) -> SystemTime {
+    let probe = tempfile::Builder::new().prefix(TMP_PREFIX).tempfile_in(folder);
+    let written = probe.and_then(|probe| probe.as_file().metadata()?.modified());
+    written.unwrap_or_else(|_| SystemTime::UNIX_EPOCH + now())
+}
+
+/// Bytes of all files in a folder and below.
+pub(super) fn folder_size(folder: &Path) -> u64 {
+    files_below(folder).iter().filter_map(|file| size(file)).sum()
+}
+
+/// All files in a folder and below, as far as they can be listed.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    files
 }

@@ -23,6 +23,6 @@ impl From<StoreError> for StageError {
             false => (error.to_string(), Vec::new()),
         };
         let help = error.help().map(str::to_owned).into_iter().collect();
-        StageError::Failed(Box::new(Failure { message, causes, help, damaged, storage, param: None }))
+        StageError::Failed(Box::new(Failure { message, causes, help, damaged, storage, ..Failure::default() }))
     }
 }

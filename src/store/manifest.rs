@@ -19,14 +19,9 @@ impl Key {
         Key(Digest::new(bytes))
     }
 
-    /// Its bytes as a digest.
+    /// Its bytes.
     pub const fn digest(&self) -> Digest {
         self.0
-    }
-
-    /// Its 32 bytes.
-    pub(super) fn bytes(&self) -> [u8; 32] {
-        *self.0.as_bytes()
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tempfile::NamedTempFile;
 
-use super::disk::{self, Existing, Lasting};
+use super::disk::{self, Durable, Existing};
 use super::{Blob, Store, StoreError, short};
 use crate::table::{Batches, Digest, Packing, ParquetWriter, TableError};
 
@@ -42,8 +42,8 @@ impl Store {
     pub fn keep_table(&self, table: TableWriter) -> Result<Blob, StoreError> {
         let written = table.end()?;
         let path = self.blob_path(&written.blob.digest);
-        if disk::size(&path) != Some(written.blob.bytes) {
-            disk::end(written.file, &path, Existing::Replace, Lasting::Synced)?;
+        if !disk::is_there(&path, written.blob.bytes) {
+            disk::end(written.file, &path, Existing::Replace, Durable::Unsynced)?;
         }
         Ok(written.blob)
     }

@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use super::*;
 use crate::stage::{Load, StageError};
 
-fn table(texts: &[&str]) -> RecordBatch {
+pub(super) fn table(texts: &[&str]) -> RecordBatch {
     let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
     RecordBatch::try_from_iter([("row_id", texts.clone()), ("text", texts)]).unwrap()
 }
 
-fn key(byte: u8) -> Key {
+pub(super) fn key(byte: u8) -> Key {
     Key::new([byte; 32])
 }
 
 /// An artifact of one part, put but not published.
-fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
+pub(super) fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let Blob { digest, rows, bytes } = store.put_table(table).unwrap();
     Manifest {
         format: STORE_FORMAT,
@@ -39,31 +39,31 @@ fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifes
     }
 }
 
-fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
+pub(super) fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let manifest = artifact(store, key, kind, table);
     store.publish(&manifest).unwrap();
     manifest
 }
 
-fn opened() -> (TempDir, Store) {
+pub(super) fn opened() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("cache")).unwrap();
     (folder, store)
 }
 
 /// The same store as another process sees it.
-fn reopened(store: &Store) -> Store {
+pub(super) fn reopened(store: &Store) -> Store {
     Store::open(store.folder().parent().unwrap()).unwrap()
 }
 
-fn damage(path: &Path) {
+pub(super) fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(path, bytes).unwrap();
 }
 
-fn set_aside(store: &Store) -> Vec<PathBuf> {
+pub(super) fn set_aside(store: &Store) -> Vec<PathBuf> {
     disk::entries(&store.folder().join("damaged")).unwrap()
 }
 
@@ -222,7 +222,7 @@ fn clear_removes_what_the_store_made_and_nothing_else() {
     let damaged = published(&store, key(2), "clean", &table(&["b"])).parts[0].digest;
     damage(&store.blob_path(&damaged));
     assert!(store.load(&damaged).unwrap_err().is_damage());
-    store.remember("p", &LastRun::new()).unwrap();
+    store.remember("p", LastRun::default()).unwrap();
     fs::write(store.folder().join("tmp/put-left"), "half").unwrap();
     let digest = manifest.parts[0].digest;
     store.load(&digest).unwrap();
@@ -257,17 +257,18 @@ fn the_last_run_is_remembered_by_pipeline() {
     let (_folder, store) = opened();
     assert_eq!(store.last("p"), None);
     let fields = BTreeMap::from([("with.min_df".to_owned(), json!(2))]);
-    let units = LastRun::from([("[\"tfidf\",\"fit\"]".to_owned(), (key(3), fields))]);
-    store.remember("p", &units).unwrap();
-    store.remember("q", &LastRun::new()).unwrap();
+    let mut units = LastRun::default();
+    units.set("[\"tfidf\",\"fit\"]".to_owned(), "c=1", key(3), &fields);
+    store.remember("p", units.clone()).unwrap();
+    store.remember("q", LastRun::default()).unwrap();
     assert_eq!(reopened(&store).last("p"), Some(units.clone()));
-    assert_eq!(store.last("q"), Some(LastRun::new()));
+    assert_eq!(store.last("q"), Some(LastRun::default()));
     let path = disk::entries(&store.folder().join("last")).unwrap().remove(0);
     let pipeline = if store.last_path("p") == path { "p" } else { "q" };
     fs::write(&path, "{").unwrap();
     assert_eq!(store.last(pipeline), None);
     assert_eq!(set_aside(&store).len(), 1);
-    store.remember(pipeline, &units).unwrap();
+    store.remember(pipeline, units.clone()).unwrap();
     assert_eq!(store.last(pipeline), Some(units));
 }
 

@@ -5,10 +5,15 @@
 
 mod cases;
 mod cli;
+mod diff;
 mod exec;
 mod leak;
+mod lock;
+mod matrix;
 mod model;
 mod numbers;
 mod reuse;
 mod support;
 mod tidy;
+mod verify;
+mod why;

@@ -2,6 +2,7 @@
 
 use super::binary::{Binary, Margin};
 use super::design::Design;
+use super::layout::Layout;
 use super::newton::{Limits, minimise};
 use super::softmax::Softmax;
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
@@ -43,7 +44,8 @@ impl LogisticRegression {
         check_positive("c", self.c)?;
         check_positive("tol", self.tol)?;
         let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
-        let design = Design::new(x, if self.fit_intercept { 1.0 } else { 0.0 })?;
+        let layout = Layout::of(x)?;
+        let design = Design::new(x, &layout, if self.fit_intercept { 1.0 } else { 0.0 });
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
         let outputs = if targets.present.len() == 2 { 1 } else { targets.present.len() };

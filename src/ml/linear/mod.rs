@@ -9,6 +9,7 @@ mod binary;
 mod design;
 mod dual;
 mod error;
+mod layout;
 mod logistic;
 mod model;
 mod newton;

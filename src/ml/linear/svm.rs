@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::binary::{Binary, Margin};
 use super::design::Design;
 use super::dual;
+use super::layout::Layout;
 use super::newton::{Limits, minimise};
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
 use crate::ml::Features;
@@ -68,7 +69,8 @@ impl LinearSvc {
         check_positive("tol", self.tol)?;
         check_positive("intercept_scaling", self.intercept_scaling)?;
         let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
-        let design = Design::new(x, if self.fit_intercept { self.intercept_scaling } else { 0.0 })?;
+        let layout = Layout::of(x)?;
+        let design = Design::new(x, &layout, if self.fit_intercept { self.intercept_scaling } else { 0.0 });
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
         let one = |positive: u32| self.fit_one(&design, &targets.place, positive, &cost, should_stop);
         let fits = if targets.present.len() == 2 {

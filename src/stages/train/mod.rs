@@ -17,8 +17,8 @@ use crate::ml::ensemble::{self, SmartModel};
 use crate::ml::linear::{Convergence, FitError, LinearModel, balanced_weights};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    Work, elided,
+    ApplyTo, Arity, Ctx, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
+    TrainRows, Work, elided,
 };
 use crate::table::predictions::Predictions;
 use crate::table::target::Target;
@@ -66,6 +66,10 @@ struct Classifier {
 }
 
 impl Stage for Classifier {
+    fn numeric(&self) -> Numeric {
+        Numeric::Libm
+    }
+
     fn arity(&self) -> Arity {
         Arity::One
     }

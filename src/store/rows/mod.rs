@@ -186,7 +186,7 @@ impl Store {
         self.root.join("rows")
     }
 
-    fn space_folder(&self, space: &Space) -> PathBuf {
+    pub(super) fn space_folder(&self, space: &Space) -> PathBuf {
         self.rows_folder().join(space.folder_name())
     }
 }
