@@ -18,8 +18,8 @@ use crate::run::{Listeners, Session};
 use crate::store::Store;
 use crate::ui::{Verbosity, bytes, count};
 
-/// Files of a run folder that say nothing of what the run is.
-const LEFT_OUT: [&str; 1] = ["events.jsonl"];
+/// Files of a run folder that say when and where it ran, and nothing of what it is.
+const LEFT_OUT: [&str; 3] = ["events.jsonl", "timeline.html", "trace.json"];
 
 /// Whether the files that a run read go with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

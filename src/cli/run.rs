@@ -75,6 +75,9 @@ fn try_run(
         lock::keep(context, &pipeline, args, &done.standing);
     }
     tell(context, &done.summary, how, &folder, &reports);
+    if args.locked && !done.differing.is_empty() {
+        return Ok(Exit::Integrity);
+    }
     Ok(match done.summary.status {
         Status::Complete if args.locked && !done.differing.is_empty() => Exit::Integrity,
         Status::Complete => Exit::Success,

@@ -226,6 +226,9 @@ fn changed(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<
     names.into_iter().filter(differ).map(change).collect()
 }
 
+/// Stage, phase, fold; key before, key after.
+type Pair<'s> = (&'s str, &'s str, Option<u32>, &'s Option<String>, &'s Option<String>);
+
 /// Stage, phase, fold, variant.
 type Place<'s> = (&'s str, &'s str, Option<u32>, &'s str);
 
@@ -252,7 +255,7 @@ fn units(
     let mut same: BTreeSet<&Option<String>> = BTreeSet::new();
     let mut removed: BTreeSet<&Option<String>> = BTreeSet::new();
     let mut all = UnitChanges::default();
-    let mut seen: BTreeMap<(&str, &str, Option<u32>, &Option<String>, &Option<String>), usize> = BTreeMap::new();
+    let mut seen: BTreeMap<Pair<'_>, usize> = BTreeMap::new();
     for (place, unit) in &old {
         match new.get(place) {
             None => drop(removed.insert(&unit.key)),

@@ -72,7 +72,7 @@ pub struct FetchOptions {
 }
 
 /// A file that is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Fetched {
     /// As the pipeline names it; for a glob, the file that it found.
     pub source: String,
@@ -88,6 +88,16 @@ pub struct Fetched {
     outer: String,
     stamp: Stamp,
 }
+
+impl PartialEq for Fetched {
+    /// How a file looked on disk is no part of what it is.
+    fn eq(&self, other: &Self) -> bool {
+        let what = |file: &Self| (file.source.clone(), file.path.clone(), file.identity(), file.name.clone());
+        what(self) == what(other)
+    }
+}
+
+impl Eq for Fetched {}
 
 impl Fetched {
     /// Reads the file; members are unpacked on the way and a `.gz` at its end is decompressed. Read errors tell of damage.

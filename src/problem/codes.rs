@@ -272,16 +272,6 @@ That is a bug in the stage, or the machines differ in a way that the key does no
 `--locked` the run ends with exit code 7.",
     },
     Code {
-        code: "not-found",
-        title: "a file is not where the pipeline says",
-        page: "No file matches the name, pattern or archive member, or the server says that it has none of that name.
-
-    source: data/*.tsv                   # nothing matches in the pipeline's folder
-    source: reviews.zip!train.csv        # the archive has no such member
-
-Names are relative to the pipeline file; `!` leads into an archive.",
-    },
-    Code {
         code: "not-a-run",
         title: "a folder or an archive does not hold a run",
         page: "`diff`, `verify` and `pack` read what `run` wrote: a run folder (`diff` takes its `summary.json` too, `verify` also an archive
@@ -290,6 +280,16 @@ that `pack` wrote). What was named is something else, is damaged, or was written
     fuseline diff runs/spam runs/spam-2        # folders, as `run --out` names them
 
 Run the pipeline again to have a whole folder; what did not change is not computed again.",
+    },
+    Code {
+        code: "not-found",
+        title: "a file is not where the pipeline says",
+        page: "No file matches the name, pattern or archive member, or the server says that it has none of that name.
+
+    source: data/*.tsv                   # nothing matches in the pipeline's folder
+    source: reviews.zip!train.csv        # the archive has no such member
+
+Names are relative to the pipeline file; `!` leads into an archive.",
     },
     Code {
         code: "not-repeated",

@@ -246,6 +246,7 @@ impl Executor<'_> {
 
     fn put(&self, name: String, table: &RecordBatch) -> Result<PartEntry, StageError> {
         let blob = self.store.put_table(table).map_err(StageError::from)?;
+        self.store.hold(blob.digest, table);
         Ok(PartEntry { name, digest: blob.digest, rows: blob.rows, bytes: blob.bytes })
     }
 }

@@ -72,6 +72,11 @@ impl Store {
                 audit.records += 1;
             }
         }
+        let timings = self.folder().join("timings.json");
+        if timings.is_file() {
+            audit.take(self.audit_record::<Value>(&timings, "the record of how long units took")?);
+            audit.records += 1;
+        }
         Ok(audit)
     }
 
@@ -146,7 +151,7 @@ mod tests {
         let whole = published(&store, key(1), "clean", &table(&["a"]));
         let cut = published(&store, key(2), "clean", &table(&["b"]));
         published(&store, key(3), "clean", &table(&["c"]));
-        store.remember("p", &LastRun::default()).unwrap();
+        store.remember("p", LastRun::default()).unwrap();
         store
             .record_run(&RunRecord { pipeline: "p".into(), folder: "/".into(), ended: 1, keys: vec![key(1)] })
             .unwrap();

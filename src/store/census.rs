@@ -163,6 +163,7 @@ impl Store {
         for name in ["last", "runs"] {
             files.extend(disk::entries(&within(name))?.into_iter().filter(|file| disk::is_ours(file, "json")));
         }
+        files.extend(Some(within("timings.json")).filter(|file| file.is_file()));
         files.extend(disk::sharded_files(&within("blobs"), "parquet")?);
         files.extend(self.set_aside_files()?);
         files.extend(self.half_written()?);

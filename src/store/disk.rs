@@ -49,11 +49,11 @@ fn modified_before(metadata: &fs::Metadata, ago: Duration) -> bool {
 
 /// Whether a file must be there even if the machine stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durable {
+pub(super) enum Lasting {
     /// It must.
     Synced,
     /// It need not: it can be made again, and whoever reads it sees whether it is whole.
-    Unsynced,
+    Passing,
 }
 
 /// What to do with a file of that name.
@@ -71,11 +71,11 @@ pub(super) fn write(
     path: &Path,
     bytes: &[u8],
     existing: Existing,
-    durable: Durable,
+    lasting: Lasting,
 ) -> Result<bool, StoreError> {
     let mut file = begin(tmp)?;
     file.write_all(bytes).map_err(|error| StoreError::write(path, error))?;
-    end(file, path, existing, durable)
+    end(file, path, existing, lasting)
 }
 
 /// Begins a file that has no place yet.
@@ -92,13 +92,13 @@ pub(super) fn begin(tmp: &Path) -> Result<NamedTempFile, StoreError> {
 }
 
 /// Puts a file that was begun in its place; false if another stays there.
-pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> Result<bool, StoreError> {
+pub(super) fn end(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> Result<bool, StoreError> {
     make_folder(path.parent().unwrap_or(path))?;
-    put(file, path, existing, durable).map_err(|error| StoreError::write(path, error))
+    put(file, path, existing, lasting).map_err(|error| StoreError::write(path, error))
 }
 
-fn put(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -> io::Result<bool> {
-    if durable == Durable::Synced {
+fn put(file: NamedTempFile, path: &Path, existing: Existing, lasting: Lasting) -> io::Result<bool> {
+    if lasting == Lasting::Synced {
         file.as_file().sync_all()?;
     }
     match existing {
@@ -110,7 +110,7 @@ fn put(file: NamedTempFile, path: &Path, existing: Existing, durable: Durable) -
             Err(error) => return Err(error.error),
         },
     }
-    if durable == Durable::Synced {
+    if lasting == Lasting::Synced {
         sync_name(path.parent().unwrap_or(path))?;
     }
     Ok(true)

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::disk::{self, Durable, Existing};
+use super::disk::{self, Existing, Lasting};
 use super::seal::{seal, unseal};
 use super::{Key, STORE_FORMAT, Store, StoreError};
 use crate::table::Digest;
@@ -88,7 +88,7 @@ impl Store {
         if fs::read(&path).is_ok_and(|before| before == sealed) {
             return Ok(());
         }
-        disk::write(&self.folder().join("tmp"), &path, &sealed, Existing::Replace, Durable::Unsynced).map(|_| ())
+        disk::write(&self.folder().join("tmp"), &path, &sealed, Existing::Replace, Lasting::Passing).map(|_| ())
     }
 
     pub(super) fn last_path(&self, pipeline: &str) -> PathBuf {

@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::beat::{Beats, Owner};
-use super::disk::{self, Durable, Existing, TMP_PREFIX};
+use super::disk::{self, Existing, Lasting, TMP_PREFIX};
 use super::seal::{seal, unseal};
 use super::{Key, Store, StoreError, TRIES};
 
@@ -122,7 +122,7 @@ impl Leases {
                     self.take_away(&path, &found)?;
                 }
                 Err(error) if is_gone(&error) => {
-                    if disk::write(&self.tmp, &path, &bytes, Existing::Keep, Durable::Unsynced)? {
+                    if disk::write(&self.tmp, &path, &bytes, Existing::Keep, Lasting::Passing)? {
                         return Ok(self.lease(key, bytes));
                     }
                 }

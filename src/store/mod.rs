@@ -45,8 +45,9 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
+use crate::stage::Derivations;
 use crate::table::{Digest, from_parquet, to_parquet};
-use disk::{Durable, Existing};
+use disk::{Existing, Lasting};
 use lease::Leases;
 use memory::Decoded;
 use seal::{seal, unseal};
@@ -83,10 +84,14 @@ const TRIES: u32 = 16;
 /// How many bytes of decoded tables are kept for the next reader.
 const DECODED_BYTES: usize = 256 * 1024 * 1024;
 
+/// How many bytes of what was worked out from them are kept for the next unit.
+const DERIVED_BYTES: usize = 256 * 1024 * 1024;
+
 /// Artifacts on disk.
 pub struct Store {
     root: PathBuf,
     decoded: Mutex<Decoded>,
+    derivations: Derivations,
     leases: Arc<Leases>,
 }
 
@@ -108,7 +113,12 @@ impl Store {
             }
         }
         let leases = Arc::new(Leases::new(&root));
-        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), leases };
+        let store = Store {
+            root,
+            decoded: Mutex::new(Decoded::new(DECODED_BYTES)),
+            derivations: Derivations::new(DERIVED_BYTES),
+            leases,
+        };
         store.sweep();
         Ok(store)
     }
@@ -143,21 +153,26 @@ impl Store {
         let blob = Blob { digest, rows: table.num_rows() as u64, bytes: bytes.len() as u64 };
         let path = self.blob_path(&digest);
         if !disk::is_there(&path, blob.bytes) {
-            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Durable::Unsynced)?;
+            disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Passing)?;
         }
         Ok(blob)
+    }
+
+    /// Keeps a table that has just been stored at hand for its readers.
+    pub fn hold(&self, digest: Digest, table: &RecordBatch) {
+        self.decoded().keep(digest, &Arc::new(table.clone()));
     }
 
     /// Makes an artifact known, once all its tables are kept; if a sound one is there, that one stays.
     pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
         let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
-        let durable = if manifest.seconds < COSTLY { Durable::Unsynced } else { Durable::Synced };
-        if durable == Durable::Synced {
+        let lasting = if manifest.seconds < COSTLY { Lasting::Passing } else { Lasting::Synced };
+        if lasting == Lasting::Synced {
             let blobs: Vec<PathBuf> = manifest.parts.iter().map(|part| self.blob_path(&part.digest)).collect();
             disk::sync(&blobs)?;
         }
         for _ in 0..TRIES {
-            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, durable)? {
+            if disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Keep, lasting)? {
                 return Ok(Published::First);
             }
             // A damaged one is set aside by looking at it, and ours takes its place.

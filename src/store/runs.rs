@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::beat::{Owner, Presence};
-use super::disk::{self, Durable, Existing};
+use super::disk::{self, Existing, Lasting};
 use super::lease::Leases;
 use super::seal::{seal, unseal};
 use super::{Key, Store, StoreError};
@@ -67,7 +67,7 @@ impl Store {
         let owner = self.leases.beats.own().clone();
         let path = self.folder().join("active").join(format!("{}-{}.json", owner.token, self.leases.next()));
         let marker = seal(&Marker { owner, began: disk::now().as_secs() })?;
-        disk::write(&self.folder().join("tmp"), &path, &marker, Existing::Replace, Durable::Unsynced)?;
+        disk::write(&self.folder().join("tmp"), &path, &marker, Existing::Replace, Lasting::Passing)?;
         Ok(path)
     }
 
@@ -84,7 +84,7 @@ impl Store {
             .chain(run.keys.iter().flat_map(|key| *key.digest().as_bytes()))
             .collect();
         let path = self.folder().join("runs").join(format!("{}.json", Digest::of(&identity)));
-        disk::write(&self.folder().join("tmp"), &path, &seal(&run)?, Existing::Replace, Durable::Unsynced).map(|_| ())
+        disk::write(&self.folder().join("tmp"), &path, &seal(&run)?, Existing::Replace, Lasting::Passing).map(|_| ())
     }
 
     /// The runs that are remembered, with their files, the latest first. Damaged records are set aside.

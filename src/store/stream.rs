@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tempfile::NamedTempFile;
 
-use super::disk::{self, Durable, Existing};
+use super::disk::{self, Existing, Lasting};
 use super::{Blob, Store, StoreError, short};
 use crate::table::{Batches, Digest, Packing, ParquetWriter, TableError};
 
@@ -43,7 +43,7 @@ impl Store {
         let written = table.end()?;
         let path = self.blob_path(&written.blob.digest);
         if !disk::is_there(&path, written.blob.bytes) {
-            disk::end(written.file, &path, Existing::Replace, Durable::Unsynced)?;
+            disk::end(written.file, &path, Existing::Replace, Lasting::Passing)?;
         }
         Ok(written.blob)
     }

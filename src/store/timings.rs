@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{self, Durable, Existing};
+use super::disk::{self, Existing, Lasting};
 use super::seal::{seal, unseal};
 use super::{STORE_FORMAT, Store, StoreError};
 
@@ -103,7 +103,7 @@ impl Store {
         }
         let record = Record { format: STORE_FORMAT, classes };
         let (tmp, sealed) = (self.folder().join("tmp"), seal(&record)?);
-        disk::write(&tmp, &self.timings_path(), &sealed, Existing::Replace, Durable::Unsynced).map(|_| ())
+        disk::write(&tmp, &self.timings_path(), &sealed, Existing::Replace, Lasting::Passing).map(|_| ())
     }
 
     fn timings_path(&self) -> PathBuf {

@@ -21,7 +21,7 @@ fn a_run_is_repeated_bit_for_bit_in_a_cache_of_its_own() {
         "{}",
         verified.stderr
     );
-    assert!(!project.path("cache/v1/keys").exists(), "nothing was taken from, or put into, the usual cache");
+    assert!(!project.path("cache/v2/keys").exists(), "nothing was taken from, or put into, the usual cache");
     let json = project.ok(["verify", "run", "--message-format", "json"]).stdout;
     let last: Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
     assert_eq!((&last["verdict"]["same"], &last["verdict"]["units"]), (&true.into(), &17.into()));

@@ -1,5 +1,6 @@
 //! Can it always say why? Every reason of `plan --why`, followed to its root, and what may be saved.
 
+use fuseline::table::Digest;
 use serde_json::Value;
 
 use crate::support::{Project, snippets, words_pipeline};
@@ -33,10 +34,16 @@ fn clean_with(params: &str) -> String {
 
 /// Every file of a folder of the cache that holds `text`.
 fn records(project: &Project, folder: &str, text: &str) -> Vec<std::path::PathBuf> {
-    let shards = std::fs::read_dir(project.path("cache/v1").join(folder)).unwrap();
+    let shards = std::fs::read_dir(project.path("cache/v2").join(folder)).unwrap();
     let files = shards.flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap());
     let paths = files.map(|file| file.unwrap().path());
     paths.filter(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains(text)).collect()
+}
+
+/// A record that was edited, sealed anew.
+fn sealed(text: &str) -> String {
+    let (record, _) = text.split_once(",\"check\":\"").unwrap();
+    format!("{record},\"check\":\"{}\"}}\n", Digest::of(record.as_bytes()))
 }
 
 #[test]
@@ -123,15 +130,16 @@ fn another_kind_version_or_machine_says_what_it_was() {
     let project = project();
     project.ok(["run", "p.yaml"]);
     // As if an older version, on another machine, had run it: its records are gone from the cache, and remembered so.
-    for record in records(&project, "keys", "\"phase\": \"fit\"").iter().chain(&records(&project, "keys", "\"score\""))
+    for record in
+        records(&project, "keys", "\"phase\":\"fit\"").iter().chain(&records(&project, "keys", "\"phase\":\"score\""))
     {
         std::fs::remove_file(record).unwrap();
     }
-    let last = std::fs::read_dir(project.path("cache/v1/last")).unwrap().next().unwrap().unwrap().path();
-    let text = std::fs::read_to_string(&last).unwrap();
+    let last = std::fs::read_dir(project.path("cache/v2/last")).unwrap().next().unwrap().unwrap().path();
     let class = project.summary("runs/words")["numeric"]["libm"].as_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(&last).unwrap();
     let text = text.replace(&class, "vax-vms/00000000").replace("\"kind\":\"tfidf\"", "\"kind\":\"tfidf2\"");
-    std::fs::write(&last, text.replace("\"version\":", "\"version\":9")).unwrap();
+    std::fs::write(&last, sealed(&text.replace("\"version\":", "\"version\":9"))).unwrap();
     let plan = why(&project);
     assert!(plan.contains("its kind changed: `tfidf2` → `tfidf`"), "{plan}");
     assert!(plan.contains(&format!("numeric class `vax-vms/00000000` → `{class}`")), "{plan}");
@@ -142,12 +150,12 @@ fn another_kind_version_or_machine_says_what_it_was() {
 fn what_was_removed_or_damaged_says_so() {
     let project = project();
     project.ok(["run", "p.yaml"]);
-    for record in records(&project, "keys", "\"kind\": \"clean\"") {
+    for record in records(&project, "keys", "\"kind\":\"clean\"") {
         std::fs::remove_file(record).unwrap();
     }
     assert!(why(&project).contains("it ran before, but is no longer in the cache"));
     assert_eq!(reasons(&project, "clean")[0]["reason"], "removed");
-    for record in records(&project, "keys", "\"kind\": \"ingest\"") {
+    for record in records(&project, "keys", "\"kind\":\"ingest\"") {
         std::fs::write(record, "{").unwrap();
     }
     let plan = why(&project);

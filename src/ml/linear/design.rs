@@ -4,7 +4,7 @@
 //! A dense block is borrowed, never copied; a mixed row is never one dense row.
 
 use super::FitError;
-use super::layout::Layout;
+use super::layout::{Laid, Layout};
 use crate::ml::{Block, Dense, Features};
 
 /// Training rows in the solvers' column order.
@@ -18,8 +18,13 @@ pub(super) struct Design<'a> {
 }
 
 impl<'a> Design<'a> {
-    /// `x` as `layout` (which is that of `x`) says, with a constant column of value `bias` (0: none).
-    pub(super) fn new(x: &'a Features, layout: &'a Layout, bias: f64) -> Design<'a> {
+    /// Rows laid out, with a constant column of value `bias` (0: none).
+    pub(super) fn new(x: &'a Laid, bias: f64) -> Design<'a> {
+        Design { rows: x.layout.rows, layout: &x.layout, dense: x.dense.iter().collect(), bias }
+    }
+
+    /// `x` as `layout`, which is made from it, says.
+    pub(super) fn borrowed(x: &'a Features, layout: &'a Layout, bias: f64) -> Design<'a> {
         let dense = |block: &'a Block| match block {
             Block::Sparse(_) => None,
             Block::Dense(m) => Some(m),
@@ -96,9 +101,12 @@ impl<'a> Design<'a> {
         }
     }
 
-    /// `out_j += u · x_ij²`, the constant column included.
-    pub(super) fn add_squares(&self, i: usize, u: f64, out: &mut [f64]) {
-        self.each(i, |j, x| out[j] += u * x * x);
+    /// `out_j += u · x_ij` and `squares_j += c · x_ij²`, the constant column included.
+    pub(super) fn add_with_squares(&self, i: usize, (u, c): (f64, f64), out: &mut [f64], squares: &mut [f64]) {
+        self.each(i, |j, x| {
+            out[j] += u * x;
+            squares[j] += c * x * x;
+        });
     }
 
     /// `x_i · x_i`, the constant column included.
@@ -285,7 +293,7 @@ mod tests {
     fn products_equal_those_of_the_full_matrix() {
         let x = mixed();
         let layout = Layout::of(&x).unwrap();
-        let design = Design::new(&x, &layout, 1.0);
+        let design = Design::borrowed(&x, &layout, 1.0);
         // column 2 is used by no row, column 3 by two, columns 0 and 1 by one row each
         let full = [
             [2.0, 1.0, 0.0, 0.0, 0.5, 1.5, 1.0],
@@ -305,9 +313,10 @@ mod tests {
             let mut out = [0.0; 7];
             design.add(i, 2.0, &mut out);
             assert_eq!(out.to_vec(), row.iter().map(|a| 2.0 * a).collect::<Vec<_>>());
-            let mut squares = [0.0; 7];
-            design.add_squares(i, 2.0, &mut squares);
-            assert_eq!(squares.to_vec(), row.iter().map(|a| 2.0 * a * a).collect::<Vec<_>>());
+            let (mut again, mut squares) = ([0.0; 7], [0.0; 7]);
+            design.add_with_squares(i, (2.0, 3.0), &mut again, &mut squares);
+            assert_eq!(again, out);
+            assert_eq!(squares.to_vec(), row.iter().map(|a| 3.0 * a * a).collect::<Vec<_>>());
         }
     }
 

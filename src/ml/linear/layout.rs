@@ -9,7 +9,41 @@
 
 use super::FitError;
 use super::design::check_features;
-use crate::ml::{Block, Features};
+use crate::ml::{Block, Dense, Features};
+
+/// Training rows, laid out for any number of fits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Laid {
+    pub(super) layout: Layout,
+    pub(super) dense: Vec<Dense>,
+}
+
+impl Laid {
+    /// Lays out `x`. Errors: malformed blocks, values that are not finite.
+    pub fn of(x: Features) -> Result<Laid, FitError> {
+        let layout = Layout::of(&x)?;
+        let dense = |block| match block {
+            Block::Sparse(_) => None,
+            Block::Dense(m) => Some(m),
+        };
+        Ok(Laid { layout, dense: x.blocks.into_iter().filter_map(dense).collect() })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.layout.rows
+    }
+
+    /// Number of feature columns.
+    pub fn cols(&self) -> usize {
+        self.layout.features
+    }
+
+    /// Bytes that it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.layout.bytes() + self.dense.iter().map(|m| 4 * m.values.len()).sum::<usize>()
+    }
+}
 
 /// How training rows are laid out; worked out once for all fits on them.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +165,7 @@ impl Layout {
     }
 
     /// Bytes that it takes, about.
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         8 * (self.indptr.len() + self.indices.len() + self.lone.len())
             + 4 * (self.shared_origin.len() + self.dense_origin.len())
             + size_of::<Lone>() * self.lone_origin.len()

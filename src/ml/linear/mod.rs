@@ -18,6 +18,7 @@ mod svm;
 
 pub(super) use design::check_features;
 pub use error::FitError;
+pub use layout::Laid;
 pub use logistic::LogisticRegression;
 pub use model::LinearModel;
 pub(super) use model::first_greatest;

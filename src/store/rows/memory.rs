@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::segment::{Segment, SegmentWriter};
 use super::{Space, SpaceKind, remove, segments};
-use crate::store::disk::{self, Durable, Existing};
+use crate::store::disk::{self, Existing, Lasting};
 use crate::store::stream::{Written, open_verified};
 use crate::store::{Store, StoreError, short};
 use crate::table::{Digest, RowKey, TableError};
@@ -265,8 +265,8 @@ impl<'s> RowMemory<'s> {
         let opened = file.as_file().try_clone().map_err(|error| StoreError::read(file.path(), error))?;
         let path = self.segment_path(&blob.digest);
         let durable = match self.space.kind {
-            SpaceKind::Memory => Durable::Synced,
-            SpaceKind::Checkpoint => Durable::Unsynced,
+            SpaceKind::Memory => Lasting::Synced,
+            SpaceKind::Checkpoint => Lasting::Passing,
         };
         disk::end(file, &path, Existing::Replace, durable)?;
         Ok(Segment::open(opened, blob.digest)?)
