@@ -59,7 +59,7 @@ pub struct Selection {
 pub enum Status {
     /// Everything was done.
     Complete,
-    /// Some units failed; what did not depend on them is done.
+    /// A unit failed; with `--keep-going`, what did not depend on it is done.
     Failed,
     /// Stopped by the user; the same command resumes.
     Interrupted,
