@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{self, Existing, Durable};
+use super::disk::{self, Durable, Existing};
 use super::seal::{seal, unseal};
 use super::{STORE_FORMAT, Store, StoreError};
 

@@ -9,5 +9,6 @@ mod leak;
 mod model;
 mod numbers;
 mod reuse;
+mod rows;
 mod support;
 mod tidy;
