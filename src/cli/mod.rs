@@ -11,6 +11,7 @@ mod fetch;
 mod interrupt;
 mod limits;
 mod plan;
+mod recompute;
 mod run;
 mod schema;
 mod show;

@@ -242,6 +242,16 @@ That is a bug in the stage, or the machines differ in a way that the key does no
 `--locked` the run ends with exit code 7.",
     },
     Code {
+        code: "not-cached",
+        title: "what is to be repeated is not in the cache",
+        page: "`cache verify --recompute` runs units of a pipeline again and compares them with what is cached; so all of the
+pipeline must be cached.
+
+    error[not-cached]: 12 units of this pipeline are not cached
+
+Run the pipeline first, with the same `--set` and `--cache-dir`.",
+    },
+    Code {
         code: "not-found",
         title: "a file is not where the pipeline says",
         page: "No file matches the name, pattern or archive member, or the server says that it has none of that name.
