@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::limits;
+use super::recompute::{Share, share};
 use crate::settings::{Memory, Progress};
 
 /// Runs text-ML experiments from a YAML file: nothing leaks between folds, and nothing is computed twice.
@@ -59,7 +60,7 @@ pub(super) enum MessageFormat {
 }
 
 /// A pipeline, with values set from outside.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct PipelineArgs {
     /// The pipeline file
     pub(super) file: PathBuf,
@@ -260,7 +261,20 @@ pub(super) enum CacheCommand {
     /// What is in it
     Ls,
     /// Read everything in it and set aside what is damaged; exit code 7 if anything was
-    Verify,
+    Verify {
+        /// Run this share of a pipeline's cached units again, as 2%, and compare; exit code 7 if other bytes come out
+        #[arg(long, value_name = "SHARE", value_parser = share, requires = "file")]
+        recompute: Option<Share>,
+        /// The pipeline whose units run again
+        #[arg(requires = "recompute")]
+        file: Option<PathBuf>,
+        /// Set a value of the pipeline
+        #[arg(long = "set", value_name = "PATH=VALUE", requires = "file")]
+        sets: Vec<String>,
+        /// Which units run again [default: others every day]
+        #[arg(long, value_name = "N", requires = "recompute")]
+        sample: Option<u64>,
+    },
     /// Remove what is no longer needed: what the last runs came to stays, and as much of the rest as there is room for
     Gc {
         /// Keep what was used last, until the cache has this size: 500MB, 2GB, 10GiB

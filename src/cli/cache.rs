@@ -2,10 +2,11 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::{CacheCommand, MessageFormat};
+use super::args::{CacheCommand, MessageFormat, PipelineArgs};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
+use super::recompute::recompute;
 use crate::settings::Progress;
 use crate::store::{Cleared, Entry, Garbage, Keep, OtherFormat, STORE_FORMAT, Store};
 use crate::ui::table::align;
@@ -16,7 +17,11 @@ pub(super) fn cache(context: &Context, command: &CacheCommand) -> Exit {
     let done = match command {
         CacheCommand::Stats => stats(context),
         CacheCommand::Ls => list(context),
-        CacheCommand::Verify => verify(context),
+        CacheCommand::Verify { recompute: Some(share), file: Some(file), sets, sample } => {
+            let pipeline = PipelineArgs { file: file.clone(), sets: sets.clone(), ..PipelineArgs::default() };
+            recompute(context, &pipeline, *share, *sample)
+        }
+        CacheCommand::Verify { .. } => verify(context),
         CacheCommand::Gc { max_size, keep_runs, old_formats, dry_run } => {
             let keep = Keep { runs: *keep_runs, bytes: *max_size };
             let older = if *old_formats { Older::Go } else { Older::Stay };

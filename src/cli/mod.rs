@@ -14,6 +14,7 @@ mod limits;
 mod lock;
 mod pack;
 mod plan;
+mod recompute;
 mod run;
 mod schema;
 mod show;

@@ -282,6 +282,16 @@ that `pack` wrote). What was named is something else, is damaged, or was written
 Run the pipeline again to have a whole folder; what did not change is not computed again.",
     },
     Code {
+        code: "not-cached",
+        title: "what is to be repeated is not in the cache",
+        page: "`cache verify --recompute` runs units of a pipeline again and compares them with what is cached; so all of the
+pipeline must be cached.
+
+    error[not-cached]: 12 units of this pipeline are not cached
+
+Run the pipeline first, with the same `--set` and `--cache-dir`.",
+    },
+    Code {
         code: "not-found",
         title: "a file is not where the pipeline says",
         page: "No file matches the name, pattern or archive member, or the server says that it has none of that name.

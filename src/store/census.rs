@@ -189,6 +189,7 @@ impl Store {
                 drop(fs::remove_file(file));
             }
         }
+        self.sweep_scratch();
         self.leases.beats.sweep();
     }
 

@@ -71,9 +71,9 @@ impl StoreError {
     /// What to do.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            StoreError::NoRoom { .. } => {
-                Some("make room (`fuseline cache clear` empties the cache), or name another folder with `--cache-dir`")
-            }
+            StoreError::NoRoom { .. } => Some(
+                "make room (`fuseline cache gc` removes what is no longer needed), or name another folder with `--cache-dir`",
+            ),
             StoreError::ReadOnly { .. } | StoreError::Denied { .. } | StoreError::Stuck { .. } => {
                 Some("name a folder that you may write to with `--cache-dir`")
             }

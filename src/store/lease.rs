@@ -55,7 +55,11 @@ impl Store {
     /// for some seconds, is taken over. Whoever gets the lease must look the key up once more: another may just have
     /// published it.
     pub fn claim(&self, key: &Key) -> Result<Claim, StoreError> {
-        self.leases.claim(key)
+        self.leases.claim(key).map_err(|error| match error {
+            // Which of its files could not be written first is of no interest.
+            StoreError::ReadOnly { .. } => StoreError::ReadOnly { path: self.folder().to_owned() },
+            error => error,
+        })
     }
 }
 

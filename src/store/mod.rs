@@ -32,6 +32,7 @@ mod manifest;
 mod memory;
 mod rows;
 mod runs;
+mod scratch;
 mod seal;
 mod stream;
 mod timings;
@@ -61,6 +62,7 @@ pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
 pub use rows::{Recall, Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
 pub use runs::{ActiveRun, RunRecord};
+pub use scratch::Scratch;
 pub use stream::TableWriter;
 pub use timings::{Timing, Timings};
 
