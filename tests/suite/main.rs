@@ -17,5 +17,6 @@ mod rows;
 mod store;
 mod support;
 mod tidy;
+mod torture;
 mod verify;
 mod why;
