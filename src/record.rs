@@ -1,6 +1,7 @@
 //! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,12 @@ pub struct Summary {
     pub status: Status,
     /// The pipeline's seed.
     pub seed: u64,
+    /// What the run was restricted to; absent if it was about all variants of the pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+    /// The classes of the machine where bits depend on it: `libm`, `simd`.
+    #[serde(default)]
+    pub numeric: BTreeMap<String, String>,
     /// One entry for each variant and evaluation, in the file's order.
     pub variants: Vec<VariantSummary>,
     /// Every unit of the plan.
@@ -31,6 +38,19 @@ pub struct Summary {
     pub models: Vec<ModelSummary>,
     /// What a person should know about the numbers.
     pub warnings: Vec<String>,
+}
+
+/// A restriction to some of a pipeline's variants: `--variant`, `--partition`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Selection {
+    /// Labels, ids or settings of axes, as they were asked for.
+    pub variants: Vec<String>,
+    /// One shard of several: `hash:2/4`.
+    pub partition: Option<String>,
+    /// How many variants were selected.
+    pub selected: u64,
+    /// How many the pipeline has.
+    pub of: u64,
 }
 
 /// How a run ended.
@@ -171,6 +191,52 @@ pub struct ModelSummary {
     pub id: String,
     /// `sha256:` and 64 hexadecimal digits.
     pub digest: String,
+}
+
+/// The form of `manifest.json`.
+pub const MANIFEST_FORMAT: u32 = 1;
+
+/// `manifest.json`: what each unit of a run made, so that the run can be repeated and compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunManifest {
+    /// The form of the file.
+    pub format: u32,
+    /// The pipeline file, as typed.
+    pub file: String,
+    /// The folder where the pipeline's relative paths start; `None` in an archive, which goes elsewhere.
+    pub base: Option<PathBuf>,
+    /// The digest of `predictions.parquet`.
+    pub predictions: Option<String>,
+    /// The units that were done, each after what it reads.
+    pub units: Vec<RunUnit>,
+}
+
+/// What a unit made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunUnit {
+    /// The stage's id.
+    pub stage: String,
+    /// Its kind.
+    pub kind: String,
+    /// `run`, `split`, `fit`, `apply` or `score`.
+    pub phase: String,
+    /// The fold, counted from 0 over all repeats.
+    pub fold: Option<u32>,
+    /// Ids of the variants that share it.
+    pub variants: Vec<String>,
+    /// Its identity.
+    pub key: String,
+    /// The digest of each of its tables.
+    pub parts: BTreeMap<String, String>,
+}
+
+impl RunUnit {
+    /// `tfidf` fit fold 3.
+    pub fn title(&self) -> String {
+        let phase = if self.phase == "run" { String::new() } else { format!(" {}", self.phase) };
+        let fold = self.fold.map_or_else(String::new, |fold| format!(" fold {}", fold + 1));
+        format!("`{}`{phase}{fold}", self.stage)
+    }
 }
 
 /// What a report is made from.

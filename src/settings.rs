@@ -23,7 +23,8 @@ pub const FILE: &str = "fuseline.yaml";
 const MOST_THREADS: usize = 512;
 
 /// The settings that environment variables may give, after `FUSELINE_`.
-const NAMES: [&str; 8] = ["threads", "memory", "cache_dir", "files_dir", "offline", "progress", "timeout", "retries"];
+const NAMES: [&str; 9] =
+    ["threads", "memory", "cache_dir", "files_dir", "offline", "max_variants", "progress", "timeout", "retries"];
 
 /// How to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,8 @@ pub struct Settings {
     /// Never ask the network.
     #[serde(deserialize_with = "switch")]
     pub offline: bool,
+    /// A pipeline with more variants than this is refused before anything runs; 0 takes any number.
+    pub max_variants: usize,
     /// How progress is shown.
     pub progress: Progress,
     /// How long a unit may run: `90s`, `10m`, `1h 30m`; as long as it takes if left out.
@@ -84,6 +87,7 @@ impl Default for Settings {
             cache_dir: None,
             files_dir: None,
             offline: false,
+            max_variants: crate::pipeline::MOST_VARIANTS,
             progress: Progress::Auto,
             timeout: None,
             retries: 0,
@@ -107,6 +111,9 @@ pub struct Flags {
     /// `--offline`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offline: Option<bool>,
+    /// `--max-variants`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_variants: Option<usize>,
     /// `--progress`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,

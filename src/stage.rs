@@ -17,6 +17,7 @@
 //!
 //! Every row-level table starts with the column `row_id`; all tables of one frame have the same rows in the same order.
 
+mod derived;
 mod row_wise;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ use crate::problem::{Origin, Problem, Problems};
 use crate::record::Results;
 use crate::table::Digest;
 
+use derived::Mask;
+pub use derived::{ByRow, Derivations, Derived, OpenRows};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
 pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
@@ -118,6 +121,17 @@ pub struct FileNeed {
     pub param: Vec<String>,
 }
 
+/// Which part of the machine decides the last bits of a stage's answer; see [`crate::machine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Numeric {
+    /// None: the same bits on every machine.
+    Exact,
+    /// The platform's mathematical functions: `exp`, `ln`, `pow` …
+    Libm,
+    /// Those, and kernels chosen at run time by what the processor has: `gemm` and whatever multiplies through it.
+    Simd,
+}
+
 /// What every stage says about itself. All answers are fixed once the stage is built.
 pub trait Stage: Send + Sync {
     /// How many inputs it takes.
@@ -139,6 +153,11 @@ pub trait Stage: Send + Sync {
     /// True if its answer depends on chance; then a seed enters the key.
     fn seeded(&self) -> bool {
         false
+    }
+
+    /// Which part of the machine decides the last bits of its answer; the machine's class then enters the key.
+    fn numeric(&self) -> Numeric {
+        Numeric::Exact
     }
 
     /// True if it keeps every row of its input, in order; a stage that drops or makes rows begins a new frame.
@@ -379,13 +398,16 @@ impl Scope<'_> {
 pub trait Load: Send + Sync {
     /// The table of a blob.
     fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StageError>;
+
+    /// What has been worked out from its tables.
+    fn derivations(&self) -> &Derivations;
 }
 
 /// A table of an artifact: in memory, or in the store and loaded when first asked for.
 #[derive(Clone)]
 pub struct Part {
     kind: PartKind,
-    rows: Option<Arc<BooleanArray>>,
+    rows: Option<Arc<Mask>>,
 }
 
 #[derive(Clone)]
@@ -427,18 +449,19 @@ impl Part {
         };
         match &self.rows {
             Some(mask) if is_row_level(&whole) => {
-                if whole.num_rows() != mask.len() {
-                    return Err(StageError::failed(format!(
-                        "a table of {} rows cannot be divided by folds made for {} rows",
-                        whole.num_rows(),
-                        mask.len()
-                    )));
+                if whole.num_rows() != mask.keep.len() {
+                    return Err(divided(whole.num_rows(), mask.keep.len()));
                 }
-                Ok(Arc::new(arrow::compute::filter_record_batch(&whole, mask).map_err(StageError::caused)?))
+                let cut = arrow::compute::filter_record_batch(&whole, &mask.keep);
+                Ok(Arc::new(cut.map_err(StageError::caused)?))
             }
             _ => Ok(whole),
         }
     }
+}
+
+fn divided(rows: usize, made_for: usize) -> StageError {
+    StageError::failed(format!("a table of {rows} rows cannot be divided by folds made for {made_for} rows"))
 }
 
 /// True if a table has one row for each text: its first column is `row_id`.
@@ -480,7 +503,7 @@ impl Parts {
     }
 
     /// The same parts, row-level tables cut down to the rows of `mask`.
-    fn filtered(&self, mask: &Arc<BooleanArray>) -> Parts {
+    fn filtered(&self, mask: &Arc<Mask>) -> Parts {
         let cut = |part: &Part| Part { kind: part.kind.clone(), rows: Some(mask.clone()) };
         Parts(self.0.iter().map(|(name, part)| (name.clone(), cut(part))).collect())
     }
@@ -509,12 +532,9 @@ impl TrainRows {
         &self.input
     }
 
-    /// The target table (row_id, label, …) of the training rows; an error for an unsupervised learner.
-    pub fn target(&self) -> Result<Arc<RecordBatch>, StageError> {
-        match &self.target {
-            Some(parts) => parts.table("target"),
-            None => Err(StageError::failed("this learner did not ask for labels")),
-        }
+    /// The target's parts (`target`: row_id, label, …), training rows only; an error for an unsupervised learner.
+    pub fn target(&self) -> Result<&Parts, StageError> {
+        self.target.as_ref().ok_or_else(|| StageError::failed("this learner did not ask for labels"))
     }
 }
 
@@ -523,10 +543,12 @@ pub(crate) fn held_out(fold: &Part, input: &Parts) -> Result<Parts, StageError> 
     Ok(input.filtered(&Arc::new(fold_mask(fold, "test")?)))
 }
 
-fn fold_mask(fold: &Part, column: &str) -> Result<BooleanArray, StageError> {
+fn fold_mask(fold: &Part, column: &str) -> Result<Mask, StageError> {
     let table = fold.table()?;
-    let column = table.column_by_name(column).and_then(|c| c.as_any().downcast_ref::<BooleanArray>());
-    column.cloned().ok_or_else(|| StageError::failed("a fold has no train and test columns"))
+    let from = fold.digest().map(|digest| Digest::of(format!("{digest} {column}").as_bytes()));
+    let keep = table.column_by_name(column).and_then(|c| c.as_any().downcast_ref::<BooleanArray>()).cloned();
+    let keep = keep.ok_or_else(|| StageError::failed("a fold has no train and test columns"))?;
+    Ok(Mask { keep, from })
 }
 
 /// The fetched files of a stage, one list per [`FileNeed`] in order.
@@ -668,6 +690,8 @@ pub struct Failure {
     pub damaged: bool,
     /// True if the store cannot be written, so that no other unit can keep anything either.
     pub storage: bool,
+    /// The problem's code, where it is not that a stage failed.
+    pub code: Option<&'static str>,
 }
 
 impl StageError {

@@ -33,6 +33,9 @@ pub(super) struct Common {
     /// Never ask the network
     #[arg(long, global = true)]
     pub(super) offline: bool,
+    /// Refuse a pipeline that has more variants than this; 0 takes any number [default: 10000]
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) max_variants: Option<usize>,
     /// How progress is shown
     #[arg(long, value_name = "HOW", global = true)]
     pub(super) progress: Option<Progress>,
@@ -64,6 +67,16 @@ pub(super) struct PipelineArgs {
     /// Set a value: `model.estimator.linear_svc.c=3`, `seed=7` (may be given several times)
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
+    /// Only this variant: its label, its id or the first digits of it, or all with some value of an axis: `features=both`
+    /// (may be given several times)
+    #[arg(long = "variant", value_name = "LABEL|ID|AXIS=VALUE")]
+    pub(super) variants: Vec<String>,
+    /// Only one shard of the variants: `hash:1/4` to `hash:4/4`
+    #[arg(long, value_name = "hash:I/N")]
+    pub(super) partition: Option<String>,
+    /// Go on only if everything is what the lock beside the pipeline says (data, models, kinds, seed)
+    #[arg(long)]
+    pub(super) locked: bool,
 }
 
 /// How a run deals with what goes wrong.
@@ -102,9 +115,9 @@ pub(super) enum Command {
     Plan {
         #[command(flatten)]
         pipeline: PipelineArgs,
-        /// Say why each unit must run
-        #[arg(long)]
-        why: bool,
+        /// Say why each unit must run; `--why=STAGE`: those of one stage
+        #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+        why: Option<String>,
         /// How to print the plan
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: PlanFormat,
@@ -117,6 +130,9 @@ pub(super) enum Command {
         /// Set a value in each file
         #[arg(long = "set", value_name = "PATH=VALUE")]
         sets: Vec<String>,
+        /// Hold each file to the lock beside it
+        #[arg(long)]
+        locked: bool,
     },
     /// Explain a kind of stage, or the code of a message; without a name, list them
     Explain {
@@ -138,9 +154,6 @@ pub(super) enum Command {
         pipeline: PipelineArgs,
         /// The stage's id
         stage: String,
-        /// The variant: its label, or its id [default: the first]
-        #[arg(long, value_name = "LABEL|ID")]
-        variant: Option<String>,
         /// The fold, counted from 1 [default: the first]
         #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
         fold: Option<u32>,
@@ -161,6 +174,37 @@ pub(super) enum Command {
     Fetch {
         #[command(flatten)]
         pipeline: PipelineArgs,
+    },
+    /// Compare two runs: configuration, identities, files, metrics, predictions
+    Diff {
+        /// The run folder (or `summary.json`) to compare with
+        #[arg(value_name = "RUN")]
+        before: PathBuf,
+        /// The run folder (or `summary.json`) that is compared
+        #[arg(value_name = "RUN")]
+        after: PathBuf,
+        /// End with 1 if anything differs
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Compute a run again, in a fresh cache, and compare every table with the first
+    Verify {
+        /// A run folder, or an archive that `pack` wrote
+        run: PathBuf,
+        /// Where relative paths of the pipeline start [default: where they did in the run]
+        #[arg(long, value_name = "DIR")]
+        base: Option<PathBuf>,
+    },
+    /// Put a run into one archive, which `verify` repeats elsewhere
+    Pack {
+        /// A run folder
+        run: PathBuf,
+        /// The archive: `.tar.zst` or `.tar.gz`
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Put in the data and models that the run read as well
+        #[arg(long)]
+        with_data: bool,
     },
     /// Look at the cache, or empty it
     Cache {

@@ -27,6 +27,8 @@ pub(super) struct Context {
     pub(super) set_by: SetBy,
     pub(super) cache_dir: PathBuf,
     pub(super) files_dir: PathBuf,
+    /// The folder that `--cache-dir` itself names, if it was given.
+    pub(super) asked_cache: Option<PathBuf>,
     pub(super) look: Look,
     pub(super) format: MessageFormat,
     pub(super) cancelled: Arc<AtomicBool>,
@@ -73,6 +75,7 @@ impl Context {
             memory: common.memory,
             cache_dir: common.cache_dir.clone(),
             offline: common.offline.then_some(true),
+            max_variants: common.max_variants,
             progress: common.progress,
         };
         let loaded = Settings::load(user.as_deref(), project_file().as_deref(), &flags).map_err(|p| fail(&p))?;
@@ -84,7 +87,8 @@ impl Context {
         };
         let files_dir = settings.files_dir.clone().unwrap_or_else(|| cache_dir.join("files"));
         let cancelled = interrupt::flag();
-        Ok(Context { settings, set_by, cache_dir, files_dir, look, format: common.message_format, cancelled })
+        let (asked_cache, format) = (common.cache_dir.clone(), common.message_format);
+        Ok(Context { settings, set_by, cache_dir, files_dir, asked_cache, look, format, cancelled })
     }
 
     /// Opens the store.
@@ -101,7 +105,12 @@ impl Context {
 
     /// What fetches files, as the settings and the hub's own variables say.
     pub(super) fn fetcher(&self) -> Fetcher {
-        let options = FetchOptions {
+        Fetcher::new(self.files_dir.clone(), self.fetch_options())
+    }
+
+    /// How files are fetched.
+    pub(super) fn fetch_options(&self) -> FetchOptions {
+        FetchOptions {
             offline: self.settings.offline
                 || variable("HF_HUB_OFFLINE")
                     .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")),
@@ -109,8 +118,8 @@ impl Context {
             hf_token: variable("HF_TOKEN"),
             hf_cache: hub_cache(),
             cancelled: Arc::clone(&self.cancelled),
-        };
-        Fetcher::new(self.files_dir.clone(), options)
+            pins: std::collections::BTreeMap::new(),
+        }
     }
 
     /// Tells problems in the format asked for.

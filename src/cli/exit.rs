@@ -7,16 +7,22 @@ use std::process::ExitCode;
 pub(super) enum Exit {
     /// All went well.
     Success = 0,
+    /// What was looked for is not so: runs differ, under `diff --exit-code`.
+    Differs = 1,
     /// Usage, pipeline or settings wrong; nothing ran.
     Usage = 2,
     /// A stage failed.
     StageFailed = 3,
     /// Interrupted: what is finished is kept.
     Partial = 5,
+    /// `--locked`, and something is not what the lock says, or there is none.
+    Locked = 6,
     /// Damaged data, or other bytes than the pinned ones.
     Integrity = 7,
     /// Offline, or a remote cannot be reached.
     Offline = 8,
+    /// More variants than the limit allows; nothing ran.
+    Budget = 9,
 }
 
 impl From<Exit> for ExitCode {

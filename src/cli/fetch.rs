@@ -4,8 +4,8 @@ use super::args::PipelineArgs;
 use super::console::say;
 use super::context::Context;
 use super::exit::Exit;
-use super::load_args;
-use crate::run::{Listeners, Options, Session};
+use super::{load_args, lock};
+use crate::run::{Listeners, Missing, Options, Session};
 use crate::ui::{Verbosity, bytes};
 
 /// Runs the command.
@@ -17,6 +17,9 @@ pub(super) fn fetch(context: &Context, args: &PipelineArgs) -> Exit {
 
 fn try_fetch(context: &Context, args: &PipelineArgs) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::Fetched)?;
+    }
     let display = context.display();
     let fetcher = context.fetcher();
     let session = Session {
@@ -27,9 +30,10 @@ fn try_fetch(context: &Context, args: &PipelineArgs) -> Result<Exit, Exit> {
         listener: &Listeners(display.listeners()),
         cancelled: &context.cancelled,
     };
-    let files = session.fetch();
+    let files = session.fetch().and_then(|files| Ok((files, session.standing(Missing::Fetched)?)));
     display.clear();
-    let files = files.map_err(|error| context.run_failed(&error))?;
+    let (files, standing) = files.map_err(|error| context.run_failed(&error))?;
+    lock::keep(context, &pipeline, args, &standing);
     if context.look.verbosity > Verbosity::Quiet {
         for file in &files {
             say(&format!("{} ({}, sha256 {})", file.source, bytes(file.bytes), file.sha256));

@@ -5,29 +5,37 @@ mod cache;
 mod check;
 mod console;
 mod context;
+mod diff;
 mod exit;
 mod explain;
 mod fetch;
 mod interrupt;
 mod limits;
+mod lock;
+mod pack;
 mod plan;
 mod recompute;
 mod run;
 mod schema;
 mod show;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
+use rustc_hash::FxHashSet;
 
-use args::{Cli, Command, PipelineArgs};
+use args::{Cli, Command, MessageFormat, PipelineArgs};
+use console::say;
 use context::Context;
 use exit::Exit;
 
-use crate::pipeline::Pipeline;
-use crate::problem::{Origin, Problem, Problems};
+use crate::pipeline::{Choosing, Pipeline};
+use crate::problem::{Origin, Problem, Problems, Severity};
 use crate::stages::STAGES;
+use crate::ui::Verbosity;
 
 pub use schema::{schemas, stages_page};
 
@@ -59,25 +67,41 @@ fn dispatch(context: &Context, command: Command) -> Exit {
             run::run(context, &pipeline, out.as_deref(), &force, &how)
         }
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
-        Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why, format),
-        Command::Check { files, sets } => check::check(context, &files, &sets),
+        Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
+        Command::Check { files, sets, locked } => {
+            let held = if locked { check::Held::ToTheLock } else { check::Held::ToNothing };
+            check::check(context, &files, &sets, held)
+        }
         Command::Explain { name } => explain::explain(context, name.as_deref()),
         Command::Schema { which, write } => schema::schema(context, which, write.as_deref()),
-        Command::Show { pipeline, stage, variant, fold, part, format, rows, out } => {
-            let wanted = show::Shown { stage, variant, fold, part, format, rows, out };
+        Command::Show { pipeline, stage, fold, part, format, rows, out } => {
+            let wanted = show::Shown { stage, fold, part, format, rows, out };
             show::show(context, &pipeline, &wanted)
         }
         Command::Fetch { pipeline } => fetch::fetch(context, &pipeline),
+        Command::Diff { before, after, exit_code } => {
+            let if_different = if exit_code { diff::IfDifferent::Fails } else { diff::IfDifferent::Fine };
+            diff::compare(context, &before, &after, if_different)
+        }
+        Command::Verify { run, base } => verify::verify(context, &run, base.as_deref()),
+        Command::Pack { run, out, with_data } => {
+            pack::pack(context, &run, &out, if with_data { pack::Data::With } else { pack::Data::Without })
+        }
         Command::Cache { command } => cache::cache(context, &command),
         Command::Completions { .. } => Exit::Success,
     }
 }
 
 /// Reads a pipeline, telling whatever is wrong or worth a word.
-fn load(context: &Context, file: &Path, sets: &[String]) -> Result<Pipeline, Exit> {
-    let pipeline = Pipeline::load(file, sets, STAGES).map_err(|problems| {
+fn load(context: &Context, file: &Path, sets: &[String], choosing: &Choosing<'_>) -> Result<Pipeline, Exit> {
+    let most = match context.settings.max_variants {
+        0 => usize::MAX,
+        most => most,
+    };
+    let pipeline = Pipeline::load_some(file, sets, STAGES, &Choosing { most, ..*choosing }).map_err(|problems| {
         context.tell(&problems);
-        Exit::Usage
+        let refused = |problem: &Problem| problem.severity != Severity::Error || problem.code == "too-many-variants";
+        if problems.0.iter().all(refused) { Exit::Budget } else { Exit::Usage }
     })?;
     let mut warnings = pipeline.warnings.clone();
     warnings.extend(advice(&pipeline));
@@ -88,13 +112,28 @@ fn load(context: &Context, file: &Path, sets: &[String]) -> Result<Pipeline, Exi
 }
 
 fn load_args(context: &Context, args: &PipelineArgs) -> Result<Pipeline, Exit> {
-    load(context, &args.file, &args.sets)
+    let choosing = Choosing { variants: &args.variants, partition: args.partition.as_deref(), ..Choosing::default() };
+    let pipeline = load(context, &args.file, &args.sets, &choosing)?;
+    if let Some(selection) = &pipeline.selection
+        && context.format == MessageFormat::Human
+        && context.look.verbosity > Verbosity::Quiet
+    {
+        say(&match (selection.selected, &selection.partition) {
+            (0, Some(shard)) => format!("none of the {} variants is in the shard {shard}: nothing to do", selection.of),
+            (some, _) => format!("{some} of {} variants are selected", selection.of),
+        });
+    }
+    Ok(pipeline)
 }
 
 /// What the stages have to say before anything runs, each thing once.
 fn advice(pipeline: &Pipeline) -> Problems {
     let mut all = Problems::default();
+    let mut seen = FxHashSet::default();
     for node in pipeline.variants.iter().flat_map(|variant| &variant.stages) {
+        if !seen.insert(Arc::as_ptr(&node.work).cast::<()>()) {
+            continue;
+        }
         for advice in node.work.stage().advice() {
             let problem =
                 Problem::warning("advice", format!("`{}`: {advice}", node.id)).at(pipeline.origin(&node.id, &[]));

@@ -4,16 +4,20 @@ use super::args::{MessageFormat, PipelineArgs, PlanFormat};
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
-use super::run::forced;
-use super::{limits, load_args};
+use super::run::{forced, known_stage};
+use super::{limits, load_args, lock};
 use crate::plan::cost::Estimate;
 use crate::plan::view::{Standing, View, Why};
-use crate::run::{Listeners, Options, Session, Status};
+use crate::run::{Listeners, Missing, Options, Session, Status};
 use crate::ui::{bytes as size, counted, duration};
 
 /// Runs the command.
-pub(super) fn plan(context: &Context, args: &PipelineArgs, why: bool, format: PlanFormat) -> Exit {
-    let why = if why { Why::Told } else { Why::Untold };
+pub(super) fn plan(context: &Context, args: &PipelineArgs, why: Option<&str>, format: PlanFormat) -> Exit {
+    let why = match why {
+        None => Why::Untold,
+        Some("") => Why::All,
+        Some(stage) => Why::Of(stage),
+    };
     match look(context, args, why, format, &[]) {
         Ok(exit) | Err(exit) => exit,
     }
@@ -21,14 +25,26 @@ pub(super) fn plan(context: &Context, args: &PipelineArgs, why: bool, format: Pl
 
 /// `fuseline run -n`.
 pub(super) fn dry_run(context: &Context, args: &PipelineArgs, force: &[String]) -> Exit {
-    match look(context, args, Why::Told, PlanFormat::Text, force) {
+    match look(context, args, Why::All, PlanFormat::Text, force) {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
-fn look(context: &Context, args: &PipelineArgs, why: Why, format: PlanFormat, force: &[String]) -> Result<Exit, Exit> {
+fn look(
+    context: &Context,
+    args: &PipelineArgs,
+    why: Why<'_>,
+    format: PlanFormat,
+    force: &[String],
+) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
+    if let Why::Of(stage) = why {
+        known_stage(context, &pipeline, stage, &format!("--why={stage}"))?;
+    }
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::LeftOut)?;
+    }
     let fetcher = context.fetcher();
     let session = Session {
         pipeline: &pipeline,

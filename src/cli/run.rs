@@ -7,11 +7,11 @@ use super::args::{HowArgs, MessageFormat, PipelineArgs};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{limits, load_args, usage};
+use super::{limits, load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest};
 use crate::record::{Status, Summary};
-use crate::run::{Force, Listener, Listeners, Options, Session, Wanted, write_folder};
+use crate::run::{Force, Listener, Listeners, Missing, Options, Session, Wanted, write_folder};
 use crate::ui::json::JsonLines;
 use crate::ui::trace::Recorder;
 use crate::ui::{Verbosity, table};
@@ -38,6 +38,9 @@ fn try_run(
 ) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let force = forced(context, &pipeline, force)?;
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::Fetched)?;
+    }
     let options = Options { force, ..limits::options(context, &pipeline, how)? };
     let folder = folder.map_or_else(|| PathBuf::from("runs").join(&pipeline.name), Path::to_path_buf);
     let existed = folder.exists();
@@ -68,7 +71,13 @@ fn try_run(
     session.record(&done, &folder);
     let reports = write_folder(&pipeline, &done, &folder, recorder.files(&pipeline.name))
         .map_err(|error| context.run_failed(&error))?;
+    if done.summary.status == Status::Complete {
+        lock::keep(context, &pipeline, args, &done.standing);
+    }
     tell(context, &done.summary, how, &folder, &reports);
+    if args.locked && !done.differing.is_empty() {
+        return Ok(Exit::Integrity);
+    }
     Ok(match done.summary.status {
         Status::Complete => Exit::Success,
         Status::Failed if how.keep_going => Exit::Partial,
@@ -97,15 +106,21 @@ pub(super) fn forced(context: &Context, pipeline: &Pipeline, force: &[String]) -
         return Ok(Force::Everything);
     }
     for stage in force {
-        if !pipeline.stage_order.contains(stage) {
-            let mut problem = Problem::error("unknown-stage", format!("there is no stage `{stage}`"));
-            if let Some(near) = suggest(stage, pipeline.stage_order.iter().map(String::as_str)) {
-                problem = problem.help(format!("did you mean `{near}`?"));
-            }
-            return Err(usage(context, problem, &format!("--force={stage}")));
-        }
+        known_stage(context, pipeline, stage, &format!("--force={stage}"))?;
     }
     Ok(Force::Stages(force.to_vec()))
+}
+
+/// A complaint about a flag that names a stage which the file does not have.
+pub(super) fn known_stage(context: &Context, pipeline: &Pipeline, stage: &str, flag: &str) -> Result<(), Exit> {
+    if pipeline.stage_order.iter().any(|known| known == stage) {
+        return Ok(());
+    }
+    let mut problem = Problem::error("unknown-stage", format!("there is no stage `{stage}`"));
+    if let Some(near) = suggest(stage, pipeline.stage_order.iter().map(String::as_str)) {
+        problem = problem.help(format!("did you mean `{near}`?"));
+    }
+    Err(usage(context, problem, flag))
 }
 
 fn tell(context: &Context, summary: &Summary, how: &HowArgs, folder: &Path, reports: &[String]) {

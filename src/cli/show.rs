@@ -12,10 +12,10 @@ use super::args::{PipelineArgs, ShowFormat};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{limits, load_args, usage};
+use super::{limits, load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, Problems, suggest};
-use crate::run::{Done, Listeners, Session, State, Wanted};
+use crate::run::{Done, Listeners, Missing, Session, State, Wanted};
 use crate::stage::{Parts, Work};
 use crate::table::to_parquet;
 use crate::ui::table::align;
@@ -28,7 +28,6 @@ const CELL: usize = 60;
 /// What is to be shown.
 pub(super) struct Shown {
     pub(super) stage: String,
-    pub(super) variant: Option<String>,
     pub(super) fold: Option<u32>,
     pub(super) part: Option<String>,
     pub(super) format: ShowFormat,
@@ -45,6 +44,9 @@ pub(super) fn show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Exi
 
 fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
+    if args.locked {
+        lock::hold(context, &pipeline, Missing::Fetched)?;
+    }
     let variant = variant(context, &pipeline, shown)?;
     let fold = shown.fold.map(|fold| fold - 1);
     let wanted = Wanted::Stage { stage: shown.stage.clone(), variant, fold };
@@ -107,14 +109,13 @@ fn try_show(context: &Context, args: &PipelineArgs, shown: &Shown) -> Result<Exi
 
 /// How many folds a stage is in.
 fn folds(done: &Done, stage: &str, variant: usize) -> usize {
-    let of = |unit: &&crate::plan::StageUnit| unit.stage == stage && unit.variant == variant;
-    let mut folds: Vec<u32> = done.plan.stages.iter().filter(of).filter_map(|unit| unit.fold).collect();
+    let mut folds: Vec<u32> = done.plan.of_stage(stage, variant).filter_map(|unit| unit.fold).collect();
     folds.sort_unstable();
     folds.dedup();
     folds.len()
 }
 
-/// The variant asked for, or the first that has the stage.
+/// The first of the variants asked for that has the stage.
 fn variant(context: &Context, pipeline: &Pipeline, shown: &Shown) -> Result<usize, Exit> {
     let has = |index: &usize| pipeline.variants[*index].stages.iter().any(|node| node.id == shown.stage);
     if !pipeline.stage_order.contains(&shown.stage) {
@@ -125,32 +126,16 @@ fn variant(context: &Context, pipeline: &Pipeline, shown: &Shown) -> Result<usiz
         let problem = problem.note(format!("the stages are {}", pipeline.stage_order.join(", ")));
         return Err(usage(context, problem, &format!("show {}", shown.stage)));
     }
-    let sink = |node: &&crate::pipeline::Node| node.id == shown.stage && matches!(*node.work, Work::Sink(_));
-    if pipeline.variants.iter().flat_map(|variant| &variant.stages).any(|node| sink(&node)) {
+    let sink = |node: &crate::pipeline::Node| node.id == shown.stage && matches!(*node.work, Work::Sink(_));
+    if pipeline.variants.iter().flat_map(|variant| &variant.stages).any(|node| sink(node)) {
         let problem = Problem::error("usage", format!("`{}` writes files for people and keeps no table", shown.stage));
         return Err(usage(context, problem.help("`fuseline run` writes them"), &format!("show {}", shown.stage)));
     }
-    let all = 0..pipeline.variants.len();
-    match &shown.variant {
-        None => all.clone().find(has).ok_or_else(|| {
-            let problem = Problem::error("unknown-stage", format!("no variant uses `{}`", shown.stage));
-            usage(context, problem, &format!("show {}", shown.stage))
-        }),
-        Some(name) => {
-            let called =
-                |index: &usize| pipeline.variants[*index].label == *name || pipeline.variants[*index].id == *name;
-            all.clone().find(called).filter(has).ok_or_else(|| {
-                let labels: Vec<&str> = all.clone().filter(has).map(|i| pipeline.variants[i].label.as_str()).collect();
-                let problem =
-                    Problem::error("unknown-variant", format!("no variant `{name}` has the stage `{}`", shown.stage));
-                usage(
-                    context,
-                    problem.note(format!("those that have it: {}", labels.join("; "))),
-                    &format!("--variant {name}"),
-                )
-            })
-        }
-    }
+    (0..pipeline.variants.len()).find(has).ok_or_else(|| {
+        let those = if pipeline.selection.is_some() { "none of the selected variants" } else { "no variant" };
+        let problem = Problem::error("unknown-stage", format!("{those} uses `{}`", shown.stage));
+        usage(context, problem, &format!("show {}", shown.stage))
+    })
 }
 
 fn part(context: &Context, parts: &Parts, shown: &Shown) -> Result<String, Exit> {

@@ -35,6 +35,14 @@ pub enum FetchError {
         /// The sha256 of what came.
         got: String,
     },
+    /// A file is no longer what it was when the run began.
+    #[error("`{what}` {}", changed_in_words(.now))]
+    Changed {
+        /// The source.
+        what: String,
+        /// Its sha256 then and now; nothing if it is gone.
+        now: Option<(String, String)>,
+    },
     /// There is no such file.
     #[error("`{what}` was not found{}", if .within.is_empty() { String::new() } else { format!(" in {}", .within) })]
     NotFound {
@@ -94,6 +102,14 @@ pub enum FetchError {
     Interrupted,
 }
 
+fn changed_in_words(now: &Option<(String, String)>) -> String {
+    let short = |sha256: &str| sha256.chars().take(12).collect::<String>();
+    match now {
+        None => "vanished during the run".to_owned(),
+        Some((old, new)) => format!("changed during the run: sha256 {}… → {}…", short(old), short(new)),
+    }
+}
+
 fn tried_in_words(tried: &[(String, FetchError)]) -> String {
     tried.iter().map(|(_, error)| error.to_string()).collect::<Vec<_>>().join("; ")
 }
@@ -127,6 +143,9 @@ impl FetchError {
             FetchError::Status { .. } => vec!["try again later".to_owned()],
             FetchError::Digest { .. } => {
                 vec!["nothing was kept; if the file was changed on purpose, pin its new sha256".to_owned()]
+            }
+            FetchError::Changed { .. } => {
+                vec!["nothing of it was kept; run again once nobody writes to the file any more".to_owned()]
             }
             FetchError::NotFound { near, .. } => near_in_words(near),
             FetchError::Tool { tool, offline: true, .. } => {

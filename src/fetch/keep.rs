@@ -46,6 +46,34 @@ struct Seen {
     sha256: String,
 }
 
+/// How a file looked at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    size: u64,
+    modified: Option<u128>,
+    /// When its inode last changed; nobody can set that back.
+    changed: i128,
+    inode: u64,
+    /// True if it had not changed for longer than the clock's grain.
+    settled: bool,
+}
+
+impl Stamp {
+    pub(super) fn of(stat: &fs::Metadata) -> Stamp {
+        let (size, modified, changed, inode) = (stat.len(), modified(stat), changed(stat), inode(stat));
+        Stamp { size, modified, changed, inode, settled: false }
+    }
+
+    pub(super) fn settled(self) -> Stamp {
+        Stamp { settled: true, ..self }
+    }
+
+    /// True if a file that looks so now is surely the same as then.
+    pub(super) fn surely(self, now: &fs::Metadata) -> bool {
+        self.settled && Stamp::of(now).settled() == self
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Ways {
     sha256: String,
@@ -101,6 +129,11 @@ impl Keep {
 
     /// The sha256 of a file on disk, from the index where the file has not changed since.
     pub(super) fn digest(&self, path: &Path, cancelled: &AtomicBool) -> Result<String, FetchError> {
+        self.stamped(path, cancelled).map(|(sha256, _)| sha256)
+    }
+
+    /// The same, and how the file looked before it was digested.
+    pub(super) fn stamped(&self, path: &Path, cancelled: &AtomicBool) -> Result<(String, Stamp), FetchError> {
         let canonical = path.canonicalize().map_err(|error| FetchError::io(path, &error))?;
         let stat = fs::metadata(&canonical).map_err(|error| FetchError::io(path, &error))?;
         let at = self.seen_at(&canonical);
@@ -110,13 +143,13 @@ impl Keep {
                 && seen.modified == modified(&stat)
                 && seen.inode == inode(&stat);
             if same && stat.modified().is_ok_and(|modified| modified + GRAIN < written) {
-                return Ok(seen.sha256);
+                return Ok((seen.sha256, Stamp::of(&stat).settled()));
             }
         }
         let file = File::open(&canonical).map_err(|error| FetchError::io(path, &error))?;
         let (sha256, _) = hash(file, &mut io::sink(), cancelled, &mut |_| ()).map_err(|e| e.at(path))?;
         self.note(&at, &seen(&canonical, &stat, &sha256));
-        Ok(sha256)
+        Ok((sha256, Stamp::of(&stat)))
     }
 
     fn seen_at(&self, canonical: &Path) -> PathBuf {
@@ -197,6 +230,17 @@ fn modified(stat: &fs::Metadata) -> Option<u128> {
 #[cfg(unix)]
 fn inode(stat: &fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(stat)
+}
+
+#[cfg(unix)]
+fn changed(stat: &fs::Metadata) -> i128 {
+    use std::os::unix::fs::MetadataExt;
+    i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn changed(_: &fs::Metadata) -> i128 {
+    0
 }
 
 #[cfg(not(unix))]

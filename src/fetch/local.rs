@@ -29,6 +29,19 @@ pub(super) fn find(path: &str, base: &Path) -> Result<Vec<(String, PathBuf)>, Fe
     if is_glob(path) { glob(path, base) } else { Err(not_found(path, &whole)) }
 }
 
+/// Those of some names that a path or a glob means, in order, each once.
+pub(super) fn matching<'n>(path: &str, names: impl Iterator<Item = &'n str>) -> Option<Vec<String>> {
+    let matcher = match is_glob(path) {
+        true => Some(globset::GlobBuilder::new(path).literal_separator(true).build().ok()?.compile_matcher()),
+        false => None,
+    };
+    let meant = |name: &&str| *name == path || matcher.as_ref().is_some_and(|matcher| matcher.is_match(name));
+    let mut all: Vec<String> = names.filter(meant).map(str::to_owned).collect();
+    all.sort();
+    all.dedup();
+    Some(all)
+}
+
 /// An error for something that should be there.
 pub(super) fn missing(what: &str) -> FetchError {
     FetchError::NotFound { what: what.to_owned(), within: String::new(), near: Vec::new() }

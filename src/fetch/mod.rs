@@ -13,6 +13,7 @@ mod local;
 mod package;
 mod spec;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use archive::{Outer, Packing, packing};
 use catalog::CatalogFile;
 use http::Web;
-use keep::{Keep, Remembered, hash};
+use keep::{Keep, Remembered, Stamp, hash};
 use spec::Place;
 
 pub use catalog::{CATALOG, Entry, EntryKind};
@@ -65,10 +66,13 @@ pub struct FetchOptions {
     pub hf_cache: Option<PathBuf>,
     /// Set when the run is to end.
     pub cancelled: Arc<AtomicBool>,
+    /// Which bytes sources stand for, whatever lies at their place now: sha256 by source, as a lock has them; `None` for
+    /// one that is known to be missing. A file is taken from among those kept; where it is not kept, the pin says nothing.
+    pub pins: BTreeMap<String, Option<String>>,
 }
 
 /// A file that is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Fetched {
     /// As the pipeline names it; for a glob, the file that it found.
     pub source: String,
@@ -82,7 +86,18 @@ pub struct Fetched {
     pub bytes: u64,
     path: PathBuf,
     outer: String,
+    stamp: Stamp,
 }
+
+impl PartialEq for Fetched {
+    /// How a file looked on disk is no part of what it is.
+    fn eq(&self, other: &Self) -> bool {
+        let what = |file: &Self| (file.source.clone(), file.path.clone(), file.identity(), file.name.clone());
+        what(self) == what(other)
+    }
+}
+
+impl Eq for Fetched {}
 
 impl Fetched {
     /// Reads the file; members are unpacked on the way and a `.gz` at its end is decompressed. Read errors tell of damage.
@@ -93,6 +108,29 @@ impl Fetched {
     /// The file on disk, if it is a plain one that can be mapped.
     pub fn path(&self) -> Option<&Path> {
         self.members.is_empty().then_some(self.path.as_path())
+    }
+
+    /// The file on disk: for a member, the outermost archive.
+    pub fn on_disk(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error if the file on disk is not, or not surely, the one that was digested: then whatever was read from it since
+    /// may be something else. A file that only looks changed is digested again.
+    pub fn unchanged(&self, cancelled: &AtomicBool) -> Result<(), FetchError> {
+        let gone = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => FetchError::Changed { what: self.source.clone(), now: None },
+            _ => FetchError::io(&self.path, &error),
+        };
+        if self.stamp.surely(&std::fs::metadata(&self.path).map_err(gone)?) {
+            return Ok(());
+        }
+        let file = File::open(&self.path).map_err(gone)?;
+        let (now, _) = hash(file, &mut std::io::sink(), cancelled, &mut |_| ()).map_err(|end| end.at(&self.path))?;
+        match now == self.sha256 {
+            true => Ok(()),
+            false => Err(FetchError::Changed { what: self.source.clone(), now: Some((self.sha256.clone(), now)) }),
+        }
     }
 
     /// What its content is known by, for keys: `sha256:…!member`, and how it is unpacked where its name decides that.
@@ -127,6 +165,8 @@ struct Found {
     path: PathBuf,
     name: String,
     sha256: String,
+    /// How it looked before it was digested, where that was just now.
+    stamp: Option<Stamp>,
 }
 
 /// Finds and fetches files. Safe to use from many threads and processes at once.
@@ -157,6 +197,9 @@ impl Fetcher {
     }
 
     fn resolve(&self, spec: &Spec, network: Option<&dyn FetchListener>) -> Result<Vec<Fetched>, FetchError> {
+        if let Some(files) = self.pinned(spec) {
+            return Ok(files);
+        }
         if let Some(files) = self.extracted_before(spec) {
             return Ok(files);
         }
@@ -184,6 +227,38 @@ impl Fetcher {
         }
     }
 
+    /// The files that the pins give for a source, if all of them are kept.
+    fn pinned(&self, spec: &Spec) -> Option<Vec<Fetched>> {
+        let pins = &self.options.pins;
+        let kept = |source: &str, sha256: &str| {
+            let path = self.keep.kept(sha256)?;
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            Some(Found { source: source.to_owned(), path, name, sha256: sha256.to_owned(), stamp: None })
+        };
+        let whole = spec.members.is_empty() || spec.extract;
+        match pins.get(&spec.written).filter(|_| whole) {
+            Some(Some(sha256)) => return Some(vec![plain(kept(&spec.written, sha256)?).ok()?]),
+            Some(None) => return spec.optional.then(Vec::new),
+            None if spec.extract => return None,
+            None => {}
+        }
+        let written = match &spec.place {
+            Place::Local { path, .. } => path.clone(),
+            _ => head(&spec.written),
+        };
+        let names = local::matching(&written, pins.keys().filter_map(|source| source.split('!').next()))?;
+        let mut files = Vec::new();
+        for name in names {
+            let of = |(source, _): &(&String, &Option<String>)| source.split('!').next() == Some(name.as_str());
+            let mut digests: Vec<&String> = pins.iter().filter(of).filter_map(|(_, sha256)| sha256.as_ref()).collect();
+            digests.dedup();
+            let [sha256] = digests.as_slice() else { return None };
+            check(&name, spec.sha256.as_deref(), sha256).ok()?;
+            files.extend(self.members(spec, &kept(&name, sha256)?).ok()?);
+        }
+        (!files.is_empty()).then_some(files)
+    }
+
     /// What is remembered of a source whose member became a file of its own, or that is known to have no such file.
     fn extracted_before(&self, spec: &Spec) -> Option<Vec<Fetched>> {
         if spec.is_local() || !(spec.extract && !spec.members.is_empty() || spec.optional) {
@@ -195,7 +270,7 @@ impl Fetcher {
             Some(_) if spec.members.is_empty() => None,
             Some(sha256) => {
                 let path = self.keep.kept(&sha256)?;
-                let found = Found { source: spec.written.clone(), path, name: remembered.name, sha256 };
+                let found = Found { source: spec.written.clone(), path, name: remembered.name, sha256, stamp: None };
                 Some(vec![plain(found).ok()?])
             }
         }
@@ -204,10 +279,10 @@ impl Fetcher {
     fn digested(&self, spec: &Spec, found: Vec<(String, PathBuf)>) -> Result<Vec<Found>, FetchError> {
         let mut all = Vec::with_capacity(found.len());
         for (source, path) in found {
-            let sha256 = self.keep.digest(&path, &self.options.cancelled)?;
+            let (sha256, stamp) = self.keep.stamped(&path, &self.options.cancelled)?;
             check(&source, spec.sha256.as_deref(), &sha256)?;
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            all.push(Found { source, path, name, sha256 });
+            all.push(Found { source, path, name, sha256, stamp: Some(stamp) });
         }
         Ok(all)
     }
@@ -238,7 +313,7 @@ impl Fetcher {
                 if !spec.is_local() {
                     self.keep.remember(&entry);
                 }
-                files.push(plain(Found { source, path, name, sha256 })?);
+                files.push(plain(Found { source, path, name, sha256, stamp: None })?);
             } else {
                 files.push(Fetched { source, name, members: way, ..whole.clone() });
             }
@@ -286,7 +361,7 @@ impl Fetcher {
         let found = |(path, sha256, name): (PathBuf, String, Option<String>)| {
             let on_disk = || path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             let name = name.unwrap_or_else(|| base_name(place).unwrap_or_else(on_disk));
-            Found { source: head(&spec.written), path, name, sha256 }
+            Found { source: head(&spec.written), path, name, sha256, stamp: None }
         };
         if let Some(here) = self.at_hand(place, spec.sha256.as_deref()) {
             return Ok(found(here));
@@ -358,6 +433,7 @@ impl Fetcher {
             path,
             name: file.name.rsplit('/').next().unwrap_or(file.name).to_owned(),
             sha256: file.sha256.to_owned(),
+            stamp: None,
         };
         if let Some(path) = self.catalog_at_hand(entry, file) {
             return Ok(found(path));
@@ -412,7 +488,7 @@ impl Fetcher {
         }
         let (path, sha256, name) =
             self.download(&spec.place, spec.sha256.as_deref(), what, place.bytes, aside.path(), listener)?;
-        let package = plain(Found { source: head(&spec.written), path, name, sha256 })?;
+        let package = plain(Found { source: head(&spec.written), path, name, sha256, stamp: None })?;
         for one in entry.files {
             if self.keep.kept(one.sha256).is_none() {
                 self.extract(&package, &place_spec(place, one)?.members, Some(one.sha256))?;
@@ -428,13 +504,16 @@ fn place_spec(place: &catalog::Place, file: &CatalogFile) -> Result<Spec, FetchE
 }
 
 fn found_named(base: &Found) -> Found {
-    Found { source: base.source.clone(), path: PathBuf::new(), name: base.name.clone(), sha256: base.sha256.clone() }
+    let (source, name, sha256) = (base.source.clone(), base.name.clone(), base.sha256.clone());
+    Found { source, path: PathBuf::new(), name, sha256, stamp: base.stamp }
 }
 
 fn plain(found: Found) -> Result<Fetched, FetchError> {
-    let bytes = std::fs::metadata(&found.path).map_err(|error| FetchError::io(&found.path, &error))?.len();
-    let Found { source, path, name, sha256 } = found;
-    Ok(Fetched { source, outer: name.clone(), name, sha256, members: Vec::new(), bytes, path })
+    let stat = std::fs::metadata(&found.path).map_err(|error| FetchError::io(&found.path, &error))?;
+    let Found { source, path, name, sha256, stamp } = found;
+    // A kept file was held against its digest when it was found.
+    let stamp = stamp.unwrap_or_else(|| Stamp::of(&stat).settled());
+    Ok(Fetched { source, outer: name.clone(), name, sha256, members: Vec::new(), bytes: stat.len(), path, stamp })
 }
 
 /// A source without its members.

@@ -176,3 +176,70 @@ fn a_catalog_file_is_found_in_the_hub_clients_cache_only_when_it_is_the_right_on
         Err(FetchError::Offline { .. })
     ));
 }
+
+#[test]
+fn a_file_that_changes_after_its_digest_is_noticed() {
+    let place = Place::new().file("x.csv", b"a,b\n1,2\n");
+    let never = AtomicBool::new(false);
+    let fetched = || place.fetcher().fetch(&place.spec("x.csv"), &Silent).unwrap().remove(0);
+    let path = place.base().join("x.csv");
+    let before = fetched();
+    before.unchanged(&never).unwrap();
+    // the same bytes again, and no more than another time, are no change
+    fs::write(&path, b"a,b\n1,2\n").unwrap();
+    before.unchanged(&never).unwrap();
+    // as long as before, within the clock's grain, the old time put back
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, b"a,b\n1,3\n").unwrap();
+    File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let error = before.unchanged(&never).unwrap_err();
+    assert!(matches!(&error, FetchError::Changed { now: Some((old, new)), .. } if old != new), "{error}");
+    assert!(error.to_string().starts_with("`x.csv` changed during the run: sha256 "), "{error}");
+    fs::remove_file(&path).unwrap();
+    let error = before.unchanged(&never).unwrap_err();
+    assert!(matches!(error, FetchError::Changed { now: None, .. }), "{error}");
+    assert_eq!(error.to_string(), "`x.csv` vanished during the run");
+}
+
+#[test]
+fn a_settled_file_is_digested_again_once_its_inode_changed() {
+    let place = Place::new().file("x.csv", b"a,b\n1,2\n");
+    let path = place.base().join("x.csv");
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    let put_back = || File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    put_back();
+    place.fetcher().fetch(&place.spec("x.csv"), &Silent).unwrap();
+    let settled = place.fetcher().fetch(&place.spec("x.csv"), &Silent).unwrap().remove(0);
+    let never = AtomicBool::new(false);
+    settled.unchanged(&never).unwrap();
+    fs::write(&path, b"a,b\n1,3\n").unwrap();
+    put_back();
+    assert!(settled.unchanged(&never).is_err(), "size and time are as before, but the inode has changed");
+}
+
+#[test]
+fn pins_give_bytes_wherever_a_source_lay() {
+    let place =
+        Place::new().file("a/one.csv", b"1\n").file("a/two.csv", b"2\n").file("z.zip", &zip(&[("x.csv", "3\n")]));
+    let specs = ["a/*.csv", "a/one.csv", "z.zip!x.csv"].map(|text| place.spec(text));
+    let found: Vec<Vec<Fetched>> = specs.iter().map(|spec| place.fetcher().fetch(spec, &Silent).unwrap()).collect();
+    let mut pins = BTreeMap::new();
+    for file in found.iter().flatten() {
+        let aside = place.fetcher().keep.aside().unwrap();
+        let path = aside.path().join("copy");
+        fs::copy(file.on_disk(), &path).unwrap();
+        let name = file.on_disk().file_name().unwrap().to_string_lossy().into_owned();
+        place.fetcher().keep.take(&path, &file.sha256, &name).unwrap();
+        pins.insert(file.source.clone(), Some(file.sha256.clone()));
+    }
+    fs::remove_dir_all(place.base()).unwrap();
+    assert!(place.fetcher().known(&specs[0]).is_none());
+    let options = FetchOptions { offline: true, pins, ..FetchOptions::default() };
+    let pinned = Fetcher::new(place.dir.path().join("files"), options);
+    for (spec, before) in specs.iter().zip(&found) {
+        let after = pinned.fetch(spec, &Silent).unwrap();
+        let what = |files: &[Fetched]| files.iter().map(|f| (f.source.clone(), f.identity())).collect::<Vec<_>>();
+        assert_eq!(what(&after), what(before));
+    }
+    assert!(pinned.fetch(&place.spec("a/three.csv"), &Silent).is_err());
+}

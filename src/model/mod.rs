@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod ops;
 mod pooling;
+pub mod probe;
 mod sentence;
 #[cfg(test)]
 mod tests;

@@ -103,9 +103,24 @@ fn matrix() -> Value {
         "type": ["object", "null"],
         "properties": {
             "include": described("Settings to add to the combinations that they agree with, or as combinations of their own."),
-            "exclude": described("Combinations to leave out: those that agree on all keys.")
+            "exclude": described("Combinations to leave out: those that agree on all keys."),
+            "sample": sample()
         },
         "additionalProperties": { "$ref": "#/$defs/axis" }
+    })
+}
+
+fn sample() -> Value {
+    json!({
+        "description": "A random subset of the combinations that `exclude` and `include` leave: so many, or a share. With the same seed a larger one contains a smaller one.",
+        "type": ["object", "null"],
+        "properties": {
+            "size": { "description": "How many combinations.", "type": "integer", "minimum": 1 },
+            "share": { "description": "Which share of them.", "type": "number", "exclusiveMinimum": 0, "maximum": 1 },
+            "seed": { "description": "The seed of the choice; the pipeline's own if left out.", "type": "integer", "minimum": 0, "maximum": SEEDS - 1 }
+        },
+        "oneOf": [{ "required": ["size"] }, { "required": ["share"] }],
+        "additionalProperties": false
     })
 }
 
@@ -117,9 +132,15 @@ fn axis() -> Value {
             {
                 "type": "object",
                 "properties": {
-                    "set": { "description": "The path to set: a stage, then the way into its `with`, or `from`.", "type": "string" },
+                    "set": {
+                        "description": "The path to set: a stage, then the way into its `with`, or `from`. Or several paths, which are set together.",
+                        "anyOf": [
+                            { "type": "string" },
+                            { "type": "array", "items": { "type": "string" }, "minItems": 1, "uniqueItems": true }
+                        ]
+                    },
                     "values": {
-                        "description": "The values, or a map from labels to values.",
+                        "description": "The values, or a map from labels to values. With several paths each value is a list with an entry for each.",
                         "anyOf": [{ "type": "array", "minItems": 1 }, { "type": "object", "minProperties": 1 }]
                     }
                 }

@@ -5,32 +5,73 @@
 
 use serde_json::Value;
 
-use super::Node;
+use crate::stage::{Kind, Work};
+use crate::table::Digest;
 
 /// Hexadecimal digits of an id.
-const DIGITS: usize = 12;
+pub(super) const DIGITS: usize = 12;
 
-/// The id of a variant: each stage is hashed with the hashes of its inputs, then the hashes of the stages that no stage reads.
-pub(super) fn of(stages: &[Node], seed: u64) -> String {
-    let mut hashes: Vec<String> = Vec::new();
-    for node in stages {
-        let inputs: Vec<&String> = node.inputs.iter().filter_map(|input| hashes.get(*input)).collect();
-        // Keys know files by their digests; before anything is read, two sources are two.
-        let files: Vec<String> = node.work.stage().files().iter().map(|need| need.spec.to_string()).collect();
-        let of = serde_json::json!({ "kind": node.kind.name, "with": node.params, "files": files, "from": inputs });
-        let text = canonical(&of);
-        hashes.push(blake3::hash(text.as_bytes()).to_hex().to_string());
+/// What decides a stage's results besides its inputs: the two ends of the text that is hashed, inputs between them.
+#[derive(Debug)]
+pub(super) struct Own {
+    head: String,
+    tail: String,
+}
+
+impl Own {
+    /// Of a built stage. Keys know files by their digests; before anything is read, two sources are two.
+    pub(super) fn of(kind: &Kind, params: &Value, work: &Work) -> Own {
+        let files: Vec<String> = work.stage().files().iter().map(|need| need.spec.to_string()).collect();
+        let name = Value::from(kind.name);
+        Own {
+            head: format!("{{\"files\":{},\"from\":[", canonical(&files.into())),
+            tail: format!("],\"kind\":{name},\"with\":{}}}", canonical(params)),
+        }
     }
-    let read: Vec<usize> = stages.iter().flat_map(|node| node.inputs.iter().copied()).collect();
-    let ends = hashes.iter().enumerate().filter(|(index, _)| !read.contains(index)).map(|(_, hash)| hash);
-    let mut ends: Vec<&String> = ends.collect();
+
+    /// The digest of the stage itself, without its inputs.
+    pub(super) fn digest(&self, kind: &Kind) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&kind.version.to_le_bytes());
+        hasher.update(self.head.as_bytes());
+        hasher.update(self.tail.as_bytes());
+        Digest::new(*hasher.finalize().as_bytes())
+    }
+}
+
+/// The whole id of a variant, in 64 digits: each stage is hashed with the hashes of its inputs, then the hashes of the
+/// stages that no stage reads.
+pub(super) fn of(stages: &[(&Own, &[usize])], seed: u64) -> String {
+    let mut hashes: Vec<blake3::Hash> = Vec::with_capacity(stages.len());
+    let mut read = vec![false; stages.len()];
+    for (own, inputs) in stages {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(own.head.as_bytes());
+        for (place, input) in inputs.iter().enumerate() {
+            let Some(hash) = hashes.get(*input) else { continue };
+            hasher.update(if place > 0 { b",\"" } else { b"\"" });
+            hasher.update(hash.to_hex().as_bytes());
+            hasher.update(b"\"");
+            read[*input] = true;
+        }
+        hasher.update(own.tail.as_bytes());
+        hashes.push(hasher.finalize());
+    }
+    let ends = hashes.iter().zip(read).filter(|(_, read)| !read).map(|(hash, _)| hash.to_hex().to_string());
+    let mut ends: Vec<String> = ends.collect();
     ends.sort();
     let whole = canonical(&serde_json::json!({ "seed": seed, "ends": ends }));
-    blake3::hash(whole.as_bytes()).to_hex().chars().take(DIGITS).collect()
+    blake3::hash(whole.as_bytes()).to_hex().to_string()
+}
+
+/// A number that spreads ids evenly.
+pub(super) fn spread(id: &str) -> u64 {
+    let hash = blake3::hash(id.as_bytes());
+    u64::from_le_bytes(*hash.as_bytes().first_chunk::<8>().unwrap_or(&[0; 8]))
 }
 
 /// JSON with sorted keys and no spaces.
-fn canonical(value: &Value) -> String {
+pub(super) fn canonical(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<(&String, &Value)> = fields.iter().collect();

@@ -2,7 +2,7 @@
 //!
 //! [`Pipeline::load`] goes from YAML to resolved variants in five steps, each a module: `document` and `spans` read one file
 //! and remember every place; `overlay` puts files and flags on top of each other; `outline` finds the parts; `axes` and
-//! `matrix` give the combinations; `resolve` checks and builds the stages of each.
+//! `matrix` give the combinations; `resolve` checks and builds the stages of each. `select` chooses among the variants.
 
 mod axes;
 mod choice;
@@ -10,18 +10,26 @@ mod document;
 mod editor;
 mod identity;
 mod kinds;
+mod labels;
+mod limit;
 mod matrix;
+#[cfg(test)]
+mod matrix_tests;
 mod outline;
 mod overlay;
 mod paths;
 mod resolve;
+mod rules;
+mod sample;
 mod schema;
+mod select;
 mod sets;
 mod spans;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod values;
 mod wiring;
 
 use std::collections::BTreeMap;
@@ -32,12 +40,18 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::problem::{Origin, Problem, Problems};
+use crate::record::Selection;
 use crate::stage::{Kind, Port, Work};
+use crate::table::Digest;
 pub use editor::schema;
 use kinds::Kinds;
+use limit::Limit;
+pub use limit::MOST_VARIANTS;
+use matrix::Given;
 use overlay::Overlay;
 use paths::Target;
 use resolve::Resolver;
+pub use select::Choosing;
 
 /// A pipeline file, checked and resolved.
 #[derive(Debug)]
@@ -50,8 +64,10 @@ pub struct Pipeline {
     pub file: PathBuf,
     /// The file's folder: where relative paths start, also those in files that it extends.
     pub base: PathBuf,
-    /// At least one, in the order of the matrix; no two resolve alike.
+    /// In the order of the matrix, at least one unless a selection left none; no two resolve alike.
     pub variants: Vec<Variant>,
+    /// What restricted `variants`, if anything did.
+    pub selection: Option<Selection>,
     /// Worth a word; nothing here stops a run.
     pub warnings: Problems,
     /// The merged document (files and flags, matrix unexpanded), for the run folder.
@@ -67,14 +83,17 @@ pub struct Pipeline {
 pub struct Variant {
     /// The first 12 hexadecimal digits of a hash over kinds, canonical parameters, wiring and seed.
     pub id: String,
-    /// For people: `c=1,features=both`; empty for the only variant of a pipeline.
+    /// For people: `c=1,features=both`; empty for the only variant of a pipeline. No two variants have the same.
     pub label: String,
+    /// The labels of combinations that resolve to the same, and so are this variant.
+    pub aliases: Vec<String>,
     /// The seed.
     pub seed: u64,
     /// Axis → label of its value, or the value where it has no label.
     pub params: BTreeMap<String, Value>,
-    /// Inputs before what reads them, ties in the order of the file; without stages that this variant does not need.
-    pub stages: Vec<Node>,
+    /// Inputs before what reads them, ties in the order of the file; without stages that this variant does not need. A node
+    /// is shared by all variants that have the same one.
+    pub stages: Vec<Arc<Node>>,
 }
 
 /// A stage of a variant.
@@ -87,9 +106,11 @@ pub struct Node {
     /// Indices into [`Variant::stages`], in the order of `from`.
     pub inputs: Vec<usize>,
     /// Canonical parameters, as they enter the key.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// The built stage; shared with every variant in which it is the same.
     pub work: Arc<Work>,
+    /// The digest of kind, version, canonical parameters and sources: all that decides what it makes of its inputs.
+    pub content: Digest,
     /// What it gives.
     pub port: Port,
     /// Index of the stage that last began rows: stages of one frame have the same rows in the same order.
@@ -114,6 +135,28 @@ impl Pipeline {
     ///
     /// All problems are reported at once, in the order of the file.
     pub fn load(file: &Path, sets: &[String], kinds: &'static [Kind]) -> Result<Pipeline, Problems> {
+        Pipeline::load_some(file, sets, kinds, &Choosing::default())
+    }
+
+    /// The same, with those variants alone that are asked for, of which there may be a bounded number.
+    pub fn load_some(
+        file: &Path,
+        sets: &[String],
+        kinds: &'static [Kind],
+        choosing: &Choosing<'_>,
+    ) -> Result<Pipeline, Problems> {
+        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Pipeline::load_at(file, base, sets, kinds, choosing)
+    }
+
+    /// The same for a file whose relative paths start at `base`: a pipeline as it was run, in a run folder.
+    pub fn load_at(
+        file: &Path,
+        base: &Path,
+        sets: &[String],
+        kinds: &'static [Kind],
+        choosing: &Choosing<'_>,
+    ) -> Result<Pipeline, Problems> {
         let kinds = Kinds::of(kinds);
         let mut overlay = Overlay::load(file, &kinds)?;
         let mut problems = Problems::default();
@@ -121,31 +164,45 @@ impl Pipeline {
         let outline = outline::read(&overlay, &kinds, &mut problems);
         let before = problems.0.len();
         let axes = axes::read(&overlay, &kinds, &sets, &mut problems);
-        let mut combinations = matrix::read(&axes, &overlay, &kinds, &sets, &mut problems);
+        let limit = Limit { most: choosing.most as u64, narrowed: choosing.narrows() };
+        let given = Given { axes: &axes, overlay: &overlay, kinds: &kinds, sets: &sets, seed: outline.seed };
+        let mut combinations = matrix::read(&given, &limit, &mut problems);
         let whole = problems.0.len() == before;
         if !whole {
             combinations = vec![Vec::new()];
         }
-        let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let mut resolver = Resolver::new(&overlay, &kinds, &outline, &base, whole, &mut problems);
+        let mut resolver = Resolver::new(&overlay, &kinds, &outline, base, whole, &mut problems);
         let variants = resolver.variants(&combinations);
         let warnings = resolver.warnings;
         if problems.any_error() {
             return Err(in_order(problems));
         }
-        let axes = axes.into_iter().map(|axis| (axis.target, axis.at)).collect();
+        let (variants, selection) = select::select(variants, choosing)?;
+        let count = variants.len() as u64;
+        if count > limit.most {
+            return Err(limit.refused(&format!("{count} variants"), count, limit.most, &overlay, &axes).into());
+        }
+        let targets =
+            axes.iter().flat_map(|axis| axis.targets.all().iter().map(|target| (target.clone(), axis.at.clone())));
         Ok(Pipeline {
             name: outline.name,
             seed: outline.seed,
             file: file.to_owned(),
-            base,
+            base: base.to_owned(),
             variants,
+            selection,
             warnings: in_order(warnings),
             resolved_yaml: overlay.to_yaml(),
             stage_order: outline.stages.into_iter().map(|stage| stage.id).collect(),
+            axes: targets.collect(),
             overlay,
-            axes,
         })
+    }
+
+    /// Who set the seed; where nobody did, the file.
+    pub fn seed_origin(&self) -> Option<Origin> {
+        let by_axis = self.axes.iter().find(|(target, _)| *target == Target::Seed);
+        by_axis.map_or_else(|| self.overlay.origin(&["seed"]), |(_, at)| at.clone())
     }
 
     /// Who set the value at `param` (the way into `with`; empty for the stage itself): a place in a file, a flag, or the axis

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use figment::value::{Dict, Empty, Map, Num, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
+use rustc_hash::FxHashSet;
 use serde_json::Value as Json;
 
 use super::document::Document;
@@ -218,10 +219,11 @@ impl Overlay {
         let Some(Json::Object(fields)) = self.at(path) else {
             return Vec::new();
         };
+        let mut seen: FxHashSet<&str> = FxHashSet::default();
         let mut keys: Vec<String> = Vec::new();
         let written = self.documents().flat_map(|document| document.keys(path)).filter(|key| fields.contains_key(*key));
         for key in written.chain(fields.keys().map(String::as_str)) {
-            if !keys.iter().any(|known| known == key) {
+            if seen.insert(key) {
                 keys.push(key.to_owned());
             }
         }

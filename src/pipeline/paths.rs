@@ -20,7 +20,7 @@ pub(super) enum Target {
     Seed,
     /// A stage's inputs.
     From(String),
-    /// A place inside a stage's `with`.
+    /// A place inside a stage's `with`, or all of it.
     With(String, Vec<String>),
 }
 
@@ -30,6 +30,7 @@ impl fmt::Display for Target {
             Target::Name => f.write_str("name"),
             Target::Seed => f.write_str("seed"),
             Target::From(stage) => write!(f, "{stage}.from"),
+            Target::With(stage, way) if way.is_empty() => write!(f, "{stage}.with"),
             Target::With(stage, way) => write!(f, "{stage}.{}", way.join(".")),
         }
     }
@@ -68,7 +69,7 @@ impl Target {
             )),
             way => {
                 let way: &[&str] = match way {
-                    ["with", inner @ ..] if !inner.is_empty() => inner,
+                    ["with", inner @ ..] => inner,
                     way => way,
                 };
                 let way: Vec<String> = way.iter().map(|part| (*part).to_owned()).collect();

@@ -4,23 +4,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
+use super::identity::{self, DIGITS, Own};
 use super::kinds::Kinds;
-use super::matrix::Combination;
+use super::labels;
+use super::matrix::{Combination, Setting};
 use super::outline::{Outline, Written, wires};
 use super::overlay::{Overlay, put};
 use super::paths::{Target, listed, problem};
+use super::values::Place;
 use super::wiring::{Wired, Wiring};
-use super::{Node, Variant, identity};
+use super::{Node, Variant};
 use crate::problem::{Origin, Problem, Problems, suggest};
 use crate::stage::{Built, Port, Scope, Work};
+use crate::table::Digest;
 
 /// Once so many problems are known, no further variant is looked at.
 const ENOUGH: usize = 100;
 
-/// A built stage and its canonical parameters.
-type Ready = (Arc<Work>, Value);
+/// A built stage, shared by all variants in which it is the same.
+struct Ready {
+    work: Arc<Work>,
+    params: Arc<Value>,
+    own: Own,
+    content: Digest,
+    /// Where the first combination that has it sets something of it.
+    at: Option<Place>,
+}
+
+/// The inputs of a stage by their places in the file; `None` for one that does not exist.
+type Inputs = Arc<[Option<usize>]>;
 
 /// What all variants share.
 pub(super) struct Resolver<'a> {
@@ -32,7 +47,15 @@ pub(super) struct Resolver<'a> {
     pub(super) whole: bool,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: Problems,
-    built: BTreeMap<(usize, String), Option<Ready>>,
+    ready: Vec<Ready>,
+    /// By stage and the cells that set something of it: which of `ready`, if it could be built.
+    by_cells: FxHashMap<(usize, Vec<usize>), Option<usize>>,
+    /// By stage and its parameters as written.
+    by_params: FxHashMap<(usize, String), Option<usize>>,
+    /// By stage and the cell that sets its `from`.
+    inputs: FxHashMap<(usize, Option<usize>), Inputs>,
+    /// By stage, which of `ready`, inputs and frame.
+    nodes: FxHashMap<(usize, usize, Vec<usize>, usize), Arc<Node>>,
     used: BTreeSet<usize>,
 }
 
@@ -45,28 +68,55 @@ impl<'a> Resolver<'a> {
         whole: bool,
         problems: &'a mut Problems,
     ) -> Self {
-        let (warnings, built, used) = (Problems::default(), BTreeMap::new(), BTreeSet::new());
-        Resolver { overlay, kinds, outline, base, whole, problems, warnings, built, used }
+        Resolver {
+            overlay,
+            kinds,
+            outline,
+            base,
+            whole,
+            problems,
+            warnings: Problems::default(),
+            ready: Vec::new(),
+            by_cells: FxHashMap::default(),
+            by_params: FxHashMap::default(),
+            inputs: FxHashMap::default(),
+            nodes: FxHashMap::default(),
+            used: BTreeSet::new(),
+        }
     }
 
     /// The variants of the combinations; two that resolve alike are one, under the first label.
     pub(super) fn variants(&mut self, combinations: &[Combination]) -> Vec<Variant> {
         let read = self.ever_read(combinations);
         let mut variants: Vec<Variant> = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen: FxHashMap<String, usize> = FxHashMap::default();
+        let (mut ids, mut merged) = (FxHashSet::default(), FxHashSet::default());
         for combination in combinations {
             if self.problems.0.len() >= ENOUGH {
                 break;
             }
-            if let Some(variant) = self.variant(combination, &read)
-                && seen.insert(variant.id.clone())
-            {
-                variants.push(variant);
+            let Some((whole, mut variant)) = self.variant(combination, &read) else { continue };
+            if let Some(same) = seen.get(&whole) {
+                let same: &mut Variant = &mut variants[*same];
+                if same.label != variant.label && merged.insert(variant.label.clone()) {
+                    same.aliases.push(variant.label);
+                }
+                continue;
             }
+            // Two variants whose first digits agree by chance: the second tells more of its hash.
+            if !ids.insert(variant.id.clone()) {
+                variant.id = whole.chars().take(2 * DIGITS).collect();
+            }
+            seen.insert(whole, variants.len());
+            variants.push(variant);
         }
         if let [only] = variants.as_mut_slice() {
-            only.label = String::new();
+            let label = std::mem::take(&mut only.label);
+            if !label.is_empty() {
+                only.aliases.insert(0, label);
+            }
         }
+        self.look_at_sinks(&variants);
         for (index, stage) in self.outline.stages.iter().enumerate() {
             if !self.used.contains(&index) && !self.problems.any_error() {
                 let unused =
@@ -81,28 +131,69 @@ impl<'a> Resolver<'a> {
         variants
     }
 
-    /// The stages that some stage reads in some variant, or would read if no axis changed its inputs.
-    fn ever_read(&self, combinations: &[Combination]) -> BTreeSet<String> {
-        let by_axes = combinations.iter().flatten().filter(|cell| matches!(cell.target, Target::From(_)));
-        let by_axes = by_axes.flat_map(|cell| wires(&cell.choice.value).unwrap_or_default());
-        self.outline.stages.iter().flat_map(|stage| stage.from.clone()).chain(by_axes).collect()
+    /// Complains about a sink whose parameters are not the same in all variants: it is written once, about all of them.
+    fn look_at_sinks(&mut self, variants: &[Variant]) {
+        let mut first: BTreeMap<&str, Digest> = BTreeMap::new();
+        let mut found: BTreeSet<&str> = BTreeSet::new();
+        for node in variants.iter().flat_map(|variant| &variant.stages) {
+            if matches!(*node.work, Work::Sink(_)) && *first.entry(&node.id).or_insert(node.content) != node.content {
+                found.insert(&node.id);
+            }
+        }
+        for (index, stage) in self.outline.stages.iter().enumerate().filter(|(_, stage)| found.contains(&*stage.id)) {
+            let by_axis = self.set_at(index);
+            let message =
+                format!("the matrix changes the parameters of `{}`, which is written once for all variants", stage.id);
+            let problem = Problem::error("sink-axis", message).at(by_axis);
+            self.problems.push(problem.help("write a stage of its own for each, with the parameters it is to have"));
+        }
     }
 
-    fn variant(&mut self, combination: &Combination, read: &BTreeSet<String>) -> Option<Variant> {
+    /// Where a value of the matrix sets something of a stage.
+    fn set_at(&self, stage: usize) -> Option<Origin> {
+        let mut all: Vec<(&Vec<usize>, usize)> = Vec::new();
+        #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
+        for ((of, cells), ready) in &self.by_cells {
+            if let (true, false, Some(ready)) = (*of == stage, cells.is_empty(), ready) {
+                all.push((cells, *ready));
+            }
+        }
+        all.sort();
+        all.first().and_then(|(_, ready)| self.ready.get(*ready)?.at.as_ref()?.origin(&[], self.overlay))
+    }
+
+    /// The stages that some stage reads in some variant, or would read if no axis changed its inputs.
+    fn ever_read(&self, combinations: &[Combination]) -> BTreeSet<String> {
+        let mut read: BTreeSet<String> = self.outline.stages.iter().flat_map(|stage| stage.from.clone()).collect();
+        let mut seen = BTreeSet::new();
+        for cell in combinations.iter().flatten() {
+            let wired = |setting: &Setting| matches!(setting.target, Target::From(_));
+            if cell.settings.iter().any(wired) && seen.insert(cell.number) {
+                let all = cell.settings.iter().filter(|setting| wired(setting));
+                read.extend(all.flat_map(|setting| wires(&setting.value).unwrap_or_default()));
+            }
+        }
+        read
+    }
+
+    /// A variant, and its whole id.
+    fn variant(&mut self, combination: &Combination, read: &BTreeSet<String>) -> Option<(String, Variant)> {
         let outline = self.outline;
         let found = self.problems.0.len();
         let mut seed = outline.seed;
-        for cell in combination.iter().filter(|cell| cell.target == Target::Seed) {
-            seed = cell.choice.value.as_u64().unwrap_or(seed);
+        for setting in settings(combination).filter(|setting| setting.target == Target::Seed) {
+            seed = setting.value.as_u64().unwrap_or(seed);
         }
-        let built: Vec<Option<Ready>> =
+        let built: Vec<Option<usize>> =
             outline.stages.iter().enumerate().map(|(index, stage)| self.stage(index, stage, combination)).collect();
-        let inputs: Vec<Vec<Option<usize>>> =
-            outline.stages.iter().map(|stage| self.inputs(stage, combination)).collect();
-        let known = |(built, stage): (&'_ Option<Ready>, &Written)| stage.wired.then(|| built.clone()).flatten();
-        let wired: Vec<_> = built.iter().zip(&outline.stages).map(known).collect();
-        let works: Vec<Option<&Work>> =
-            wired.iter().map(|built| built.as_ref().map(|(work, _)| work.as_ref())).collect();
+        let inputs: Vec<Inputs> =
+            outline.stages.iter().enumerate().map(|(index, stage)| self.inputs(index, stage, combination)).collect();
+        let known = |(built, stage): (&Option<usize>, &Written)| built.filter(|_| stage.wired);
+        let works: Vec<Option<&Work>> = built
+            .iter()
+            .zip(&outline.stages)
+            .map(|both| known(both).and_then(|ready| self.ready.get(ready)).map(|ready| ready.work.as_ref()))
+            .collect();
         let at =
             |stage: usize, input: Option<usize>| self.origin_of_input(outline.stages.get(stage)?, input, combination);
         let ids: Vec<&str> = outline.stages.iter().map(|stage| stage.id.as_str()).collect();
@@ -115,67 +206,115 @@ impl<'a> Resolver<'a> {
         if self.problems.0.len() > found || self.problems.any_error() {
             return None;
         }
-        let stages = self.kept(&wired, &built, read)?;
-        let label = combination.iter().map(|cell| format!("{}={}", cell.axis, cell.choice.label)).collect::<Vec<_>>();
+        let (stages, which) = self.kept(&wired, &built, read)?;
+        let owns: Vec<(&Own, &[usize])> =
+            stages.iter().zip(which).map(|(node, ready)| (&self.ready[ready].own, node.inputs.as_slice())).collect();
+        let whole = identity::of(&owns, seed);
+        let label: Vec<String> =
+            combination.iter().map(|cell| labels::setting(&cell.axis, &cell.choice.text)).collect();
         let params = combination.iter().map(|cell| (cell.axis.clone(), cell.choice.shown())).collect();
-        Some(Variant { id: identity::of(&stages, seed), label: label.join(","), seed, params, stages })
+        let id = whole.chars().take(DIGITS).collect();
+        Some((whole, Variant { id, label: label.join(","), aliases: Vec::new(), seed, params, stages }))
     }
 
-    /// The stages that something for people, or an evaluation, depends on, in topological order. Where there is neither, all
-    /// that leads to a stage which no stage ever reads.
-    fn kept(&mut self, wired: &Wired, built: &[Option<Ready>], read: &BTreeSet<String>) -> Option<Vec<Node>> {
-        let ends = |index: &usize| {
-            let work = built.get(*index).and_then(Option::as_ref).map(|(work, _)| work.as_ref());
+    /// The stages that something for people, or an evaluation, depends on, in topological order, and which of `ready` each is.
+    /// Where there is neither, all that leads to a stage which no stage ever reads.
+    fn kept(
+        &mut self,
+        wired: &Wired,
+        built: &[Option<usize>],
+        read: &BTreeSet<String>,
+    ) -> Option<(Vec<Arc<Node>>, Vec<usize>)> {
+        let ready = |index: usize| built.get(index).copied().flatten();
+        let ends = |index: usize| {
+            let work = ready(index).and_then(|ready| self.ready.get(ready)).map(|ready| ready.work.as_ref());
             matches!(work, Some(Work::Sink(_) | Work::Evaluate(_)))
         };
-        let last = |index: &usize| self.outline.stages.get(*index).is_some_and(|stage| !read.contains(&stage.id));
-        let mut needed: BTreeSet<usize> = wired.order.iter().copied().filter(ends).collect();
-        if needed.is_empty() {
-            needed = wired.order.iter().copied().filter(last).collect();
+        let last = |index: usize| self.outline.stages.get(index).is_some_and(|stage| !read.contains(&stage.id));
+        let mut needed: Vec<bool> = (0..built.len()).map(ends).collect();
+        if !needed.contains(&true) {
+            needed = (0..built.len()).map(last).collect();
         }
         for index in wired.order.iter().rev() {
-            if needed.contains(index) {
-                needed.extend(wired.inputs.get(*index).into_iter().flatten().copied());
+            if needed[*index] {
+                wired.inputs.get(*index).into_iter().flatten().for_each(|input| needed[*input] = true);
             }
         }
-        self.used.extend(&needed);
-        let order: Vec<usize> = wired.order.iter().copied().filter(|index| needed.contains(index)).collect();
-        let place: BTreeMap<usize, usize> = order.iter().enumerate().map(|(place, index)| (*index, place)).collect();
-        let node = |index: &usize| {
-            let stage = self.outline.stages.get(*index)?;
-            let (work, params) = built.get(*index)?.clone()?;
-            let inputs =
-                wired.inputs.get(*index)?.iter().map(|input| place.get(input).copied()).collect::<Option<Vec<_>>>()?;
-            Some(Node {
-                id: stage.id.clone(),
-                kind: stage.kind?,
-                inputs,
-                params,
-                work,
-                port: *wired.ports.get(*index)?,
-                frame: *place.get(wired.frames.get(*index)?)?,
-            })
-        };
-        order.iter().map(node).collect()
+        let order: Vec<usize> = wired.order.iter().copied().filter(|index| needed[*index]).collect();
+        self.used.extend(&order);
+        let mut place = vec![usize::MAX; built.len()];
+        order.iter().enumerate().for_each(|(at, index)| place[*index] = at);
+        let (mut stages, mut which) = (Vec::with_capacity(order.len()), Vec::with_capacity(order.len()));
+        for index in &order {
+            let ready = ready(*index)?;
+            let inputs: Vec<usize> = wired.inputs.get(*index)?.iter().map(|input| place[*input]).collect();
+            let frame = place[*wired.frames.get(*index)?];
+            stages.push(self.node(*index, ready, inputs, frame, *wired.ports.get(*index)?)?);
+            which.push(ready);
+        }
+        Some((stages, which))
+    }
+
+    /// The node, shared with every variant that has the same one.
+    fn node(&mut self, index: usize, ready: usize, inputs: Vec<usize>, frame: usize, port: Port) -> Option<Arc<Node>> {
+        let key = (index, ready, inputs, frame);
+        if let Some(node) = self.nodes.get(&key).filter(|node| node.port == port) {
+            return Some(Arc::clone(node));
+        }
+        let stage = self.outline.stages.get(index)?;
+        let built = self.ready.get(ready)?;
+        let node = Arc::new(Node {
+            id: stage.id.clone(),
+            kind: stage.kind?,
+            inputs: key.2.clone(),
+            params: Arc::clone(&built.params),
+            work: Arc::clone(&built.work),
+            content: built.content,
+            port,
+            frame,
+        });
+        self.nodes.insert(key, Arc::clone(&node));
+        Some(node)
     }
 
     /// Checks the parameters of a stage and builds it, once for all variants in which it is the same.
-    fn stage(&mut self, index: usize, stage: &Written, combination: &Combination) -> Option<Ready> {
+    fn stage(&mut self, index: usize, stage: &Written, combination: &Combination) -> Option<usize> {
+        let sets = |setting: &Setting| matches!(&setting.target, Target::With(id, _) if *id == stage.id);
+        let cells = combination.iter().filter(|cell| cell.settings.iter().any(sets)).map(|cell| cell.number).collect();
+        let key = (index, cells);
+        if let Some(known) = self.by_cells.get(&key) {
+            return *known;
+        }
         let mut with = stage.with.clone();
-        for cell in combination {
-            if let Target::With(id, way) = &cell.target
+        for setting in settings(combination) {
+            if let Target::With(id, way) = &setting.target
                 && *id == stage.id
             {
-                put(&mut with, way, cell.choice.value.clone());
+                put(&mut with, way, setting.value.clone());
             }
         }
-        let key = (index, with.to_string());
-        if let Some(known) = self.built.get(&key) {
-            return known.clone();
-        }
-        let built = self.build(stage, with, combination).map(|built| (Arc::new(built.work), built.params));
-        self.built.insert(key, built.clone());
-        built
+        let params = (index, with.to_string());
+        let known = match self.by_params.get(&params) {
+            Some(known) => *known,
+            None => {
+                let built = self.build(stage, with, combination).zip(stage.kind).map(|(built, kind)| {
+                    let own = Own::of(kind, &built.params, &built.work);
+                    let at = combination.iter().find(|cell| cell.settings.iter().any(sets));
+                    self.ready.push(Ready {
+                        content: own.digest(kind),
+                        own,
+                        work: Arc::new(built.work),
+                        params: Arc::new(built.params),
+                        at: at.map(|cell| cell.choice.place.clone()),
+                    });
+                    self.ready.len() - 1
+                });
+                self.by_params.insert(params, built);
+                built
+            }
+        };
+        self.by_cells.insert(key, known);
+        known
     }
 
     fn build(&mut self, stage: &Written, with: Value, combination: &Combination) -> Option<Built> {
@@ -208,7 +347,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn locate(&self, stage: &Written, path: &[&str], at_key: bool, combination: &Combination) -> Option<Origin> {
-        let by_axis = combination.iter().any(|cell| sets(&cell.target, &stage.id, path).is_some());
+        let by_axis = settings(combination).any(|setting| sets(&setting.target, &stage.id, path).is_some());
         if at_key && !by_axis {
             let way: Vec<&str> = ["stages", &stage.id, "with"].into_iter().chain(path.iter().copied()).collect();
             return self.overlay.key_origin(&way);
@@ -217,10 +356,20 @@ impl<'a> Resolver<'a> {
     }
 
     /// The places in the file of the stages that a stage reads; `None` for one that does not exist, which is said here.
-    fn inputs(&mut self, stage: &Written, combination: &Combination) -> Vec<Option<usize>> {
-        let by_axis = combination.iter().rfind(|cell| cell.target == Target::From(stage.id.clone()));
-        let from = match by_axis {
-            Some(cell) => wires(&cell.choice.value).unwrap_or_default(),
+    fn inputs(&mut self, index: usize, stage: &Written, combination: &Combination) -> Inputs {
+        let sets = |setting: &Setting| matches!(&setting.target, Target::From(id) if *id == stage.id);
+        let cell = combination.iter().rfind(|cell| cell.settings.iter().any(sets)).map(|cell| cell.number);
+        if let Some(known) = self.inputs.get(&(index, cell)) {
+            return Arc::clone(known);
+        }
+        let inputs: Inputs = self.find_inputs(stage, combination).into();
+        self.inputs.insert((index, cell), Arc::clone(&inputs));
+        inputs
+    }
+
+    fn find_inputs(&mut self, stage: &Written, combination: &Combination) -> Vec<Option<usize>> {
+        let from = match wired_by(stage, combination) {
+            Some(setting) => wires(&setting.value).unwrap_or_default(),
             None => stage.from.clone(),
         };
         let names: Vec<String> = self.outline.stages.iter().map(|stage| stage.id.clone()).collect();
@@ -252,14 +401,14 @@ impl<'a> Resolver<'a> {
 
     /// The place that names an input; of the whole `from` without one.
     fn origin_of_input(&self, stage: &Written, input: Option<usize>, combination: &Combination) -> Option<Origin> {
-        let by_axis = combination.iter().rfind(|cell| cell.target == Target::From(stage.id.clone()));
+        let by_axis = wired_by(stage, combination);
         let number = input.map(|number| number.to_string());
         let is_list = |value: Option<&Value>| value.is_some_and(Value::is_array);
         match by_axis {
-            Some(cell) => {
+            Some(setting) => {
                 let inside: Vec<&str> =
-                    number.iter().map(String::as_str).filter(|_| is_list(Some(&cell.choice.value))).collect();
-                cell.choice.place.origin(&inside, self.overlay)
+                    number.iter().map(String::as_str).filter(|_| is_list(Some(&setting.value))).collect();
+                setting.place.origin(&inside, self.overlay)
             }
             None => {
                 let way = ["stages", stage.id.as_str(), "from"];
@@ -277,6 +426,16 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// All settings of a combination, in order.
+fn settings(combination: &Combination) -> impl Iterator<Item = &Setting> {
+    combination.iter().flat_map(|cell| &cell.settings)
+}
+
+/// What sets the inputs of a stage, if the combination does.
+fn wired_by<'c>(stage: &Written, combination: &'c Combination) -> Option<&'c Setting> {
+    settings(combination).filter(|setting| matches!(&setting.target, Target::From(id) if *id == stage.id)).last()
+}
+
 /// What of `path` lies inside the place that `target` sets, if it lies there.
 fn sets<'p>(target: &Target, stage: &str, path: &'p [&'p str]) -> Option<&'p [&'p str]> {
     match target {
@@ -291,10 +450,11 @@ fn sets<'p>(target: &Target, stage: &str, path: &'p [&'p str]) -> Option<&'p [&'
 
 /// Who set the value at `path` of a stage's `with` in a combination.
 fn located(overlay: &Overlay, stage: &str, path: &[&str], combination: &Combination) -> Option<Origin> {
+    let all: Vec<&Setting> = settings(combination).collect();
     let by_axis =
-        combination.iter().rev().find_map(|cell| sets(&cell.target, stage, path).map(|inside| (cell, inside)));
+        all.iter().rev().find_map(|setting| sets(&setting.target, stage, path).map(|inside| (setting, inside)));
     match by_axis {
-        Some((cell, inside)) => cell.choice.place.origin(inside, overlay),
+        Some((setting, inside)) => setting.place.origin(inside, overlay),
         None => {
             let way: Vec<&str> = ["stages", stage, "with"].into_iter().chain(path.iter().copied()).collect();
             overlay.origin(&way)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::axes;
 use super::kinds::Kinds;
 use super::overlay::Overlay;
 use super::paths::Target;
@@ -47,8 +48,11 @@ fn one(overlay: &mut Overlay, set: &str, text: Arc<str>, kinds: &Kinds, done: &m
         Box::new(Problem::error("bad-set", format!("the value of `{path}` has keys that are not text")))
     })?;
     if let Some(axis) = path.strip_prefix("matrix.") {
-        let axes: Vec<String> =
-            overlay.keys(&["matrix"]).into_iter().filter(|name| name != "include" && name != "exclude").collect();
+        if axis == "sample" || axis.starts_with("sample.") {
+            overlay.set(text, path.split('.').map(str::to_owned).collect(), &value);
+            return Ok(());
+        }
+        let axes = axes::names(overlay);
         if !axes.iter().any(|name| name == axis) {
             let problem = Problem::error("unknown-axis", format!("the matrix has no axis `{axis}`"));
             return Err(Box::new(match suggest(axis, axes.iter().map(String::as_str)) {

@@ -1,6 +1,7 @@
 //! Do the wires between the stages fit: do they end, do the ports agree, are the rows the same?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::resolve::has_rows;
 use crate::problem::{Origin, Problem, Problems};
@@ -12,7 +13,7 @@ pub(super) struct Wiring<'a> {
     /// `None` for a stage that could not be built.
     pub(super) works: &'a [Option<&'a Work>],
     /// `None` for an input that does not exist.
-    pub(super) inputs: &'a [Vec<Option<usize>>],
+    pub(super) inputs: &'a [Arc<[Option<usize>]>],
     /// Where an input of a stage is written; its whole `from` without one.
     pub(super) at: &'a dyn Fn(usize, Option<usize>) -> Option<Origin>,
     pub(super) problems: Problems,
@@ -72,7 +73,7 @@ impl Wiring<'_> {
     }
 
     fn wires(&self, stage: usize) -> &[Option<usize>] {
-        self.inputs.get(stage).map(Vec::as_slice).unwrap_or_default()
+        self.inputs.get(stage).map(AsRef::as_ref).unwrap_or_default()
     }
 
     /// The stages that a stage reads and that exist.

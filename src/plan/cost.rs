@@ -221,3 +221,69 @@ impl Micros {
         Micros(if seconds.is_finite() { (seconds.max(0.0) * 1e6) as u64 } else { 0 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+    use crate::plan::plan;
+    use crate::stages::STAGES;
+
+    /// rows → words → tfidf fit, apply → model fit, apply in two folds → score; rows → split.
+    fn example() -> Plan {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.yaml");
+        let text = "name: p
+stages:
+  rows: { use: ingest, with: { source: data.csv, text: text, label: label } }
+  words: { use: tokenize, from: rows }
+  tfidf: { use: tfidf, from: words }
+  model: { use: train, from: tfidf, with: { estimator: { linear_svc: {} } } }
+  scores: { use: cross_validate, from: model, with: { folds: 2 } }
+";
+        std::fs::write(&file, text).unwrap();
+        let pipeline = Pipeline::load(&file, &[], STAGES).unwrap_or_else(|problems| panic!("{problems}"));
+        plan(&pipeline, &|_| None)
+    }
+
+    fn unit(plan: &Plan, title: &str) -> UnitId {
+        plan.order.iter().copied().find(|&id| plan.unit(id).title() == title).unwrap()
+    }
+
+    #[test]
+    fn what_was_measured_wins_over_averages_and_those_are_scaled_by_rows() {
+        let plan = example();
+        let (rows, words) = (unit(&plan, "rows"), unit(&plan, "words"));
+        let mut history = Timings::new();
+        Classes::of(plan.unit(words)).count(&Timing::once(2.0, 1_000, 100, 100), &mut history);
+        let known = |id| (id == rows).then_some(Known { seconds: 0.5, bytes: 10, rows: 300 });
+        let costs = costs(&plan, &history, &known);
+        let of = |id: UnitId| costs[id.index()];
+        assert_eq!(of(rows), Cost { seconds: 0.5, bytes: 10, rows: 300, basis: Basis::Measured });
+        assert_eq!(of(words), Cost { seconds: 6.0, bytes: 3_000, rows: 300, basis: Basis::Average });
+        assert_eq!(of(unit(&plan, "tfidf fit fold 1")).basis, Basis::Guess);
+        // With other parameters the kind and phase alone are known.
+        history.remove(&Classes::of(plan.unit(words)).narrow);
+        assert_eq!(super::costs(&plan, &history, &known)[words.index()], of(words));
+    }
+
+    #[test]
+    fn the_longest_way_ahead_comes_first_and_an_estimate_knows_what_it_does_not_know() {
+        let plan = example();
+        let known = |_| Some(Known { seconds: 1.0, bytes: 5, rows: 10 });
+        let costs = costs(&plan, &Timings::new(), &known);
+        let lengths = lengths(&plan, &costs, &|_| true);
+        let of = |title: &str| lengths[unit(&plan, title).index()];
+        assert_eq!((of("rows"), of("words"), of("scores split"), of("scores score")), (7.0, 6.0, 6.0, 1.0));
+        let units = plan.order.len();
+        let on = |threads| estimate(&plan, &costs, &|_| true, threads);
+        let whole = Estimate { units, unknown: 0, work: units as f64, wall: units as f64, bytes: 5 * units as u64 };
+        assert_eq!(on(1), whole);
+        // rows; words and split; tfidf fit ×2, apply ×2, model fit ×2, apply ×2; score.
+        assert_eq!((units, on(2).wall, on(64).wall), (12, 7.0, 7.0));
+        let nothing = super::costs(&plan, &Timings::new(), &|_| None);
+        let unknown = estimate(&plan, &nothing, &|_| true, 2);
+        assert_eq!((unknown.unknown, unknown.work, unknown.wall), (units, 0.0, 0.0));
+        assert_eq!(estimate(&plan, &costs, &|_| false, 2), Estimate::default());
+    }
+}

@@ -9,12 +9,14 @@
 //! | the unit's seed, where chance plays a part | the pipeline's seed, elsewhere |
 //! | digests of the parts it reads (a fold's rows are such a part) | parts it does not read |
 //! | digests of the files it reads, and the members taken from them | where the files lie |
+//! | the machine's numeric class, where a stage's bits depend on it ([`crate::stage::Numeric`]) | the machine, elsewhere |
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::{Reads, Role, Unit};
+use crate::machine::Machine;
 use crate::store::{Key, PartEntry, STORE_FORMAT};
 use crate::table::Digest;
 
@@ -27,14 +29,17 @@ pub struct Fingerprint<'a> {
     unit: &'a Unit,
     inputs: Vec<(String, Digest)>,
     files: Vec<(String, String)>,
+    numeric: Option<&'a str>,
 }
 
 impl<'a> Fingerprint<'a> {
-    /// `parts_of` gives the parts of an input's artifact; `files` the digests of the files read, by role.
+    /// `parts_of` gives the parts of an input's artifact; `files` the digests of the files read, by role; `machine` the classes
+    /// of the machine that is to run the unit.
     pub fn new<'p>(
         unit: &'a Unit,
         parts_of: impl Fn(super::UnitId) -> Option<&'p [PartEntry]>,
         files: Vec<(String, String)>,
+        machine: &'a Machine,
     ) -> Option<Self> {
         let mut inputs = Vec::new();
         for input in &unit.inputs {
@@ -42,7 +47,7 @@ impl<'a> Fingerprint<'a> {
                 inputs.push((input_name(input.role, &input.reads, &part.name), part.digest));
             }
         }
-        Some(Fingerprint { unit, inputs, files })
+        Some(Fingerprint { unit, inputs, files, numeric: machine.class(unit.numeric()) })
     }
 
     /// The identity.
@@ -60,9 +65,7 @@ impl<'a> Fingerprint<'a> {
         for (name, digest) in &self.inputs {
             hasher.update(json!(["input", name, digest]).to_string().as_bytes());
         }
-        for (role, identity) in &self.files {
-            hasher.update(json!(["file", role, identity]).to_string().as_bytes());
-        }
+        self.update_surroundings(&mut hasher);
         Key::new(*hasher.finalize().as_bytes())
     }
 
@@ -81,10 +84,18 @@ impl<'a> Fingerprint<'a> {
             unit.seed
         ]);
         hasher.update(head.to_string().as_bytes());
+        self.update_surroundings(&mut hasher);
+        Digest::new(*hasher.finalize().as_bytes())
+    }
+
+    /// Files and machine.
+    fn update_surroundings(&self, hasher: &mut blake3::Hasher) {
         for (role, identity) in &self.files {
             hasher.update(json!(["file", role, identity]).to_string().as_bytes());
         }
-        Digest::new(*hasher.finalize().as_bytes())
+        if let Some(class) = self.numeric {
+            hasher.update(json!(["numeric", class]).to_string().as_bytes());
+        }
     }
 
     /// The identity, taken apart. Parameters are spelled as their way into `with`.
@@ -100,8 +111,16 @@ impl<'a> Fingerprint<'a> {
         for (name, digest) in &self.inputs {
             fields.insert(format!("input:{name}"), json!(digest));
         }
+        let mut by_role: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (role, identity) in &self.files {
-            fields.insert(format!("file:{role}"), json!(identity));
+            by_role.entry(role).or_default().push(identity);
+        }
+        for (role, all) in by_role {
+            let value = if let [one] = all.as_slice() { json!(one) } else { json!(all) };
+            fields.insert(format!("file:{role}"), value);
+        }
+        if let Some(class) = self.numeric {
+            fields.insert("numeric".to_owned(), json!(class));
         }
         fields
     }

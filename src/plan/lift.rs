@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use petgraph::graph::DiGraph;
 use rustc_hash::FxHashMap;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{EvaluationUnits, Input, Phase, Plan, Reads, Role, StageUnit, Unit, UnitId};
 use crate::pipeline::{Node, Pipeline, Variant};
@@ -27,9 +27,11 @@ pub fn plan(pipeline: &Pipeline, folds_of: &FoldsOf<'_>) -> Plan {
         evaluations: Vec::new(),
         unknown_folds: Vec::new(),
         stages: Vec::new(),
+        names: FxHashMap::default(),
     };
+    let mut done = FxHashMap::default();
     for (index, variant) in pipeline.variants.iter().enumerate() {
-        lift.variant(index, variant);
+        done = lift.variant(index, variant, done);
     }
     // Units are added after what they read, so the order of addition is a topological one.
     let order = lift.graph.node_indices().collect();
@@ -49,7 +51,12 @@ struct Lift<'a> {
     evaluations: Vec<EvaluationUnits>,
     unknown_folds: Vec<UnitId>,
     stages: Vec<StageUnit>,
+    /// The ids of stages, each kept once.
+    names: FxHashMap<String, Arc<str>>,
 }
+
+/// Units of nodes, by node and the fold of a split that it stands in.
+type Done = FxHashMap<(usize, Option<(UnitId, u32)>), UnitId>;
 
 /// Inside which fold a node is being lifted.
 #[derive(Clone, Copy)]
@@ -65,12 +72,12 @@ struct Lifting<'a> {
     variant: &'a Variant,
     /// For each node: does it, or anything it reads, learn?
     learns: Vec<bool>,
-    /// Units of nodes, by node and the fold of a split that it stands in.
-    done: FxHashMap<(usize, Option<(UnitId, u32)>), UnitId>,
+    done: Done,
 }
 
 impl<'a> Lift<'a> {
-    fn variant(&mut self, index: usize, variant: &'a Variant) {
+    /// Lifts one variant; `done` is room to use again, which is given back empty.
+    fn variant(&mut self, index: usize, variant: &'a Variant, done: Done) -> Done {
         let nodes = &variant.stages;
         let mut learns = vec![false; nodes.len()];
         let mut read = vec![false; nodes.len()];
@@ -80,7 +87,7 @@ impl<'a> Lift<'a> {
                 node.inputs.iter().for_each(|&i| read[i] = true);
             }
         }
-        let mut lifting = Lifting { index, variant, learns, done: FxHashMap::default() };
+        let mut lifting = Lifting { index, variant, learns, done };
         for (at, node) in nodes.iter().enumerate() {
             match *node.work {
                 Work::Evaluate(_) => self.evaluation(&mut lifting, at),
@@ -91,6 +98,8 @@ impl<'a> Lift<'a> {
                 _ => {}
             }
         }
+        lifting.done.clear();
+        lifting.done
     }
 
     /// Divides, lifts the model into every fold, scores.
@@ -222,21 +231,24 @@ impl<'a> Lift<'a> {
         let id = match self.by_ident.get(&ident) {
             Some(&id) => id,
             None => {
-                let sources: Vec<UnitId> = inputs.iter().map(|input| input.unit).collect();
+                let mut sources: Vec<UnitId> = inputs.iter().map(|input| input.unit).collect();
+                sources.sort_unstable();
+                sources.dedup();
                 let id = self.graph.add_node(Unit {
                     stage: node.id.clone(),
                     kind: node.kind,
                     work: Arc::clone(&node.work),
                     phase,
                     fold,
-                    params: node.params.clone(),
+                    params: Arc::clone(&node.params),
                     seed,
                     inputs,
                     variants: Vec::new(),
                     ident,
                 });
+                // Never `update_edge`: it looks through all edges of a unit that thousands may read.
                 for source in sources {
-                    self.graph.update_edge(source, id, ());
+                    self.graph.add_edge(source, id, ());
                 }
                 self.by_ident.insert(ident, id);
                 id
@@ -249,20 +261,47 @@ impl<'a> Lift<'a> {
         id
     }
 
+    /// What the unit is, without names: what its stage is, what it does, and what it reads as what.
     fn ident(&self, node: &Node, phase: Phase, seed: Option<u64>, inputs: &[Input]) -> Digest {
-        let inputs: Vec<Value> = inputs
-            .iter()
-            .map(|input| {
-                json!([format!("{:?}", input.role), format!("{:?}", input.reads), self.graph[input.unit].ident])
-            })
-            .collect();
-        let files: Vec<String> = node.work.stage().files().iter().map(|need| need.spec.to_string()).collect();
-        let whole = json!([node.kind.name, node.kind.version, node.params, phase.as_str(), seed, inputs, files]);
-        Digest::of(whole.to_string().as_bytes())
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(node.content.as_bytes());
+        hasher.update(&[phase as u8, u8::from(seed.is_some())]);
+        hasher.update(&seed.unwrap_or_default().to_le_bytes());
+        for input in inputs {
+            let (role, first, second) = match input.role {
+                Role::Input(index) => (0_u8, index as u64, 0),
+                Role::Target => (1, 0, 0),
+                Role::Fold => (2, 0, 0),
+                Role::Learned => (3, 0, 0),
+                Role::Predicted(fold) => (4, u64::from(fold.repeat), u64::from(fold.fold)),
+            };
+            hasher.update(&[role]).update(&first.to_le_bytes()).update(&second.to_le_bytes());
+            let mut names = |kind: u8, names: &[&str]| {
+                hasher.update(&[kind]).update(&(names.len() as u64).to_le_bytes());
+                for name in names {
+                    hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+                }
+            };
+            match &input.reads {
+                Reads::Patterns(patterns) => names(0, patterns),
+                Reads::Named(name) => names(1, &[name]),
+                Reads::All => names(2, &[]),
+            }
+            hasher.update(self.graph[input.unit].ident.as_bytes());
+        }
+        Digest::new(*hasher.finalize().as_bytes())
     }
 
     fn place(&mut self, of: &Lifting<'a>, node: &Node, unit: UnitId, phase: Phase, fold: Option<u32>) {
-        self.stages.push(StageUnit { variant: of.index, stage: node.id.clone(), fold, phase, unit });
+        let stage = match self.names.get(&node.id) {
+            Some(name) => Arc::clone(name),
+            None => {
+                let name: Arc<str> = node.id.as_str().into();
+                self.names.insert(node.id.clone(), Arc::clone(&name));
+                name
+            }
+        };
+        self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
     }
 }
 

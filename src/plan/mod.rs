@@ -2,20 +2,22 @@
 //!
 //! A [`Plan`] is a graph of [`Unit`]s (petgraph). [`lift`] makes it: it puts every learner between the source and the model
 //! into its folds and shares whatever does not depend on one. [`key`] says what a unit's identity is made of, [`why`]
-//! compares two identities, [`cost`] says what units may cost, [`view`] draws the plan. Pure: no clock, no disk.
+//! compares two identities and [`words`] tells the difference, [`cost`] says what units may cost, [`view`] draws the plan.
+//! Pure: no clock, no disk.
 
 pub mod cost;
 pub mod key;
 mod lift;
 pub mod view;
 pub mod why;
+pub mod words;
 
 use std::sync::Arc;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value;
 
-use crate::stage::{FoldId, Kind, Work};
+use crate::stage::{FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use lift::{FoldsOf, plan};
@@ -114,7 +116,7 @@ pub struct Unit {
     /// The fold, and its number over all repeats.
     pub fold: Option<(FoldId, u32)>,
     /// Canonical parameters.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// The unit's own seed, if its answer depends on chance.
     pub seed: Option<u64>,
     /// Inputs in a fixed order.
@@ -139,10 +141,18 @@ impl Unit {
         title
     }
 
-    /// The same unit's name in another run of the same file, for [`why`].
-    pub fn address(&self, variant_label: &str) -> String {
+    /// Which part of the machine decides the last bits of what it makes; dividing rows is the same everywhere.
+    pub fn numeric(&self) -> Numeric {
+        match self.phase {
+            Phase::Split => Numeric::Exact,
+            _ => self.work.stage().numeric(),
+        }
+    }
+
+    /// The unit's name within any variant of any run of the same file, for [`why`].
+    pub fn place(&self) -> String {
         let fold = self.fold.map_or_else(String::new, |(_, number)| number.to_string());
-        serde_json::json!([self.stage, self.phase.as_str(), fold, variant_label]).to_string()
+        serde_json::json!([self.stage, self.phase.as_str(), fold]).to_string()
     }
 }
 
@@ -173,7 +183,7 @@ pub struct Plan {
     pub evaluations: Vec<EvaluationUnits>,
     /// Evaluations whose folds are in the data and not known yet: once the split units have run, plan again.
     pub unknown_folds: Vec<UnitId>,
-    /// Last unit of a stage outside folds or in its first fold: (variant, stage id, fold number) → unit.
+    /// Where each stage's artifacts are, variant by variant.
     pub stages: Vec<StageUnit>,
 }
 
@@ -183,7 +193,7 @@ pub struct StageUnit {
     /// Index of the variant.
     pub variant: usize,
     /// The stage's id.
-    pub stage: String,
+    pub stage: Arc<str>,
     /// The fold's number, if the stage is in folds.
     pub fold: Option<u32>,
     /// What the unit does.
@@ -196,6 +206,13 @@ impl Plan {
     /// The unit.
     pub fn unit(&self, id: UnitId) -> &Unit {
         &self.graph[id]
+    }
+
+    /// Where the artifacts of a stage of a variant are, in any fold and phase.
+    pub fn of_stage<'p>(&'p self, stage: &'p str, variant: usize) -> impl Iterator<Item = &'p StageUnit> {
+        let first = self.stages.partition_point(|unit| unit.variant < variant);
+        let of_variant = self.stages.iter().skip(first).take_while(move |unit| unit.variant == variant);
+        of_variant.filter(move |unit| *unit.stage == *stage)
     }
 
     /// The units that `wanted` need, themselves included, in order.

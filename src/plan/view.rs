@@ -1,13 +1,21 @@
 //! How does a plan look? As text for people, and as Graphviz, Mermaid or JSON for other programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::why::Miss;
+use super::words::{self, Places, listed};
 use super::{Phase, Plan, Unit, UnitId};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Variant};
 use crate::problem::Origin;
+
+/// So many reasons of one stage are told among those of all.
+const REASONS: usize = 8;
+
+/// So many variants are listed for people.
+const VARIANTS: usize = 200;
 
 /// Whether a unit's artifact is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +47,9 @@ struct StageRow<'a> {
 }
 
 impl View<'_> {
-    /// Stage by stage: units by phase, cached or to run, in how many variants; with `why`, the reasons below each.
-    pub fn text(&self, why: Why) -> String {
+    /// Stage by stage: units by phase, cached or to run, in how many variants; with `why`, the reasons below each, and what
+    /// need not run after all.
+    pub fn text(&self, why: Why<'_>) -> String {
         let cached = self.standing.iter().filter(|s| **s == Standing::Cached).count();
         let total = self.standing.len();
         let mut text = format!(
@@ -50,7 +59,10 @@ impl View<'_> {
             total - cached,
             self.estimate
         );
-        let rows = self.rows();
+        let mut rows = self.rows();
+        if let Why::Of(stage) = why {
+            rows.retain(|row| row.stage == stage);
+        }
         let mut table = vec![["stage", "kind", "to run", "cached", "variants"].map(str::to_owned)];
         for row in &rows {
             let (to_run, cached) = self.counts(&row.units);
@@ -62,10 +74,16 @@ impl View<'_> {
         for (index, line) in lines.iter().enumerate() {
             text.push_str(line);
             text.push('\n');
-            if why == Why::Told && index > 0 {
-                for reason in self.reasons(&rows[index - 1]) {
+            if index > 0 {
+                for reason in self.reasons(&rows[index - 1], why) {
                     text.push_str(&format!("    {reason}\n"));
                 }
+            }
+        }
+        if why != Why::Untold {
+            let hopes: Vec<String> = self.hopes().iter().filter(|hope| hope.about(why)).map(Hope::said).collect();
+            if !hopes.is_empty() {
+                text.push_str(&format!("\n{}\n", hopes.join("\n")));
             }
         }
         for &split in &self.plan.unknown_folds {
@@ -74,12 +92,17 @@ impl View<'_> {
                 "\nthe folds of `{stage}` are in the data: what stands inside them is planned once the rows are read\n"
             ));
         }
-        if self.pipeline.variants.len() > 1 {
+        let merged = |variant: &Variant| variant.aliases.len() > 1;
+        if self.pipeline.variants.len() > 1 || self.pipeline.variants.iter().any(merged) {
             text.push_str("\nvariants\n");
-            let rows: Vec<[String; 2]> =
-                self.pipeline.variants.iter().map(|v| [v.id.clone(), v.label.clone()]).collect();
+            let shown = self.pipeline.variants.iter().take(VARIANTS);
+            let rows: Vec<[String; 2]> = shown.map(|v| [v.id.clone(), called(v)]).collect();
             for line in aligned(&rows) {
                 text.push_str(&format!("{line}\n"));
+            }
+            if self.pipeline.variants.len() > VARIANTS {
+                let more = self.pipeline.variants.len() - VARIANTS;
+                text.push_str(&format!("… and {more} more variants (`--format json` has all)\n"));
             }
         }
         text
@@ -128,68 +151,87 @@ impl View<'_> {
         (count(false), count(true))
     }
 
-    /// Each reason once, with the number of units that have it.
-    fn reasons(&self, row: &StageRow<'_>) -> Vec<String> {
+    /// Each reason once, with the number of units that have it; for all stages at once, only the first few of each.
+    fn reasons(&self, row: &StageRow<'_>, why: Why<'_>) -> Vec<String> {
+        let most = match why {
+            Why::Untold => return Vec::new(),
+            Why::All => REASONS,
+            Why::Of(_) => usize::MAX,
+        };
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut reasons: Vec<(String, usize)> = Vec::new();
         for &id in &row.units {
             let Standing::MustRun(misses) = &self.standing[id.index()] else { continue };
             for miss in misses {
                 let said = self.reason(self.plan.unit(id), miss);
-                match reasons.iter_mut().find(|(known, _)| *known == said) {
-                    Some((_, number)) => *number += 1,
-                    None => reasons.push((said, 1)),
+                match places.get(&said) {
+                    Some(&at) => reasons[at].1 += 1,
+                    None => {
+                        places.insert(said.clone(), reasons.len());
+                        reasons.push((said, 1));
+                    }
                 }
             }
         }
+        let more = reasons.len().saturating_sub(most);
         let said = |(reason, number): (String, usize)| match row.units.len() {
             1 => reason,
             _ => format!("{reason} ({})", plural(number, "unit")),
         };
-        reasons.into_iter().map(said).collect()
+        let mut lines: Vec<String> = reasons.into_iter().take(most).map(said).collect();
+        if more > 0 {
+            lines.push(format!("… and {more} more reasons (`--why={}` shows all)", row.stage));
+        }
+        lines
     }
 
     /// A reason in words, with the line that brought it about.
     pub fn reason(&self, unit: &Unit, miss: &Miss) -> String {
-        let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "its default".to_owned(), Value::to_string);
-        match miss {
-            Miss::NeverRan => "never ran".to_owned(),
-            Miss::Param { path, old, new } => {
-                let way: Vec<&str> = path.iter().map(String::as_str).collect();
-                let place = self.pipeline.origin(&unit.stage, &way).map(|origin| format!(" ({})", place(&origin)));
-                format!("`{}` changed: {} → {}{}", path.join("."), value(old), value(new), place.unwrap_or_default())
-            }
-            Miss::Kind { old, new } => format!("its kind changed: `{old}` → `{new}`"),
-            Miss::Version { old, new } => format!("`{}` now gives other rows: version {old} → {new}", unit.kind.name),
-            Miss::Seed => "its seed changed".to_owned(),
-            Miss::Format => "the cache has a new format".to_owned(),
-            Miss::File { role } => format!("the file for `{role}` changed"),
-            Miss::Input { name } => format!("its input {name} changed, from {}", self.through(unit, name)),
-            Miss::Removed => "it ran before, but is no longer in the cache".to_owned(),
-            Miss::Damaged { what } => format!("damaged in the cache: {what}"),
-            Miss::Forced => "forced".to_owned(),
-            Miss::Upstream { stages, ran_before } => {
-                let stages: Vec<String> = stages.iter().map(|stage| format!("`{stage}`")).collect();
-                match ran_before {
-                    true => format!("waits for {}; runs only if that gives other bytes than before", stages.join(", ")),
-                    false => format!("never ran; waits for {}", stages.join(", ")),
-                }
-            }
-            Miss::NotFetched { source } => format!("`{source}` has not been fetched"),
-        }
+        words::said(&unit.stage, unit.kind.name, miss, self)
     }
 
-    /// Which stage an input by its name in the key (`0/text`, `learned/…`) comes through.
-    fn through(&self, unit: &Unit, name: &str) -> String {
-        let role = name.split_once('/').map_or(name, |(role, _)| role);
-        let matches = |input: &&super::Input| match input.role {
-            super::Role::Input(index) => role == index.to_string(),
-            super::Role::Target => role == "target",
-            super::Role::Fold => role == "fold",
-            super::Role::Learned => role == "learned",
-            super::Role::Predicted(fold) => role == fold.part(),
-        };
-        let stage = unit.inputs.iter().find(matches).map(|input| self.plan.unit(input.unit).stage.clone());
-        stage.map_or_else(|| "a stage that is gone".to_owned(), |stage| format!("`{stage}`"))
+    /// What an early cutoff may save: stages that need not run if others give the same bytes as before.
+    pub fn hopes(&self) -> Vec<Hope> {
+        let mut causes: Vec<Option<BTreeSet<&str>>> = Vec::with_capacity(self.standing.len());
+        for &id in &self.plan.order {
+            let unit = self.plan.unit(id);
+            let saved = match &self.standing[id.index()] {
+                Standing::Cached => None,
+                Standing::MustRun(misses) if misses.iter().all(Miss::may_be_saved) => {
+                    let mut all = BTreeSet::new();
+                    for input in &unit.inputs {
+                        match (&causes[input.unit.index()], &self.standing[input.unit.index()]) {
+                            (Some(further), _) => all.extend(further.iter().copied()),
+                            (None, Standing::MustRun(_)) => drop(all.insert(self.plan.unit(input.unit).stage.as_str())),
+                            (None, Standing::Cached) => {}
+                        }
+                    }
+                    Some(all)
+                }
+                Standing::MustRun(_) => None,
+            };
+            causes.push(saved);
+        }
+        let mut hopes: Vec<Hope> = Vec::new();
+        for row in self.rows() {
+            let may: Vec<&BTreeSet<&str>> = row.units.iter().filter_map(|id| causes[id.index()].as_ref()).collect();
+            if may.is_empty() {
+                continue;
+            }
+            let must = |id: &&UnitId| self.standing[id.index()] != Standing::Cached;
+            let saved =
+                Saved { stage: row.stage.to_owned(), units: may.len(), of: row.units.iter().filter(must).count() };
+            let if_same: BTreeSet<&str> = may.into_iter().flatten().copied().collect();
+            let order = |stage: &&str| self.pipeline.stage_order.iter().position(|known| known == stage);
+            let mut if_same: Vec<&str> = if_same.into_iter().collect();
+            if_same.sort_by_key(order);
+            let if_same: Vec<String> = if_same.into_iter().map(str::to_owned).collect();
+            match hopes.iter_mut().find(|hope| hope.if_same == if_same) {
+                Some(hope) => hope.saved.push(saved),
+                None => hopes.push(Hope { saved: vec![saved], if_same }),
+            }
+        }
+        hopes
     }
 
     /// Graphviz: one node a unit, dashed where cached.
@@ -229,13 +271,13 @@ impl View<'_> {
             .pipeline
             .variants
             .iter()
-            .map(|v| json!({ "id": v.id, "label": v.label, "params": v.params }))
+            .map(|v| json!({ "id": v.id, "label": v.label, "aliases": v.aliases, "params": v.params }))
             .collect();
         let units = self.plan.order.iter().map(|&id| {
             let unit = self.plan.unit(id);
-            let reasons: Vec<String> = match &self.standing[id.index()] {
+            let reasons: Vec<Value> = match &self.standing[id.index()] {
                 Standing::Cached => Vec::new(),
-                Standing::MustRun(misses) => misses.iter().map(|miss| self.reason(unit, miss)).collect(),
+                Standing::MustRun(misses) => misses.iter().map(|miss| self.typed(unit, miss)).collect(),
             };
             json!({
                 "unit": id.index(),
@@ -249,7 +291,17 @@ impl View<'_> {
                 "why": reasons,
             })
         });
-        json!({ "name": self.pipeline.name, "variants": variants, "units": units.collect::<Vec<_>>() })
+        let units: Vec<Value> = units.collect();
+        json!({ "name": self.pipeline.name, "variants": variants, "units": units, "may_be_saved": self.hopes() })
+    }
+
+    /// A reason as an object, with the words for it.
+    fn typed(&self, unit: &Unit, miss: &Miss) -> Value {
+        let mut value = json!(miss);
+        if let Value::Object(fields) = &mut value {
+            fields.insert("text".to_owned(), Value::from(self.reason(unit, miss)));
+        }
+        value
     }
 
     fn edges(&self) -> Vec<(usize, usize)> {
@@ -265,13 +317,80 @@ impl View<'_> {
     }
 }
 
-/// Whether reasons are told.
+/// Whose reasons are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// They are.
-    Told,
-    /// They are not.
+pub enum Why<'a> {
+    /// Nobody's.
     Untold,
+    /// All stages'.
+    All,
+    /// One stage's, and nothing of the others.
+    Of(&'a str),
+}
+
+/// Stages that an early cutoff may save.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hope {
+    /// What need not run then.
+    pub saved: Vec<Saved>,
+    /// The stages that must give the same bytes as before.
+    pub if_same: Vec<String>,
+}
+
+/// Units of a stage that need not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Saved {
+    /// The stage.
+    pub stage: String,
+    /// How many of its units.
+    pub units: usize,
+    /// Of how many that must run as things stand.
+    pub of: usize,
+}
+
+impl Hope {
+    fn about(&self, why: Why<'_>) -> bool {
+        match why {
+            Why::Of(stage) => self.saved.iter().any(|saved| saved.stage == stage),
+            Why::All | Why::Untold => true,
+        }
+    }
+
+    fn said(&self) -> String {
+        let saved = self.saved.iter().map(|saved| match saved.units == saved.of {
+            true => format!("`{}`", saved.stage),
+            false => format!("`{}` ({} of {})", saved.stage, saved.units, plural(saved.of, "unit")),
+        });
+        let saved: Vec<String> = saved.collect();
+        let verb = if self.if_same.len() == 1 { "gives" } else { "give" };
+        format!("may be saved: {}, if {} {verb} the same bytes as before", saved.join(", "), listed(&self.if_same))
+    }
+}
+
+impl Places for View<'_> {
+    fn param(&self, stage: &str, path: &[String]) -> Option<String> {
+        let way: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.pipeline.origin(stage, &way).map(|origin| place(&origin))
+    }
+
+    fn file(&self, stage: &str, role: &str) -> Option<String> {
+        let nodes = self.pipeline.variants.iter().flat_map(|variant| &variant.stages);
+        let mut needs = nodes.filter(|node| node.id == stage).flat_map(|node| node.work.stage().files());
+        needs.find(|need| need.role == role).and_then(|need| self.param(stage, &need.param))
+    }
+
+    fn seed(&self) -> Option<String> {
+        let origin = self.pipeline.seed_origin()?;
+        (!matches!(origin, Origin::WholeFile { .. })).then(|| place(&origin))
+    }
+}
+
+/// A variant's label, and the labels that were merged into it.
+fn called(variant: &Variant) -> String {
+    match variant.aliases.as_slice() {
+        [] => variant.label.clone(),
+        others => format!("{}   (the same: {})", variant.label, others.join("; ")),
+    }
 }
 
 fn place(origin: &Origin) -> String {

@@ -174,6 +174,16 @@ Put what both need into a third file that extends neither.",
 Wire both from the same stage: here `vectors` from `clean`.",
     },
     Code {
+        code: "input-changed",
+        title: "a file changed while a run read it",
+        page: "Files are digested before they are read, so that a result says truly what it was made from. A file that changes, or
+vanishes, between the digest and the end of the reading makes that untrue, so the unit fails and nothing of it is kept.
+
+    caused by: `data.csv` changed during the run: sha256 1f0c… → 9a3b…
+
+Run again once nobody writes to the file any more. `fuseline verify` says the same of a file that is not what the run read.",
+    },
+    Code {
         code: "interrupted",
         title: "the run was stopped",
         page: "Ctrl-C, or the system, asked the run to end while it was fetching a file. Nothing that was finished is lost.
@@ -198,6 +208,26 @@ The message says which; `fuseline explain KIND` lists the parameters with what t
        caused by: there is no such file
 
 Names in a pipeline file are relative to that file; names on the command line to the current folder.",
+    },
+    Code {
+        code: "lock-drift",
+        title: "something is not what the lock says",
+        page: "`NAME.lock`, beside `NAME.yaml`, has the digests of all data and models, the versions of the kinds and the seed.
+With `--locked` nothing runs unless all of it is still so.
+
+    error[lock-drift]: `data.csv` changed: sha256 1f0c… → 9a3b…
+
+If that is meant, run once without `--locked`, which writes the lock anew, and commit it.",
+    },
+    Code {
+        code: "lock-missing",
+        title: "there is no lock to hold the pipeline to",
+        page: "`--locked` holds a pipeline to the lock beside it, and there is none that can be read.
+
+    fuseline run pipelines/spam.yaml             # writes pipelines/spam.lock
+    fuseline run pipelines/spam.yaml --locked    # holds to it
+
+Commit the lock with the pipeline.",
     },
     Code {
         code: "missing-key",
@@ -242,6 +272,16 @@ That is a bug in the stage, or the machines differ in a way that the key does no
 `--locked` the run ends with exit code 7.",
     },
     Code {
+        code: "not-a-run",
+        title: "a folder or an archive does not hold a run",
+        page: "`diff`, `verify` and `pack` read what `run` wrote: a run folder (`diff` takes its `summary.json` too, `verify` also an archive
+that `pack` wrote). What was named is something else, is damaged, or was written by a version that wrote less.
+
+    fuseline diff runs/spam runs/spam-2        # folders, as `run --out` names them
+
+Run the pipeline again to have a whole folder; what did not change is not computed again.",
+    },
+    Code {
         code: "not-cached",
         title: "what is to be repeated is not in the cache",
         page: "`cache verify --recompute` runs units of a pipeline again and compares them with what is cached; so all of the
@@ -260,6 +300,16 @@ Run the pipeline first, with the same `--set` and `--cache-dir`.",
     source: reviews.zip!train.csv        # the archive has no such member
 
 Names are relative to the pipeline file; `!` leads into an archive.",
+    },
+    Code {
+        code: "not-repeated",
+        title: "a repeated run gave something else",
+        page: "`verify` computed a run again from the same files and compares every table, bit by bit, then the predictions and metrics.
+The first unit that differs is where to look; what reads it mostly differs because of it.
+
+    error[not-repeated]: `tfidf` fit fold 1 gave other bytes in `vocabulary`
+
+A run folder that was edited, another version of Fuseline, or a stage that is not deterministic (a bug) can be behind it.",
     },
     Code {
         code: "offline",
@@ -300,6 +350,16 @@ user's file, the project's file, the environment, and flags, later ones first.
        = help: did you mean `threads`?",
     },
     Code {
+        code: "sink-axis",
+        title: "the matrix changes what is written once",
+        page: "A report is written once, about all variants; an axis that sets one of its parameters would want several.
+
+    matrix:
+      report.title: [short, long]      # which of the two?
+
+Write a stage for each: `brief: { use: report, from: scores, with: { … } }` beside `report`.",
+    },
+    Code {
         code: "stage-failed",
         title: "a stage could not do its work",
         page: "The pipeline was sound, but the data was not what a stage needs, or a unit ran longer than its limit. After the
@@ -314,12 +374,14 @@ Change the pipeline or the data and run again: only what is missing runs.",
     },
     Code {
         code: "too-many-variants",
-        title: "the matrix has too many combinations",
-        page: "Axes multiply: five axes of ten values are 100 000 variants.
+        title: "a pipeline has more variants than are allowed",
+        page: "Axes multiply: five axes of ten values are 100 000 variants. So that no run is a surprise, more than 10 000 are refused,
+or more than `--max-variants N` (`max_variants` of the settings) allows; nothing has run, and the command ends with 9.
 
-    error[too-many-variants]: the matrix has 100000 combinations, more than 10000
+    error[too-many-variants]: the matrix has 36 variants, more than 20
 
-Give the axes fewer values, or list what you want under `include` instead.",
+Allow them with `--max-variants 36`, draw some of them (`sample: { size: 20 }` in the matrix), choose some with `--variant`,
+or divide them over machines with `--partition hash:1/4`.",
     },
     Code {
         code: "unknown-axis",
@@ -448,6 +510,16 @@ holds several documents, or a tag such as `!env`.
 
     note: this: that           # write "this: that"
     <tab>name: spam               # indent with spaces"#,
+    },
+    Code {
+        code: "zip-length",
+        title: "a value has not an entry for each path that its axis sets",
+        page: "An axis with a list under `set` sets several paths together, so each of its values is a list too, with one entry for each
+path, in the same order.
+
+    size: { set: [tfidf.ngram_range, tfidf.min_df], values: { small: [[1, 1], 2], big: [[1, 2]] } }
+
+Here `big` lacks its `min_df`.",
     },
 ];
 

@@ -26,6 +26,7 @@ use super::perform::Inputs;
 use super::states::States;
 use super::tag::{Axis, varying};
 use super::{End, Event, KeepGoing, Listener, Options, State, Tag};
+use crate::machine::Machine;
 use crate::pipeline::Pipeline;
 use crate::plan::cost::{self, Cost, Known};
 use crate::plan::key::Fingerprint;
@@ -59,6 +60,7 @@ pub(super) struct Executor<'a> {
     pub(super) plan: &'a Plan,
     pub(super) store: &'a Arc<Store>,
     pub(super) files: &'a Gathered,
+    pub(super) machine: &'a Machine,
     pub(super) options: &'a Options,
     pub(super) history: &'a Timings,
     pub(super) pool: &'a Pool,
@@ -448,9 +450,9 @@ impl<'a> Executor<'a> {
         going.states.settle(unit, state);
     }
 
-    fn fingerprint<'u>(&self, unit: &'u Unit, states: &States) -> Option<Fingerprint<'u>> {
+    fn fingerprint(&self, unit: &'a Unit, states: &States) -> Option<Fingerprint<'a>> {
         let of = |id: UnitId| states.of(self.plan.unit(id)).manifest().map(|manifest| manifest.parts.as_slice());
-        Fingerprint::new(unit, of, self.files.identities(unit)?)
+        Fingerprint::new(unit, of, self.files.identities(unit)?, self.machine)
     }
 
     /// A unit's key and inputs; `None` if an input is missing.

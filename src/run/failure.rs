@@ -17,7 +17,8 @@ pub(super) fn problem(pipeline: &Pipeline, unit: &Unit, failure: &Failure) -> Pr
     };
     let fold = unit.fold.map_or_else(String::new, |(_, number)| format!(" in fold {}", number + 1));
     let param: Vec<&str> = failure.param.iter().flatten().map(String::as_str).collect();
-    let mut problem = Problem::error("stage-failed", format!("`{}` failed{doing}{fold}", unit.stage))
+    let code = failure.code.unwrap_or("stage-failed");
+    let mut problem = Problem::error(code, format!("`{}` failed{doing}{fold}", unit.stage))
         .because(failure.message.clone())
         .at(pipeline.origin(&unit.stage, &param));
     problem.causes.extend(failure.causes.iter().cloned());

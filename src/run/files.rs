@@ -1,6 +1,7 @@
 //! Which files does a plan read, and are they here?
 
 use std::collections::hash_map::Entry;
+use std::sync::atomic::AtomicBool;
 
 use rustc_hash::FxHashMap;
 
@@ -9,7 +10,7 @@ use crate::fetch::{FetchError, FetchListener, Fetched, Fetcher};
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, Unit, UnitId};
 use crate::problem::Problem;
-use crate::stage::{FileNeed, Files, Stage};
+use crate::stage::{Failure, FileNeed, Files, Stage, StageError};
 
 /// Fetched files by source as written.
 #[derive(Debug, Default)]
@@ -23,6 +24,11 @@ impl Gathered {
             files.0.push((need.role.clone(), self.0.get(&need.spec.to_string())?.clone()));
         }
         Some(files)
+    }
+
+    /// The files of a source as written; `None` if they are not here.
+    pub(super) fn source(&self, written: &str) -> Option<&[Fetched]> {
+        self.0.get(written).map(Vec::as_slice)
     }
 
     /// The first source of a unit that is not here.
@@ -74,11 +80,34 @@ impl Gathered {
 }
 
 /// The files that a unit itself reads: only phases that run the stage on rows read any.
-fn needs(unit: &Unit) -> Vec<FileNeed> {
+pub(super) fn needs(unit: &Unit) -> Vec<FileNeed> {
     match unit.phase {
         crate::plan::Phase::Run => stage(unit).files(),
         _ => Vec::new(),
     }
+}
+
+/// An error if a file that a unit has read is no longer the one that its key speaks of.
+pub(super) fn still_the_same(unit: &Unit, files: &Files, cancelled: &AtomicBool) -> Result<(), StageError> {
+    for (role, of_role) in &files.0 {
+        for file in of_role {
+            let changed = |error: FetchError| {
+                if matches!(error, FetchError::Interrupted) {
+                    return StageError::Interrupted;
+                }
+                let need = needs(unit).into_iter().find(|need| need.role == *role);
+                StageError::Failed(Box::new(Failure {
+                    message: error.to_string(),
+                    help: error.help(),
+                    param: need.map(|need| need.param),
+                    code: Some("input-changed"),
+                    ..Failure::default()
+                }))
+            };
+            file.unchanged(cancelled).map_err(changed)?;
+        }
+    }
+    Ok(())
 }
 
 fn stage(unit: &Unit) -> &dyn Stage {
@@ -91,6 +120,7 @@ fn failed(pipeline: &Pipeline, unit: &Unit, need: &FileNeed, error: &FetchError)
         FetchError::Digest { .. } => ("digest-mismatch", RunErrorKind::Integrity),
         error if error.is_offline() => ("offline", RunErrorKind::Offline),
         FetchError::NotFound { .. } => ("not-found", RunErrorKind::Input),
+        FetchError::Io { .. } => ("io", RunErrorKind::Input),
         _ => ("unreachable", RunErrorKind::Input),
     };
     let param: Vec<&str> = need.param.iter().map(String::as_str).collect();

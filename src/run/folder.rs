@@ -1,5 +1,5 @@
-//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml`, the reports' files, and files about
-//! the run itself.
+//! What does a run leave behind? `summary.json`, `predictions.parquet`, `pipeline.yaml` and the reports' files; for
+//! repeating it, `manifest.json` (the digest of every table) and `pipeline.lock` (what it read); and files about the run itself.
 //!
 //! Every file is written beside its place and moved there, so an older run's files stay whole until the new ones are.
 
@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::record::Results;
 use crate::stage::{StageError, Work};
 use crate::table::predictions::Scored;
-use crate::table::to_parquet;
+use crate::table::{Digest, to_parquet};
 
 /// The reports' files that were written, by name.
 pub type ReportFiles = Vec<String>;
@@ -35,9 +35,15 @@ pub fn write_folder(
     let summary = serde_json::to_string_pretty(&done.summary).map_err(|error| failed(folder, &error.to_string()))?;
     let mut files: Vec<(String, Vec<u8>)> = vec![("pipeline.yaml".to_owned(), resolved(pipeline).into_bytes())];
     files.extend(about);
+    let mut manifest = done.manifest.clone();
     if let Some(table) = predictions(&results).map_err(|error| failed(folder, &error.to_string()))? {
-        files.push(("predictions.parquet".to_owned(), to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?));
+        let bytes = to_parquet(&table).map_err(|e| failed(folder, &e.to_string()))?;
+        manifest.predictions = Some(Digest::of(&bytes).to_string());
+        files.push(("predictions.parquet".to_owned(), bytes));
     }
+    let manifest = serde_json::to_string_pretty(&manifest).map_err(|error| failed(folder, &error.to_string()))?;
+    files.push(("manifest.json".to_owned(), format!("{manifest}\n").into_bytes()));
+    files.push(("pipeline.lock".to_owned(), done.standing.lock.text().into_bytes()));
     let mut reports = ReportFiles::new();
     let sinks = sinks(pipeline);
     for (sink, evaluations) in &sinks {
@@ -67,7 +73,11 @@ fn sinks(pipeline: &Pipeline) -> Vec<(&Node, Vec<String>)> {
                 all.push((node, Vec::new()));
                 all.len() - 1
             });
-            all[at].1.extend(node.inputs.iter().map(|&input| variant.stages[input].id.clone()));
+            for stage in node.inputs.iter().map(|&input| &variant.stages[input].id) {
+                if !all[at].1.contains(stage) {
+                    all[at].1.push(stage.clone());
+                }
+            }
         }
     }
     all
@@ -76,7 +86,10 @@ fn sinks(pipeline: &Pipeline) -> Vec<(&Node, Vec<String>)> {
 /// The pipeline as it was run, saying where its relative paths start.
 fn resolved(pipeline: &Pipeline) -> String {
     let (file, base) = (pipeline.file.display(), pipeline.base.display());
-    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{}", pipeline.resolved_yaml)
+    let some = pipeline.selection.as_ref().map_or_else(String::new, |selection| {
+        format!("# Of its {} variants {} were selected; summary.json says how.\n", selection.of, selection.selected)
+    });
+    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{some}{}", pipeline.resolved_yaml)
 }
 
 /// Files that an older run may have left and that would not belong to this one.

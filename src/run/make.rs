@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 
 use super::executor::Executor;
+use super::files::still_the_same;
 use super::perform::{Inputs, perform};
 use super::rows::{self, Pace, Streamed};
 use super::{Event, Listener, Tag};
@@ -161,9 +162,12 @@ impl Executor<'_> {
         let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: &stop.asked, progress: &told };
         ctx.check()?;
         let done = match &*unit.work {
-            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), &job, &ctx)?,
-            _ => self.whole(unit, work, &ctx)?,
+            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), &job, &ctx),
+            _ => self.whole(unit, work, &ctx),
         };
+        // First of all: what a file that changed meanwhile led to, an error or a table, is about something else.
+        still_the_same(unit, &work.files, self.cancelled)?;
+        let done = done?;
         if stop.is_over() {
             return Err(Trouble::Late);
         }
@@ -212,12 +216,14 @@ impl Executor<'_> {
             let problem = Problem::warning("damaged", format!("{what}; `{}` computes them again", job.unit.title()));
             self.listener.event(&Event::Trouble { problem: &problem });
         };
+        let unchanged = || still_the_same(job.unit, &job.work.files, self.cancelled);
         let rows = rows::Job {
             stage,
             input: job.work.inputs.only()?,
             files: &job.work.files,
             store: self.store,
             circumstances: job.work.circumstances,
+            unchanged: &unchanged,
             unit: job.work.key.digest(),
             trouble: &trouble,
             pace: Pace::default(),
@@ -240,6 +246,7 @@ impl Executor<'_> {
 
     fn put(&self, name: String, table: &RecordBatch) -> Result<PartEntry, StageError> {
         let blob = self.store.put_table(table).map_err(StageError::from)?;
+        self.store.hold(blob.digest, table);
         Ok(PartEntry { name, digest: blob.digest, rows: blob.rows, bytes: blob.bytes })
     }
 }

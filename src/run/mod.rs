@@ -1,8 +1,8 @@
 //! How does a plan become artifacts? Files are fetched, units scheduled, artifacts published, and the run recorded.
 //!
-//! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in;
-//! [`executor`] schedules by its [`books`], [`lanes`] run whole units, [`make`] is what a lane does with one, [`perform`] the
-//! one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder.
+//! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in; [`look`] says
+//! what would run; [`executor`] schedules by its [`books`], [`lanes`] run whole units, [`make`] is what a lane does with one,
+//! [`perform`] the one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder.
 
 mod books;
 mod executor;
@@ -11,6 +11,8 @@ mod files;
 mod folder;
 mod lanes;
 mod limits;
+mod lock;
+mod look;
 mod make;
 mod outlook;
 mod perform;
@@ -19,6 +21,8 @@ mod session;
 mod states;
 mod summary;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +34,9 @@ use crate::store::{Key, Manifest};
 
 pub use folder::{ReportFiles, write_folder};
 pub use limits::{Limit, Limits, Timeout};
-pub use session::{Done, Force, KeepGoing, Look, Options, Session, Wanted};
+pub use lock::{Missing, Standing};
+pub use look::Look;
+pub use session::{Done, Force, KeepGoing, Options, Session, Wanted};
 pub use tag::Tag;
 
 /// What happens during a run, told as it happens.

@@ -15,8 +15,8 @@ const STANDS: Duration = Duration::from_secs(1);
 /// More units than this are counted less often.
 const MANY: usize = 20_000;
 
-/// If more of the units to come than this share are unknown, nothing is said.
-const MOST_UNKNOWN: f64 = 0.1;
+/// If more than this share of the work to come is a guess, nothing is said.
+const MOST_GUESSED: f64 = 0.3;
 
 /// Tells listeners how long the rest may take.
 pub(super) struct Outlook {
@@ -50,18 +50,17 @@ impl Outlook {
             (books.place(id) == Place::Out && basis == Basis::Measured).then_some(Known { seconds, bytes, rows })
         };
         let mut costs = cost::costs(executor.plan, &history, &known);
-        let (mut work, mut units, mut unknown) = (0.0, 0.0, 0.0);
+        let (mut work, mut guessed) = (0.0, 0.0);
         let pending = |id: UnitId| books.place(id) != Place::Out;
         for &id in executor.plan.order.iter().filter(|id| pending(**id)) {
             let cost = &mut costs[id.index()];
             cost.seconds = (cost.seconds - spent(id)).max(0.0);
             work += cost.seconds;
-            units += 1.0;
-            unknown += f64::from(u8::from(cost.basis == Basis::Guess));
+            guessed += if cost.basis == Basis::Guess { cost.seconds } else { 0.0 };
         }
         let longest = cost::lengths(executor.plan, &costs, &pending).into_iter().fold(0.0, f64::max);
         let seconds = f64::max(work / executor.pool.lanes() as f64, longest);
-        let seconds = (unknown <= units * MOST_UNKNOWN).then_some(seconds);
+        let seconds = (guessed <= work * MOST_GUESSED).then_some(seconds);
         executor.listener.event(&Event::Outlook { seconds });
     }
 }

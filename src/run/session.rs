@@ -7,22 +7,22 @@ use std::time::{Instant, SystemTime};
 
 use rustc_hash::FxHashMap;
 
-use super::executor::{Executor, known};
+use super::executor::Executor;
 use super::files::Gathered;
 use super::lanes::Pool;
 use super::limits::Limits;
+use super::lock::{Standing, standing};
 use super::states::States;
-use super::{Event, Listener, RunError, RunErrorKind, State, Status};
+use super::summary::manifest;
+use super::{Event, Listener, RunError, RunErrorKind, State};
 use crate::fetch::{Fetched, Fetcher};
+use crate::machine::Machine;
 use crate::pipeline::Pipeline;
-use crate::plan::cost::{self, Estimate};
-use crate::plan::key::Fingerprint;
-use crate::plan::why::{Miss, compare};
 use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::record::{Evaluation, Results, Summary, VariantSummary};
+use crate::record::{Evaluation, Results, RunManifest, Summary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
-use crate::store::{Key, LastRun, Lookup, Manifest, RunRecord, Store, StoreError};
+use crate::store::{Manifest, RunRecord, Store, StoreError};
 use crate::table::Digest;
 
 /// Units that run although the store has them.
@@ -110,16 +110,6 @@ pub struct Session<'a> {
     pub cancelled: &'a AtomicBool,
 }
 
-/// What would run.
-pub struct Look {
-    /// The plan.
-    pub plan: Plan,
-    /// For each unit (by index): is it there, or why must it run?
-    pub status: Vec<Status>,
-    /// What those that must run may come to.
-    pub estimate: Estimate,
-}
-
 /// What a run came to.
 pub struct Done {
     /// The plan.
@@ -132,6 +122,10 @@ pub struct Done {
     pub differing: Vec<String>,
     /// Its summary.
     pub summary: Summary,
+    /// What a lock would say of it.
+    pub standing: Standing,
+    /// What each unit made.
+    pub manifest: RunManifest,
     /// What reports are made from.
     evaluations: Vec<(usize, Parts, Parts)>,
 }
@@ -146,11 +140,11 @@ impl Done {
 
     /// What a report is made from: the scores of those variants that `summary` has.
     pub fn results<'d>(&'d self, summary: &'d Summary, pipeline: &'d str, file: &'d str) -> Results<'d> {
+        let places = places(summary);
         let mut evaluations = Vec::new();
         for (variant, scores, rows) in &self.evaluations {
             let whole = &self.summary.variants[*variant];
-            let same = |v: &VariantSummary| v.id == whole.id && v.evaluation == whole.evaluation;
-            if let Some(variant) = summary.variants.iter().position(same) {
+            if let Some(&variant) = places.get(&(whole.id.as_str(), whole.evaluation.as_str())) {
                 evaluations.push(Evaluation { variant, scores: scores.clone(), rows: rows.clone() });
             }
         }
@@ -159,100 +153,13 @@ impl Done {
 }
 
 impl Session<'_> {
-    /// What would run, and why. Reads the store; runs nothing, fetches nothing.
-    pub fn look(&self) -> Result<Look, RunError> {
-        let last = self.last_run();
-        let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
-        loop {
-            let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
-            let mut files = Gathered::default();
-            files.take_known(&plan, &plan.order, self.fetcher);
-            let status = self.statuses(&plan, &files, &last);
-            let before = known.len();
-            for &split in &plan.unknown_folds {
-                if let Status::Hit(manifest) = &status[split.index()] {
-                    known.insert(plan.unit(split).ident, folds_of(manifest));
-                }
-            }
-            if known.len() == before {
-                let estimate = self.estimate(&plan, &status);
-                return Ok(Look { plan, status, estimate });
-            }
-        }
-    }
-
-    /// What the units that must run may come to.
-    fn estimate(&self, plan: &Plan, status: &[Status]) -> Estimate {
-        let known = |id: UnitId| match &status[id.index()] {
-            Status::Hit(manifest) => known(Some(manifest)),
-            Status::Miss(_) => None,
-        };
-        let costs = cost::costs(plan, &self.store.timings(), &known);
-        let runs = |id: UnitId| matches!(status[id.index()], Status::Miss(_));
-        cost::estimate(plan, &costs, &runs, self.options.threads)
-    }
-
-    fn statuses(&self, plan: &Plan, files: &Gathered, last: &LastRun) -> Vec<Status> {
-        let mut status: Vec<Status> = Vec::with_capacity(plan.order.len());
-        for &id in &plan.order {
-            let unit = plan.unit(id);
-            let next = self.status(plan, unit, &status, files, last);
-            status.push(next);
-        }
-        status
-    }
-
-    fn status(&self, plan: &Plan, unit: &Unit, before: &[Status], files: &Gathered, last: &LastRun) -> Status {
-        let manifest_of = |id: UnitId| match &before[id.index()] {
-            Status::Hit(manifest) => Some(manifest.parts.as_slice()),
-            Status::Miss(_) => None,
-        };
-        let mut upstream: Vec<String> = unit
-            .inputs
-            .iter()
-            .filter(|input| manifest_of(input.unit).is_none())
-            .map(|input| plan.unit(input.unit).stage.clone())
-            .collect();
-        upstream.sort();
-        upstream.dedup();
-        let old = self.old_fields(unit, last);
-        let Some(identities) = files.identities(unit) else {
-            return Status::Miss(vec![Miss::NotFetched { source: files.lacking(unit).unwrap_or_default() }]);
-        };
-        let Some(fingerprint) = Fingerprint::new(unit, manifest_of, identities) else {
-            // Its inputs are not known, but its own parameters may have changed as well.
-            let own = Fingerprint::new(unit, |_| Some(&[]), files.identities(unit).unwrap_or_default());
-            let mut misses: Vec<Miss> = match (old, own) {
-                (Some((_, old)), Some(own)) => compare(Some(old), &own.fields())
-                    .into_iter()
-                    .filter(|miss| !matches!(miss, Miss::Input { .. } | Miss::Removed))
-                    .collect(),
-                _ => Vec::new(),
-            };
-            misses.push(Miss::Upstream { stages: upstream, ran_before: old.is_some() });
-            return Status::Miss(misses);
-        };
-        let key = fingerprint.key();
-        match self.store.lookup(&key) {
-            Lookup::Hit(_) if self.options.force.covers(unit) => Status::Miss(vec![Miss::Forced]),
-            Lookup::Hit(manifest) => Status::Hit(Box::new(manifest)),
-            Lookup::Damaged { what } => Status::Miss(vec![Miss::Damaged { what }]),
-            Lookup::Absent => Status::Miss(compare(old.map(|(_, fields)| fields), &fingerprint.fields())),
-        }
-    }
-
-    /// The unit's identity in the last run of this file: in the same variant, or else in any that had its stage and fold.
-    fn old_fields<'l>(&self, unit: &Unit, last: &'l LastRun) -> Option<&'l (Key, crate::plan::key::Fields)> {
-        let same = unit.variants.iter().find_map(|&v| last.get(&unit.address(&self.pipeline.variants[v].label)));
-        same.or_else(|| last.get(&unit.address("")))
-    }
-
     /// Runs what `wanted` needs.
     pub fn run(&self, wanted: &Wanted) -> Result<Done, RunError> {
         let started = Instant::now();
         // Until the end of this function, no other process clears up what this run needs.
         let _active = self.store.begin_run().map_err(|error| storage(&error))?;
         let pool = self.pool()?;
+        let machine = Machine::serving(self.pipeline);
         let history = self.store.timings();
         let mut states = States::default();
         let mut files = Gathered::default();
@@ -269,6 +176,7 @@ impl Session<'_> {
                 plan: &plan,
                 store: &self.store,
                 files: &files,
+                machine: &machine,
                 options: &options,
                 history: &history,
                 pool: &pool,
@@ -288,7 +196,7 @@ impl Session<'_> {
             self.remember(&plan, &states);
             match self.evaluations(&plan, &units, &states) {
                 Ok(evaluations) => {
-                    return Ok(self.done(plan, &units, &states, &files, evaluations, started));
+                    return Ok(self.done(plan, &units, &states, &Read { files, machine }, evaluations, started));
                 }
                 Err(Reread::Damaged) if repairs < 3 => {
                     repairs += 1;
@@ -348,9 +256,11 @@ impl Session<'_> {
         states: &States,
     ) -> Result<Vec<(EvaluationUnits, Manifest, Parts, Parts)>, Reread> {
         let mut all = Vec::new();
+        let mut wanted = vec![false; plan.graph.node_count()];
+        units.iter().for_each(|id| wanted[id.index()] = true);
         for evaluation in &plan.evaluations {
             let of = |id: UnitId| states.of(plan.unit(id)).manifest();
-            let Some(score) = evaluation.score.filter(|id| units.contains(id)) else { continue };
+            let Some(score) = evaluation.score.filter(|id| wanted[id.index()]) else { continue };
             let (Some(scores), Some(frame), Some(text)) = (of(score), of(evaluation.frame), of(evaluation.text)) else {
                 continue;
             };
@@ -382,7 +292,7 @@ impl Session<'_> {
         plan: Plan,
         units: &[UnitId],
         states: &States,
-        files: &Gathered,
+        read: &Read,
         evaluations: Vec<(EvaluationUnits, Manifest, Parts, Parts)>,
         started: Instant,
     ) -> Done {
@@ -393,51 +303,24 @@ impl Session<'_> {
             plan: &plan,
             units,
             states,
-            files,
+            files: &read.files,
+            machine: &read.machine,
             evaluations: &evaluations,
             interrupted,
             seconds: started.elapsed().as_secs_f64(),
         });
+        let standing = standing(self.pipeline, &plan, &read.files, &read.machine);
+        let manifest = manifest(self.pipeline, &plan, units, states);
         let all = plan.order.iter().map(|&id| states.of(plan.unit(id)).clone()).collect();
         let mut kept = Vec::new();
+        let places = places(&summary);
         for (units, _, scores, rows) in evaluations {
             let variant = &self.pipeline.variants[units.variant];
-            let index = summary.variants.iter().position(|v| v.id == variant.id && v.evaluation == units.stage);
-            kept.extend(index.map(|index| (index, scores, rows)));
+            let index = places.get(&(variant.id.as_str(), units.stage.as_str()));
+            kept.extend(index.map(|&index| (index, scores, rows)));
         }
         let differing = states.differing.clone();
-        Done { plan, states: all, interrupted, differing, summary, evaluations: kept }
-    }
-
-    /// What the last run of this file remembered.
-    fn last_run(&self) -> LastRun {
-        self.store.last(&self.memory()).unwrap_or_default()
-    }
-
-    fn memory(&self) -> String {
-        let file = self.pipeline.file.canonicalize().unwrap_or_else(|_| self.pipeline.file.clone());
-        serde_json::json!([file.to_string_lossy(), self.pipeline.name]).to_string()
-    }
-
-    /// Keeps what `plan --why` compares with; a run does not fail for it.
-    fn remember(&self, plan: &Plan, states: &States) {
-        let mut last = self.last_run();
-        for &id in &plan.order {
-            let unit = plan.unit(id);
-            if let Some((key, fields)) = states.fields_of(unit) {
-                for &variant in &unit.variants {
-                    last.insert(unit.address(&self.pipeline.variants[variant].label), (key, fields.clone()));
-                }
-                last.insert(unit.address(""), (key, fields.clone()));
-            }
-        }
-        // Estimates are worth no word when they cannot be kept.
-        drop(self.store.remember_timings(&states.measured));
-        if let Err(error) = self.store.remember(&self.memory(), &last) {
-            let problem =
-                Problem::warning("io", "this run cannot be remembered for `plan --why`").because(error.to_string());
-            self.listener.event(&Event::Trouble { problem: &problem });
-        }
+        Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept }
     }
 
     /// Remembers that a run is in `folder`, so that `cache gc` keeps what it came to; the run does not fail for it.
@@ -463,11 +346,15 @@ fn storage(error: &StoreError) -> RunError {
     RunError { problem: Box::new(problem), kind: RunErrorKind::Storage }
 }
 
+/// Where each variant's evaluation stands in a summary: by the variant's id and the evaluating stage.
+fn places(summary: &Summary) -> FxHashMap<(&str, &str), usize> {
+    summary.variants.iter().enumerate().map(|(index, v)| ((v.id.as_str(), v.evaluation.as_str()), index)).collect()
+}
+
 /// The units of a stage in a variant: outside folds, or in one fold (the first, if none is named).
-fn units_of<'p>(plan: &'p Plan, stage: &str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
-    let of_stage = |unit: &&StageUnit| unit.variant == variant && unit.stage == stage;
+fn units_of<'p>(plan: &'p Plan, stage: &'p str, variant: usize, fold: Option<u32>) -> Vec<&'p StageUnit> {
     let in_fold = |unit: &&StageUnit| unit.fold.is_none_or(|number| number == fold.unwrap_or(0));
-    plan.stages.iter().filter(of_stage).filter(in_fold).collect()
+    plan.of_stage(stage, variant).filter(in_fold).collect()
 }
 
 impl Done {
@@ -480,8 +367,14 @@ impl Done {
     }
 }
 
+/// What a run's units read from outside.
+struct Read {
+    files: Gathered,
+    machine: Machine,
+}
+
 /// The folds of a split artifact, in order.
-fn folds_of(manifest: &Manifest) -> Vec<FoldId> {
+pub(super) fn folds_of(manifest: &Manifest) -> Vec<FoldId> {
     let mut folds: Vec<FoldId> = manifest.parts.iter().filter_map(|part| FoldId::of_part(&part.name)).collect();
     // Part names are in the order of their letters: fold 100 would stand before fold 11.
     folds.sort_unstable();

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use super::files::Gathered;
 use super::states::States;
+use crate::machine::Machine;
 use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
 use crate::plan::{EvaluationUnits, Phase, Plan, Unit, UnitId};
 use crate::record::{
-    ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, Status, Summary, Totals, UnitSummary,
-    VariantSummary,
+    ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary, Totals,
+    UnitSummary, VariantSummary,
 };
 use crate::stage::{Parts, StageError, Work};
 use crate::store::Manifest;
@@ -24,6 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) units: &'a [UnitId],
     pub(super) states: &'a States,
     pub(super) files: &'a Gathered,
+    pub(super) machine: &'a Machine,
     pub(super) evaluations: &'a [(EvaluationUnits, Manifest, Parts, Parts)],
     pub(super) interrupted: bool,
     pub(super) seconds: f64,
@@ -50,12 +53,39 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         fuseline_version: env!("CARGO_PKG_VERSION").to_owned(),
         status,
         seed: run.pipeline.seed,
+        selection: run.pipeline.selection.clone(),
+        numeric: run.machine.classes(),
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
         warnings: warnings(run),
         totals,
         units,
+    }
+}
+
+/// What each unit made, in an order in which each stands after what it reads.
+pub(super) fn manifest(pipeline: &Pipeline, plan: &Plan, units: &[UnitId], states: &States) -> RunManifest {
+    let base = pipeline.base.canonicalize().unwrap_or_else(|_| pipeline.base.clone());
+    let of = |&id: &UnitId| {
+        let unit = plan.unit(id);
+        let made = states.of(unit).manifest()?;
+        Some(RunUnit {
+            stage: unit.stage.clone(),
+            kind: unit.kind.name.to_owned(),
+            phase: unit.phase.as_str().to_owned(),
+            fold: unit.fold.map(|(_, number)| number),
+            variants: unit.variants.iter().map(|&v| pipeline.variants[v].id.clone()).collect(),
+            key: made.key.to_string(),
+            parts: made.parts.iter().map(|part| (part.name.clone(), part.digest.to_string())).collect(),
+        })
+    };
+    RunManifest {
+        format: crate::record::MANIFEST_FORMAT,
+        file: pipeline.file.display().to_string(),
+        base: Some(base),
+        predictions: None,
+        units: units.iter().filter_map(of).collect(),
     }
 }
 
@@ -78,17 +108,25 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
 }
 
 fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
+    let mut planned: Vec<Vec<&EvaluationUnits>> = vec![Vec::new(); run.pipeline.variants.len()];
+    for evaluation in &run.plan.evaluations {
+        planned[evaluation.variant].push(evaluation);
+    }
+    let scored: FxHashMap<(usize, &str), (&Manifest, &Parts)> = run
+        .evaluations
+        .iter()
+        .map(|(units, manifest, parts, _)| ((units.variant, units.stage.as_str()), (manifest, parts)))
+        .collect();
     let mut all = Vec::new();
-    for (index, variant) in run.pipeline.variants.iter().enumerate() {
-        let planned: Vec<&EvaluationUnits> = run.plan.evaluations.iter().filter(|e| e.variant == index).collect();
+    for (index, (variant, planned)) in run.pipeline.variants.iter().zip(planned).enumerate() {
         if planned.is_empty() {
             all.push(unscored(variant, ""));
         }
-        for evaluation in planned {
-            let scored = run.evaluations.iter().find(|(e, ..)| e.variant == index && e.stage == evaluation.stage);
+        for EvaluationUnits { stage, .. } in planned {
             let entry = scored
-                .and_then(|(units, manifest, parts, _)| scored_variant(variant, &units.stage, manifest, parts).ok());
-            all.push(entry.unwrap_or_else(|| unscored(variant, &evaluation.stage)));
+                .get(&(index, stage.as_str()))
+                .and_then(|(manifest, parts)| scored_variant(variant, stage, manifest, parts).ok());
+            all.push(entry.unwrap_or_else(|| unscored(variant, stage)));
         }
     }
     all
@@ -188,12 +226,13 @@ fn models(run: &Run<'_>) -> Vec<ModelSummary> {
 /// What the units had to say, each thing once with the stages that said it.
 fn warnings(run: &Run<'_>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
+    let mut seen: FxHashSet<String> = FxHashSet::default();
     for &id in run.units {
         let unit = run.plan.unit(id);
         let Some(manifest) = run.states.of(unit).manifest() else { continue };
         for warning in &manifest.warnings {
             let said = format!("{}: {warning}", unit.stage);
-            if !all.contains(&said) {
+            if seen.insert(said.clone()) {
                 all.push(said);
             }
         }

@@ -16,7 +16,8 @@ use crate::ml::{
 };
 use crate::problem::{Problem, Problems, suggest};
 use crate::stage::{
-    Arity, Ctx, Evaluate, FoldId, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work, elided,
+    Arity, Ctx, Evaluate, FoldId, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work,
+    elided,
 };
 use crate::table::predictions::{Predictions, Scored};
 use crate::table::scores::{ClassScore, FoldMetric, classes_table, confusion_table, metrics_table};
@@ -207,6 +208,10 @@ struct Evaluation {
 }
 
 impl Stage for Evaluation {
+    fn numeric(&self) -> Numeric {
+        Numeric::Libm
+    }
+
     fn arity(&self) -> Arity {
         Arity::One
     }

@@ -10,8 +10,8 @@ use crate::ml::Block;
 use crate::model::{EncodeOptions, Encoded, ModelError, ModelFiles, Pooling, SentenceEncoder};
 use crate::problem::Problems;
 use crate::stage::{
-    Conclusion, Ctx, FileNeed, Files, Form, Mapped, Mapper, Parts, Port, Refusal, RowWise, Scope, Stage, StageError,
-    StageKind, Totals, Work, elided,
+    Conclusion, Ctx, FileNeed, Files, Form, Mapped, Mapper, Numeric, Parts, Port, Refusal, RowWise, Scope, Stage,
+    StageError, StageKind, Totals, Work, elided,
 };
 use crate::table::{features, text};
 
@@ -95,6 +95,10 @@ struct Encoding {
 }
 
 impl Stage for Encoding {
+    fn numeric(&self) -> Numeric {
+        Numeric::Simd
+    }
+
     fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
         match inputs {
             [Port::Rows] => Ok(Port::Features(Form::Dense)),

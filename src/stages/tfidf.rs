@@ -7,11 +7,14 @@ use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, UInt
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::ml::{Block, DocumentFrequency, TfidfError, TfidfNorm, TfidfParams, TokenRows, Vocabulary};
+use crate::ml::{
+    Block, CountedRow, CountedRows, DocumentFrequency, TermCounts, TfidfError, TfidfNorm, TfidfParams, TokenRows,
+    Vocabulary,
+};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    Work,
+    ApplyTo, Arity, ByRow, Ctx, Derived, Form, Learner, Numeric, OpenRows, Output, Parts, Port, Refusal, Scope, Stage,
+    StageError, StageKind, TrainRows, Work,
 };
 use crate::table::tokens::Tokens;
 use crate::table::{features, row_ids};
@@ -160,6 +163,10 @@ struct Weights {
 }
 
 impl Stage for Weights {
+    fn numeric(&self) -> Numeric {
+        Numeric::Libm
+    }
+
     fn arity(&self) -> Arity {
         Arity::One
     }
@@ -187,20 +194,17 @@ impl Learner for Weights {
 
     fn fit(&self, train: &TrainRows, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         ctx.check()?;
-        let table = train.input().table("tokens")?;
-        let vocabulary = Vocabulary::fit(&Rows::of(&table)?, &self.params).map_err(failed)?;
+        let rows = self.counted(train.input())?;
+        let vocabulary = Vocabulary::fit(&rows, &self.params).map_err(failed)?;
         let terms = vocabulary.terms.len();
-        Ok(Output::new()
-            .table("vocabulary", vocabulary_table(&vocabulary)?)
-            .rows(table.num_rows())
-            .fact("terms", terms))
+        Ok(Output::new().table("vocabulary", vocabulary_table(&vocabulary)?).rows(rows.rows()).fact("terms", terms))
     }
 
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         ctx.check()?;
         let vocabulary = vocabulary_of(&*learned.table("vocabulary")?)?;
         let table = rows.table("tokens")?;
-        let weights = vocabulary.transform(&Rows::of(&table)?, &self.params).map_err(failed)?;
+        let weights = vocabulary.transform(&self.counted(rows)?, &self.params).map_err(failed)?;
         let empty = (0..weights.rows()).filter(|&row| weights.row(row).0.is_empty()).count();
         let block = features::to_table(row_ids(&table).map_err(StageError::caused)?, "tfidf", &Block::Sparse(weights))
             .map_err(StageError::caused)?;
@@ -209,6 +213,46 @@ impl Learner for Weights {
             output = output.same(features::names_part(0), names);
         }
         Ok(output)
+    }
+}
+
+impl Weights {
+    /// The rows with their terms counted. Terms are counted once for all folds, row by row.
+    fn counted(&self, rows: &Parts) -> Result<Counted, StageError> {
+        let range = self.params.ngram_range;
+        let count = |table: &RecordBatch| Ok(TermCounts::of(&Rows::of(table)?, range));
+        rows.by_row("tokens", &format!("{range:?}"), count).map(Counted)
+    }
+}
+
+/// Counted rows that the stage may see.
+struct Counted(OpenRows<TermCounts>);
+
+impl CountedRows for Counted {
+    fn rows(&self) -> usize {
+        self.0.rows()
+    }
+
+    fn row(&self, row: usize) -> CountedRow<'_> {
+        self.0.row(row)
+    }
+}
+
+impl Derived for TermCounts {
+    fn bytes(&self) -> usize {
+        TermCounts::bytes(self)
+    }
+}
+
+impl ByRow for TermCounts {
+    type Row<'a> = CountedRow<'a>;
+
+    fn rows(&self) -> usize {
+        CountedRows::rows(self)
+    }
+
+    fn row(&self, row: usize) -> CountedRow<'_> {
+        CountedRows::row(self, row)
     }
 }
 
@@ -237,7 +281,7 @@ fn vocabulary_table(vocabulary: &Vocabulary) -> Result<RecordBatch, StageError> 
     let frequency = vocabulary.document_frequency.iter().map(|&rows| rows as u64);
     let columns: Vec<(&str, ArrayRef, bool)> = vec![
         ("index", Arc::new(UInt32Array::from_iter_values(0..terms.len() as u32)), false),
-        ("name", Arc::new(StringArray::from_iter_values(terms)), false),
+        ("name", Arc::new(StringArray::from_iter_values(terms.iter())), false),
         ("document_frequency", Arc::new(UInt64Array::from_iter_values(frequency)), false),
         ("idf", Arc::new(idf), true),
     ];
@@ -253,7 +297,7 @@ fn vocabulary_of(table: &RecordBatch) -> Result<Vocabulary, StageError> {
     let frequency: &UInt64Array = column(table, "document_frequency")?;
     let idf: &Float64Array = column(table, "idf")?;
     Ok(Vocabulary {
-        terms: names.iter().flatten().map(str::to_owned).collect(),
+        terms: names.iter().flatten().collect(),
         document_frequency: frequency.values().iter().map(|&rows| rows as usize).collect(),
         idf: (idf.null_count() == 0).then(|| idf.values().to_vec()),
     })

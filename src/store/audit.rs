@@ -151,7 +151,7 @@ mod tests {
         let whole = published(&store, key(1), "clean", &table(&["a"]));
         let cut = published(&store, key(2), "clean", &table(&["b"]));
         published(&store, key(3), "clean", &table(&["c"]));
-        store.remember("p", &LastRun::new()).unwrap();
+        store.remember("p", LastRun::default()).unwrap();
         store
             .record_run(&RunRecord { pipeline: "p".into(), folder: "/".into(), ended: 1, keys: vec![key(1)] })
             .unwrap();

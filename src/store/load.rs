@@ -5,12 +5,16 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::{Store, StoreError};
-use crate::stage::{Failure, Load, StageError};
+use crate::stage::{Derivations, Failure, Load, StageError};
 use crate::table::Digest;
 
 impl Load for Store {
     fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StageError> {
         Ok(Store::load(self, digest)?)
+    }
+
+    fn derivations(&self) -> &Derivations {
+        &self.derivations
     }
 }
 
@@ -23,6 +27,6 @@ impl From<StoreError> for StageError {
             false => (error.to_string(), Vec::new()),
         };
         let help = error.help().map(str::to_owned).into_iter().collect();
-        StageError::Failed(Box::new(Failure { message, causes, help, damaged, storage, param: None }))
+        StageError::Failed(Box::new(Failure { message, causes, help, damaged, storage, ..Failure::default() }))
     }
 }

@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
+use crate::stage::Derivations;
 use crate::table::{Digest, from_parquet, to_parquet};
 use disk::{Existing, Lasting};
 use lease::Leases;
@@ -85,10 +86,14 @@ const TRIES: u32 = 16;
 /// How many bytes of decoded tables are kept for the next reader.
 const DECODED_BYTES: usize = 256 * 1024 * 1024;
 
+/// How many bytes of what was worked out from them are kept for the next unit.
+const DERIVED_BYTES: usize = 256 * 1024 * 1024;
+
 /// Artifacts on disk.
 pub struct Store {
     root: PathBuf,
     decoded: Mutex<Decoded>,
+    derivations: Derivations,
     leases: Arc<Leases>,
 }
 
@@ -110,7 +115,12 @@ impl Store {
             }
         }
         let leases = Arc::new(Leases::new(&root));
-        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), leases };
+        let store = Store {
+            root,
+            decoded: Mutex::new(Decoded::new(DECODED_BYTES)),
+            derivations: Derivations::new(DERIVED_BYTES),
+            leases,
+        };
         store.sweep();
         Ok(store)
     }
@@ -148,6 +158,11 @@ impl Store {
             disk::write(&self.root.join("tmp"), &path, &bytes, Existing::Replace, Lasting::Passing)?;
         }
         Ok(blob)
+    }
+
+    /// Keeps a table that has just been stored at hand for its readers.
+    pub fn hold(&self, digest: Digest, table: &RecordBatch) {
+        self.decoded().keep(digest, &Arc::new(table.clone()));
     }
 
     /// Makes an artifact known, once all its tables are kept; if a sound one is there, that one stays.

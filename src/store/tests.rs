@@ -222,7 +222,7 @@ fn clear_removes_what_the_store_made_and_nothing_else() {
     let damaged = published(&store, key(2), "clean", &table(&["b"])).parts[0].digest;
     damage(&store.blob_path(&damaged));
     assert!(store.load(&damaged).unwrap_err().is_damage());
-    store.remember("p", &LastRun::new()).unwrap();
+    store.remember("p", LastRun::default()).unwrap();
     fs::write(store.folder().join("tmp/put-left"), "half").unwrap();
     let digest = manifest.parts[0].digest;
     store.load(&digest).unwrap();
@@ -257,17 +257,18 @@ fn the_last_run_is_remembered_by_pipeline() {
     let (_folder, store) = opened();
     assert_eq!(store.last("p"), None);
     let fields = BTreeMap::from([("with.min_df".to_owned(), json!(2))]);
-    let units = LastRun::from([("[\"tfidf\",\"fit\"]".to_owned(), (key(3), fields))]);
-    store.remember("p", &units).unwrap();
-    store.remember("q", &LastRun::new()).unwrap();
+    let mut units = LastRun::default();
+    units.set("[\"tfidf\",\"fit\"]".to_owned(), "c=1", key(3), &fields);
+    store.remember("p", units.clone()).unwrap();
+    store.remember("q", LastRun::default()).unwrap();
     assert_eq!(reopened(&store).last("p"), Some(units.clone()));
-    assert_eq!(store.last("q"), Some(LastRun::new()));
+    assert_eq!(store.last("q"), Some(LastRun::default()));
     let path = disk::entries(&store.folder().join("last")).unwrap().remove(0);
     let pipeline = if store.last_path("p") == path { "p" } else { "q" };
     fs::write(&path, "{").unwrap();
     assert_eq!(store.last(pipeline), None);
     assert_eq!(set_aside(&store).len(), 1);
-    store.remember(pipeline, &units).unwrap();
+    store.remember(pipeline, units.clone()).unwrap();
     assert_eq!(store.last(pipeline), Some(units));
 }
 

@@ -5,11 +5,16 @@
 
 mod cases;
 mod cli;
+mod diff;
 mod exec;
 mod leak;
+mod lock;
+mod matrix;
 mod model;
 mod numbers;
 mod reuse;
 mod store;
 mod support;
 mod tidy;
+mod verify;
+mod why;

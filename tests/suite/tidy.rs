@@ -41,6 +41,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("model", &["pipeline", "stages", "plan", "store", "run", "ui", "cli", "settings", "record"]),
     ("stages", &["pipeline", "plan", "store", "run", "ui", "cli", "settings"]),
     ("pipeline", &["plan", "store", "run", "ui", "cli", "settings", "fetch", "model", "ml"]),
+    ("compare", &["run", "ui", "cli", "settings", "stages", "pipeline", "fetch", "model", "ml"]),
     ("plan", &["run", "ui", "cli", "settings"]),
     ("store", &["plan", "run", "ui", "cli", "settings", "pipeline"]),
     ("run", &["ui", "cli", "settings", "stages"]),

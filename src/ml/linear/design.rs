@@ -1,63 +1,40 @@
-//! How are training rows laid out for the solvers? Used sparse columns first, by falling frequency, then the dense
-//! blocks as they are, then one constant column for the intercept.
+//! What does a pass over the training rows work out? Products of rows in the solvers' column order ([`Layout`]), with one
+//! constant column last for the intercept.
 //!
-//! Columns that no row uses are left out (their weight is 0), and frequent columns lie together: the vectors that a
-//! pass gathers from stay in the cache. A dense block is borrowed, never copied; a mixed row is never one dense row.
+//! A dense block is borrowed, never copied; a mixed row is never one dense row.
 
 use super::FitError;
+use super::layout::{Laid, Layout};
 use crate::ml::{Block, Dense, Features};
 
 /// Training rows in the solvers' column order.
 pub(super) struct Design<'a> {
     /// Number of rows.
     pub(super) rows: usize,
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    values: Vec<f32>,
+    layout: &'a Layout,
     dense: Vec<&'a Dense>,
-    sparse_cols: usize,
-    dense_cols: usize,
     /// Value of the constant column; 0 means that there is none.
     bias: f64,
-    /// Feature column of each of our columns but the constant.
-    origin: Vec<usize>,
-    features: usize,
 }
 
 impl<'a> Design<'a> {
-    /// Lays out `x` with a constant column of value `bias` (0: none). Errors: malformed blocks, values that are
-    /// not finite.
-    pub(super) fn new(x: &'a Features, bias: f64) -> Result<Design<'a>, FitError> {
-        check_features(x)?;
-        let rows = x.rows();
-        let features = x.cols();
-        let (mut offset, mut dense, mut dense_origin, mut counts) = (0, Vec::new(), Vec::new(), vec![0u32; features]);
-        for block in &x.blocks {
-            match block {
-                Block::Sparse(m) => m.indices.iter().for_each(|&j| counts[offset + j as usize] += 1),
-                Block::Dense(m) => {
-                    dense.push(m);
-                    dense_origin.extend(offset..offset + m.cols);
-                }
-            }
-            offset += block.cols();
-        }
-        let mut origin: Vec<usize> = (0..features).filter(|&j| counts[j] > 0).collect();
-        origin.sort_by_key(|&j| std::cmp::Reverse(counts[j]));
-        let sparse_cols = origin.len();
-        let mut place = counts;
-        for (at, &j) in origin.iter().enumerate() {
-            place[j] = at as u32;
-        }
-        let (indptr, indices, values) = merged(x, &place);
-        origin.extend(&dense_origin);
-        let dense_cols = dense_origin.len();
-        Ok(Design { rows, indptr, indices, values, dense, sparse_cols, dense_cols, bias, origin, features })
+    /// Rows laid out, with a constant column of value `bias` (0: none).
+    pub(super) fn new(x: &'a Laid, bias: f64) -> Design<'a> {
+        Design { rows: x.layout.rows, layout: &x.layout, dense: x.dense.iter().collect(), bias }
+    }
+
+    /// `x` as `layout`, which is made from it, says.
+    pub(super) fn borrowed(x: &'a Features, layout: &'a Layout, bias: f64) -> Design<'a> {
+        let dense = |block: &'a Block| match block {
+            Block::Sparse(_) => None,
+            Block::Dense(m) => Some(m),
+        };
+        Design { rows: layout.rows, layout, dense: x.blocks.iter().filter_map(dense).collect(), bias }
     }
 
     /// Columns without the constant one.
     pub(super) fn cols(&self) -> usize {
-        self.sparse_cols + self.dense_cols
+        self.layout.cols()
     }
 
     /// Columns with the constant one: the length of a weight vector.
@@ -67,19 +44,34 @@ impl<'a> Design<'a> {
 
     /// Whether any row uses a sparse column.
     pub(super) fn has_sparse(&self) -> bool {
-        self.sparse_cols > 0
+        self.layout.has_sparse()
+    }
+
+    /// Where the dense columns begin.
+    fn dense_from(&self) -> usize {
+        self.layout.shared + self.layout.lone.len()
+    }
+
+    /// The column of row `i`'s own, and its value there; 0 if it has none.
+    fn lone(&self, i: usize) -> (usize, f64) {
+        (self.layout.shared + i, self.layout.lone.get(i).copied().unwrap_or(0.0))
     }
 
     fn sparse_row(&self, i: usize) -> (&[u32], &[f32]) {
-        let span = self.indptr[i]..self.indptr[i + 1];
-        (&self.indices[span.clone()], &self.values[span])
+        let of = self.layout;
+        let span = of.indptr[i]..of.indptr[i + 1];
+        (&of.indices[span.clone()], &of.values[span])
     }
 
     /// `x_i · v`, the constant column included.
     pub(super) fn dot(&self, i: usize, v: &[f64]) -> f64 {
         let (indices, values) = self.sparse_row(i);
         let mut sum = sparse_dot(indices, values, v);
-        let mut at = self.sparse_cols;
+        let (own, x) = self.lone(i);
+        if x != 0.0 {
+            sum += x * v[own];
+        }
+        let mut at = self.dense_from();
         for block in &self.dense {
             sum += dense_dot(block.row(i), &v[at..at + block.cols]);
             at += block.cols;
@@ -93,7 +85,11 @@ impl<'a> Design<'a> {
         for (&j, &x) in indices.iter().zip(values) {
             out[j as usize] += u * f64::from(x);
         }
-        let mut at = self.sparse_cols;
+        let (own, x) = self.lone(i);
+        if x != 0.0 {
+            out[own] += u * x;
+        }
+        let mut at = self.dense_from();
         for block in &self.dense {
             for (o, &x) in out[at..at + block.cols].iter_mut().zip(block.row(i)) {
                 *o += u * f64::from(x);
@@ -105,9 +101,12 @@ impl<'a> Design<'a> {
         }
     }
 
-    /// `out_j += u · x_ij²`, the constant column included.
-    pub(super) fn add_squares(&self, i: usize, u: f64, out: &mut [f64]) {
-        self.each(i, |j, x| out[j] += u * x * x);
+    /// `out_j += u · x_ij` and `squares_j += c · x_ij²`, the constant column included.
+    pub(super) fn add_with_squares(&self, i: usize, (u, c): (f64, f64), out: &mut [f64], squares: &mut [f64]) {
+        self.each(i, |j, x| {
+            out[j] += u * x;
+            squares[j] += c * x * x;
+        });
     }
 
     /// `x_i · x_i`, the constant column included.
@@ -129,7 +128,11 @@ impl<'a> Design<'a> {
         for (&j, &x) in rest.iter().zip(rest_values) {
             axpy(f64::from(x), &v[j as usize * k..][..k], t);
         }
-        let mut at = self.sparse_cols * k;
+        let (own, x) = self.lone(i);
+        if x != 0.0 {
+            axpy(x, &v[own * k..][..k], t);
+        }
+        let mut at = self.dense_from() * k;
         for block in &self.dense {
             let (quads, rest) = block.row(i).as_chunks::<4>();
             for x in quads {
@@ -164,7 +167,11 @@ impl<'a> Design<'a> {
         for (&j, &x) in indices.iter().zip(values) {
             visit(j as usize, f64::from(x));
         }
-        let mut at = self.sparse_cols;
+        let (own, x) = self.lone(i);
+        if x != 0.0 {
+            visit(own, x);
+        }
+        let mut at = self.dense_from();
         for block in &self.dense {
             for (j, &x) in block.row(i).iter().enumerate() {
                 visit(at + j, f64::from(x));
@@ -179,36 +186,9 @@ impl<'a> Design<'a> {
     /// Splits the weights of output `which` of `k` (`w` is `width() × k`, row-major) into coefficients by feature
     /// column and the intercept (0 without a constant column).
     pub(super) fn restored(&self, w: &[f64], k: usize, which: usize) -> (Vec<f64>, f64) {
-        let mut coef = vec![0.0; self.features];
-        for (at, &j) in self.origin.iter().enumerate() {
-            coef[j] = w[at * k + which];
-        }
         let intercept = if self.bias != 0.0 { self.bias * w[self.cols() * k + which] } else { 0.0 };
-        (coef, intercept)
+        (self.layout.restored(w, k, which), intercept)
     }
-}
-
-/// All sparse blocks as one, with columns renamed by `place`.
-fn merged(x: &Features, place: &[u32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
-    let mut blocks = Vec::new();
-    let mut offset = 0;
-    for block in &x.blocks {
-        if let Block::Sparse(m) = block {
-            blocks.push((offset, m));
-        }
-        offset += block.cols();
-    }
-    let stored = blocks.iter().map(|(_, m)| m.values.len()).sum();
-    let (mut indptr, mut indices, mut values) = (vec![0], Vec::with_capacity(stored), Vec::with_capacity(stored));
-    for i in 0..x.rows() {
-        for (offset, m) in &blocks {
-            let (js, xs) = m.row(i);
-            indices.extend(js.iter().map(|&j| place[offset + j as usize]));
-            values.extend_from_slice(xs);
-        }
-        indptr.push(indices.len());
-    }
-    (indptr, indices, values)
 }
 
 /// Checks shapes and that every value is finite.
@@ -312,11 +292,15 @@ mod tests {
     #[test]
     fn products_equal_those_of_the_full_matrix() {
         let x = mixed();
-        let design = Design::new(&x, 1.0).unwrap();
-        // column 2 is used by no row; column 3 by two
-        assert_eq!(design.origin, vec![3, 0, 1, 4, 5]);
-        let full = [[2.0, 0.0, 1.0, 0.5, 1.5, 1.0], [0.0, 0.0, 0.0, 2.5, 3.5, 1.0], [4.0, 3.0, 0.0, 4.5, 5.5, 1.0]];
-        let v: Vec<f64> = (0..12).map(|i| f64::from(i) - 4.0).collect();
+        let layout = Layout::of(&x).unwrap();
+        let design = Design::borrowed(&x, &layout, 1.0);
+        // column 2 is used by no row, column 3 by two, columns 0 and 1 by one row each
+        let full = [
+            [2.0, 1.0, 0.0, 0.0, 0.5, 1.5, 1.0],
+            [0.0, 0.0, 0.0, 0.0, 2.5, 3.5, 1.0],
+            [4.0, 0.0, 0.0, 3.0, 4.5, 5.5, 1.0],
+        ];
+        let v: Vec<f64> = (0..14).map(|i| f64::from(i) - 4.0).collect();
         for (i, row) in full.iter().enumerate() {
             let one: f64 = row.iter().zip(&v).map(|(a, b)| a * b).sum();
             assert_eq!(design.dot(i, &v), one);
@@ -326,12 +310,13 @@ mod tests {
                 let many: f64 = row.iter().enumerate().map(|(j, a)| a * v[j * 2 + which]).sum();
                 assert_eq!(*t, many);
             }
-            let mut out = [0.0; 6];
+            let mut out = [0.0; 7];
             design.add(i, 2.0, &mut out);
             assert_eq!(out.to_vec(), row.iter().map(|a| 2.0 * a).collect::<Vec<_>>());
-            let mut squares = [0.0; 6];
-            design.add_squares(i, 2.0, &mut squares);
-            assert_eq!(squares.to_vec(), row.iter().map(|a| 2.0 * a * a).collect::<Vec<_>>());
+            let (mut again, mut squares) = ([0.0; 7], [0.0; 7]);
+            design.add_with_squares(i, (2.0, 3.0), &mut again, &mut squares);
+            assert_eq!(again, out);
+            assert_eq!(squares.to_vec(), row.iter().map(|a| 3.0 * a * a).collect::<Vec<_>>());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::binary::{Binary, Margin};
 use super::design::Design;
+use super::layout::{Laid, Layout};
 use super::newton::{Limits, minimise};
 use super::softmax::Softmax;
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
@@ -40,19 +41,46 @@ impl LogisticRegression {
         sample_weight: Option<&[f64]>,
         should_stop: ShouldStop<'_>,
     ) -> Result<(LinearModel, Convergence), FitError> {
+        let layout = Layout::of(x)?;
+        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
+        self.solve(&Design::borrowed(x, &layout, self.bias()), targets, classes, should_stop)
+    }
+
+    /// As [`LogisticRegression::fit`], with the same bits, on rows that are laid out already.
+    pub fn fit_laid(
+        &self,
+        x: &Laid,
+        y: &[u32],
+        classes: usize,
+        sample_weight: Option<&[f64]>,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
+        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
+        self.solve(&Design::new(x, self.bias()), targets, classes, should_stop)
+    }
+
+    fn bias(&self) -> f64 {
+        if self.fit_intercept { 1.0 } else { 0.0 }
+    }
+
+    fn solve(
+        &self,
+        design: &Design<'_>,
+        targets: Targets,
+        classes: usize,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
         check_positive("c", self.c)?;
         check_positive("tol", self.tol)?;
-        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
-        let design = Design::new(x, if self.fit_intercept { 1.0 } else { 0.0 })?;
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
         let outputs = if targets.present.len() == 2 { 1 } else { targets.present.len() };
         let (w, convergence) = if outputs == 1 {
             let positive = targets.place.iter().map(|&place| place == 1);
-            let mut problem = Binary::new(&design, Margin::Logistic, positive, &cost, design.cols());
+            let mut problem = Binary::new(design, Margin::Logistic, positive, &cost, design.cols());
             minimise(&mut problem, None, limits, should_stop)?
         } else {
-            let mut problem = Softmax::new(&design, outputs, &targets.place, &cost);
+            let mut problem = Softmax::new(design, outputs, &targets.place, &cost);
             minimise(&mut problem, None, limits, should_stop)?
         };
         let (coef, mut intercept): (Vec<_>, Vec<_>) =

@@ -9,6 +9,7 @@ mod binary;
 mod design;
 mod dual;
 mod error;
+mod layout;
 mod logistic;
 mod model;
 mod newton;
@@ -17,6 +18,7 @@ mod svm;
 
 pub(super) use design::check_features;
 pub use error::FitError;
+pub use layout::Laid;
 pub use logistic::LogisticRegression;
 pub use model::LinearModel;
 pub(super) use model::first_greatest;

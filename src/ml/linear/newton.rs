@@ -2,8 +2,8 @@
 //! diagonal, for the direction, a backtracking line search on cached margins for the step.
 //!
 //! The problem is `½‖w‖²` over the penalised weights plus a loss of the margins `X·w`. Each outer iteration costs
-//! one pass for the gradient, one per conjugate-gradient step, and one for the margins of the direction; trial steps
-//! cost no pass at all (the scheme of liblinear's line-search Newton method, Hsia, Zhu and Lin, 2017).
+//! one pass for the slopes, one per conjugate-gradient step, and at most one for the margins of the direction; trial
+//! steps cost no pass at all (the scheme of liblinear's line-search Newton method, Hsia, Zhu and Lin, 2017).
 
 use super::{Convergence, FitError, ShouldStop};
 
@@ -20,12 +20,12 @@ pub(super) trait Problem {
     fn advance(&mut self, step: f64);
     /// Sets `t` to the margins of `direction`.
     fn set_direction(&mut self, direction: &[f64]);
-    /// Adds the loss's gradient at `m` to `out`, and fixes the curvature for `add_curved`.
-    fn add_gradient(&mut self, out: &mut [f64]);
-    /// Adds (loss Hessian) · `v` to `out`.
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]);
-    /// Adds the loss Hessian's diagonal at the current curvature to `out`.
-    fn add_diagonal(&self, out: &mut [f64]);
+    /// Adds the loss's gradient and its Hessian's diagonal at `m`, and fixes the curvature for `add_curved`.
+    fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]);
+    /// Adds (loss Hessian) · `v` to `out`; returns `v` · (loss Hessian) · `v`.
+    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64;
+    /// Tells that the direction set next holds `along` times the last `v` of `add_curved`, whose margins may be kept for it.
+    fn gather(&mut self, _along: f64) {}
 }
 
 /// When to stop.
@@ -46,6 +46,8 @@ const FLAT: f64 = 1e-13;
 /// Curvature along weights without penalty is at least this.
 const TINY: f64 = 1e-12;
 const MAX_INNER: usize = 500;
+/// Running sums of a pass over vectors.
+const LANES: usize = 8;
 
 /// Minimises from `start` (none: zero weights). Converged: `‖g(w)‖ ≤ tol · ‖w‖`, or no step can lower the objective by more than its
 /// rounding. As `½‖w‖²` makes the objective 1-strongly convex in the penalised weights, these are then within
@@ -70,7 +72,9 @@ pub(super) fn minimise(
         }
         gradient.fill(0.0);
         gradient[..penalised].copy_from_slice(&w[..penalised]);
-        problem.add_gradient(&mut gradient);
+        inner.diagonal[..penalised].fill(1.0);
+        inner.diagonal[penalised..].fill(TINY);
+        problem.add_slopes(&mut gradient, &mut inner.diagonal);
         let norm = dot(&gradient, &gradient).sqrt();
         if iterations == 0 {
             first = norm;
@@ -121,9 +125,9 @@ fn search(problem: &mut impl Problem, w: &[f64], direction: &[f64], slope: f64, 
 /// The vectors of the conjugate-gradient solve, kept between outer iterations.
 struct Inner {
     step: Vec<f64>,
+    /// The Hessian's diagonal; one over it once solving begins.
     diagonal: Vec<f64>,
     residual: Vec<f64>,
-    solved: Vec<f64>,
     direction: Vec<f64>,
     product: Vec<f64>,
 }
@@ -131,64 +135,94 @@ struct Inner {
 impl Inner {
     fn new(n: usize) -> Inner {
         let zeros = || vec![0.0; n];
-        Inner {
-            step: zeros(),
-            diagonal: zeros(),
-            residual: zeros(),
-            solved: zeros(),
-            direction: zeros(),
-            product: zeros(),
-        }
+        Inner { step: zeros(), diagonal: zeros(), residual: zeros(), direction: zeros(), product: zeros() }
     }
 
-    /// Solves `H · step = -gradient` until the preconditioned residual falls to `accuracy` of its start.
+    /// Solves `H · step = -gradient` until the preconditioned residual falls to `accuracy` of its start; `diagonal` is that of
+    /// `H`. The vectors may be longer than a cache is large, so each step goes over them just twice.
     fn solve(&mut self, problem: &mut impl Problem, gradient: &[f64], penalised: usize, accuracy: f64) {
         self.step.fill(0.0);
-        for (r, g) in self.residual.iter_mut().zip(gradient) {
+        self.diagonal.iter_mut().for_each(|d| *d = 1.0 / *d);
+        let mut rz = 0.0;
+        for ((r, g), inverse) in self.residual.iter_mut().zip(gradient).zip(&self.diagonal) {
             *r = -g;
+            rz += *r * *r * inverse;
         }
-        self.diagonal[..penalised].fill(1.0);
-        self.diagonal[penalised..].fill(TINY);
-        problem.add_diagonal(&mut self.diagonal);
-        divide(&self.residual, &self.diagonal, &mut self.solved);
-        self.direction.copy_from_slice(&self.solved);
-        let mut rz = dot(&self.residual, &self.solved);
         let enough = accuracy * accuracy * rz;
+        let mut turn = 0.0;
         for _ in 0..MAX_INNER {
-            self.product.fill(0.0);
-            self.product[..penalised].copy_from_slice(&self.direction[..penalised]);
-            problem.add_curved(&self.direction, &mut self.product);
-            let curvature = dot(&self.direction, &self.product);
+            let squares = self.turn(turn, penalised);
+            let curvature = squares + problem.add_curved(&self.direction, &mut self.product);
             if curvature.is_nan() || curvature <= 0.0 {
                 break;
             }
             let along = rz / curvature;
-            for (((s, d), r), p) in self.step.iter_mut().zip(&self.direction).zip(&mut self.residual).zip(&self.product)
-            {
-                *s += along * d;
-                *r -= along * p;
-            }
-            divide(&self.residual, &self.diagonal, &mut self.solved);
-            let next = dot(&self.residual, &self.solved);
+            problem.gather(along);
+            let next = self.walk(along);
             if next <= enough || next.is_nan() {
                 return;
             }
-            let turn = next / rz;
+            turn = next / rz;
             rz = next;
-            for (d, z) in self.direction.iter_mut().zip(&self.solved) {
-                *d = z + turn * *d;
-            }
         }
         if self.step.iter().all(|s| *s == 0.0) {
             self.step.copy_from_slice(&self.direction);
         }
     }
-}
 
-/// `out = a / b`, element by element.
-fn divide(a: &[f64], b: &[f64], out: &mut [f64]) {
-    for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
-        *o = a / b;
+    /// `direction = residual / diagonal + turn · direction`, and `product` its penalised part, whose square is returned.
+    fn turn(&mut self, turn: f64, penalised: usize) -> f64 {
+        let (residual, free_residual) = self.residual.split_at(penalised);
+        let (inverse, free_inverse) = self.diagonal.split_at(penalised);
+        let (direction, free_direction) = self.direction.split_at_mut(penalised);
+        let (product, free_product) = self.product.split_at_mut(penalised);
+        for ((d, r), inverse) in free_direction.iter_mut().zip(free_residual).zip(free_inverse) {
+            *d = r * inverse + turn * *d;
+        }
+        free_product.fill(0.0);
+        let mut lanes = [0.0; LANES];
+        let mut one = |lane: usize, d: &mut f64, p: &mut f64, r: f64, inverse: f64| {
+            *d = r * inverse + turn * *d;
+            *p = *d;
+            lanes[lane] += *d * *d;
+        };
+        let (rs, r_rest) = residual.as_chunks::<LANES>();
+        let (is, i_rest) = inverse.as_chunks::<LANES>();
+        let (ds, d_rest) = direction.as_chunks_mut::<LANES>();
+        let (ps, p_rest) = product.as_chunks_mut::<LANES>();
+        for (((d, p), r), i) in ds.iter_mut().zip(ps).zip(rs).zip(is) {
+            for lane in 0..LANES {
+                one(lane, &mut d[lane], &mut p[lane], r[lane], i[lane]);
+            }
+        }
+        for (((d, p), r), i) in d_rest.iter_mut().zip(p_rest).zip(r_rest).zip(i_rest) {
+            one(0, d, p, *r, *i);
+        }
+        lanes.iter().sum()
+    }
+
+    /// `step += along · direction` and `residual -= along · product`; returns the residual's preconditioned square.
+    fn walk(&mut self, along: f64) -> f64 {
+        let mut lanes = [0.0; LANES];
+        let mut one = |lane: usize, s: &mut f64, r: &mut f64, d: f64, p: f64, inverse: f64| {
+            *s += along * d;
+            *r -= along * p;
+            lanes[lane] += *r * *r * inverse;
+        };
+        let (ss, s_rest) = self.step.as_chunks_mut::<LANES>();
+        let (rs, r_rest) = self.residual.as_chunks_mut::<LANES>();
+        let (ds, d_rest) = self.direction.as_chunks::<LANES>();
+        let (ps, p_rest) = self.product.as_chunks::<LANES>();
+        let (is, i_rest) = self.diagonal.as_chunks::<LANES>();
+        for ((((s, r), d), p), i) in ss.iter_mut().zip(rs).zip(ds).zip(ps).zip(is) {
+            for lane in 0..LANES {
+                one(lane, &mut s[lane], &mut r[lane], d[lane], p[lane], i[lane]);
+            }
+        }
+        for ((((s, r), d), p), i) in s_rest.iter_mut().zip(r_rest).zip(d_rest).zip(p_rest).zip(i_rest) {
+            one(0, s, r, *d, *p, *i);
+        }
+        lanes.iter().sum()
     }
 }
 

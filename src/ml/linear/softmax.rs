@@ -74,38 +74,38 @@ impl Problem for Softmax<'_> {
         }
     }
 
-    fn add_gradient(&mut self, out: &mut [f64]) {
+    fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
+        let mut own = vec![0.0; self.k];
         for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
             let cost = self.cost[i];
             for (u, p) in self.product.iter_mut().zip(shares) {
                 *u = cost * p;
             }
             self.product[self.target[i] as usize] -= cost;
-            self.design.add_many(i, &self.product, out);
+            self.design.add_many(i, &self.product, gradient);
+            for (o, p) in own.iter_mut().zip(shares) {
+                *o = cost * p * (1.0 - p);
+            }
+            self.design.add_squares_many(i, &own, diagonal);
         }
     }
 
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) {
+    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
+        let mut curved = 0.0;
         for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
             let u = self.product.as_mut_slice();
             u.fill(0.0);
             self.design.dot_many(i, v, u);
             let mean: f64 = super::newton::dot(u, shares);
             for (u, p) in u.iter_mut().zip(shares) {
-                *u = self.cost[i] * p * (*u - mean);
+                let away = *u - mean;
+                *u = self.cost[i] * p * away;
+                // as the shares sum to 1, the mean takes nothing off Σ p (u - mean)²
+                curved += *u * away;
             }
             self.design.add_many(i, u, out);
         }
-    }
-
-    fn add_diagonal(&self, out: &mut [f64]) {
-        let mut own = vec![0.0; self.k];
-        for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
-            for (o, p) in own.iter_mut().zip(shares) {
-                *o = self.cost[i] * p * (1.0 - p);
-            }
-            self.design.add_squares_many(i, &own, out);
-        }
+        curved
     }
 }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::binary::{Binary, Margin};
 use super::design::Design;
 use super::dual;
+use super::layout::{Laid, Layout};
 use super::newton::{Limits, minimise};
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
 use crate::ml::Features;
@@ -64,13 +65,40 @@ impl LinearSvc {
         sample_weight: Option<&[f64]>,
         should_stop: ShouldStop<'_>,
     ) -> Result<(LinearModel, Convergence), FitError> {
+        let layout = Layout::of(x)?;
+        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
+        self.solve(&Design::borrowed(x, &layout, self.bias()), targets, classes, should_stop)
+    }
+
+    /// As [`LinearSvc::fit`], with the same bits, on rows that are laid out already.
+    pub fn fit_laid(
+        &self,
+        x: &Laid,
+        y: &[u32],
+        classes: usize,
+        sample_weight: Option<&[f64]>,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
+        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
+        self.solve(&Design::new(x, self.bias()), targets, classes, should_stop)
+    }
+
+    fn bias(&self) -> f64 {
+        if self.fit_intercept { self.intercept_scaling } else { 0.0 }
+    }
+
+    fn solve(
+        &self,
+        design: &Design<'_>,
+        targets: Targets,
+        classes: usize,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
         check_positive("c", self.c)?;
         check_positive("tol", self.tol)?;
         check_positive("intercept_scaling", self.intercept_scaling)?;
-        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
-        let design = Design::new(x, if self.fit_intercept { self.intercept_scaling } else { 0.0 })?;
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
-        let one = |positive: u32| self.fit_one(&design, &targets.place, positive, &cost, should_stop);
+        let one = |positive: u32| self.fit_one(design, &targets.place, positive, &cost, should_stop);
         let fits = if targets.present.len() == 2 {
             vec![one(1)?]
         } else {

@@ -1,6 +1,8 @@
 //! Do the fits reach scikit-learn's optimum, and what do they answer to awkward input? Numbers: scikit-learn 1.9.1,
 //! tol 1e-12 (hinge 1e-10), on the rows of `points`.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::ml::{Block, Csr, Dense, Features};
 
@@ -262,4 +264,84 @@ fn targets_reject_what_cannot_be_learned() {
     assert_eq!(of(&[1, 0, 0], Some(&[0.0, 1.0, 1.0])), Some(FitError::OneClass { class: 0 }));
     assert_eq!(of(&[1, 0, 0], Some(&[0.0; 3])), Some(FitError::NoRows));
     assert_eq!(Targets::checked(0, &[], 2, None).err(), Some(FitError::NoRows));
+}
+
+/// Sparse rows in which most columns belong to one row alone, as n-grams do.
+fn lonely(rows: usize) -> impl Fn(usize, usize) -> f32 {
+    move |i, j| match j {
+        0..4 if !(i + j).is_multiple_of(3) => value(i, j),
+        4.. if (j - 4) % rows == i => value(i, j) + 1.5,
+        _ => 0.0,
+    }
+}
+
+#[test]
+fn columns_of_one_row_weigh_what_they_weigh_by_themselves() {
+    // a dense block is taken as it is: no columns are joined there
+    let (joined, plain) =
+        (Features { blocks: vec![sparse(12, 40, lonely(12))] }, Features { blocks: vec![dense(12, 40, lonely(12))] });
+    let close = |a: &LinearModel, b: &LinearModel, tolerance: f64| {
+        let pairs = a.coef.iter().flatten().chain(&a.intercept).zip(b.coef.iter().flatten().chain(&b.intercept));
+        pairs.for_each(|(a, b)| assert!((a - b).abs() < tolerance, "{a} {b}"));
+        assert!(a.coef.iter().flatten().filter(|w| **w != 0.0).count() >= 30);
+    };
+    let weights: Vec<f64> = (0..12).map(|i| 0.5 + f64::from(i % 3)).collect();
+    let (two, three): (Vec<u32>, Vec<u32>) = ((0..12).map(|i| i % 2).collect(), (0..12).map(|i| i % 3).collect());
+    for (y, classes) in [(&two, 2), (&three, 3)] {
+        for fit_intercept in [true, false] {
+            let lr = LogisticRegression { c: 3.0, tol: 1e-12, fit_intercept, ..Default::default() };
+            let fit = |x| lr.fit(x, y, classes, Some(&weights), NEVER).unwrap().0;
+            close(&fit(&joined), &fit(&plain), 1e-9);
+            let svc = LinearSvc { tol: 1e-12, fit_intercept, ..Default::default() };
+            let fit = |x| svc.fit(x, y, classes, Some(&weights), NEVER).unwrap().0;
+            close(&fit(&joined), &fit(&plain), 1e-9);
+            let hinge = LinearSvc { loss: Loss::Hinge, tol: 1e-10, max_iter: 1_000_000, fit_intercept, ..svc };
+            let fit = |x| hinge.fit(x, y, classes, None, NEVER).unwrap().0;
+            close(&fit(&joined), &fit(&plain), 1e-7);
+        }
+    }
+}
+
+#[test]
+fn laid_out_rows_give_the_same_bits() {
+    let x = Features { blocks: vec![sparse(40, 60, lonely(40)), dense(40, 3, value)] };
+    let laid = Laid::of(x.clone()).unwrap();
+    assert_eq!((laid.rows(), laid.cols()), (40, 63));
+    let lr = LogisticRegression::default();
+    assert_eq!(lr.fit(&x, &three(), 3, None, NEVER), lr.fit_laid(&laid, &three(), 3, None, NEVER));
+    let svc = LinearSvc::default();
+    assert_eq!(svc.fit(&x, &two(), 2, None, NEVER), svc.fit_laid(&laid, &two(), 2, None, NEVER));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_sparse_rows_fit_as_dense_ones_do(
+        cells in prop::collection::vec((0usize..8, 0usize..20, -2.0f32..2.0), 1..40), flips in any::<u8>(), c in 0.01f64..10.0,
+    ) {
+        let at = |i: usize, j: usize| cells.iter().find(|cell| (cell.0, cell.1) == (i, j)).map_or(0.0, |cell| cell.2);
+        let y: Vec<u32> = (0..8).map(|i| if i < 2 { i } else { u32::from(flips >> i & 1) }).collect();
+        let lr = LogisticRegression { c, tol: 1e-12, ..Default::default() };
+        let fit = |block| lr.fit(&Features { blocks: vec![block] }, &y, 2, None, NEVER).unwrap().0;
+        let (a, b) = (fit(sparse(8, 20, at)), fit(dense(8, 20, at)));
+        for (a, b) in a.coef[0].iter().chain(&a.intercept).zip(b.coef[0].iter().chain(&b.intercept)) {
+            prop_assert!((a - b).abs() < 1e-9 * (1.0 + a.abs()), "{} {}", a, b);
+        }
+    }
+
+    #[test]
+    fn the_order_of_rows_changes_no_answer(turn in 1usize..40) {
+        let moved = |i: usize| (i + turn) % 40;
+        let x = Features { blocks: vec![sparse(40, 60, lonely(40)), dense(40, 3, value)] };
+        let y = two();
+        let rows: Vec<usize> = (0..40).map(moved).collect();
+        let other: Vec<u32> = rows.iter().map(|&i| y[i]).collect();
+        let lr = LogisticRegression { tol: 1e-12, ..Default::default() };
+        let here = lr.fit(&x, &y, 2, None, NEVER).unwrap().0.predict_proba(&x).unwrap();
+        let there = lr.fit(&x.take_rows(&rows), &other, 2, None, NEVER).unwrap().0;
+        let there = there.predict_proba(&x).unwrap();
+        for (a, b) in here.iter().zip(&there) {
+            prop_assert!((a - b).abs() < 1e-9);
+        }
+    }
 }

@@ -8,62 +8,45 @@
 use rustc_hash::FxHashMap;
 
 use super::matrix::Csr;
-use super::text::word_ngrams;
 
+mod counts;
 mod params;
+mod terms;
 
+pub use counts::{CountedRow, CountedRows, TermCounts, TokenRows};
 pub use params::{DocumentFrequency, TfidfError, TfidfNorm, TfidfParams};
-
-/// Rows of tokens, however they are stored.
-pub trait TokenRows {
-    /// Number of rows.
-    fn rows(&self) -> usize;
-
-    /// The tokens of row `row`, which is below [`TokenRows::rows`].
-    fn row(&self, row: usize) -> impl Iterator<Item = &str>;
-}
-
-impl<S: AsRef<str>> TokenRows for [Vec<S>] {
-    fn rows(&self) -> usize {
-        self.len()
-    }
-
-    fn row(&self, row: usize) -> impl Iterator<Item = &str> {
-        self[row].iter().map(AsRef::as_ref)
-    }
-}
-
-impl<S: AsRef<str>> TokenRows for [&[S]] {
-    fn rows(&self) -> usize {
-        self.len()
-    }
-
-    fn row(&self, row: usize) -> impl Iterator<Item = &str> {
-        self[row].iter().map(AsRef::as_ref)
-    }
-}
+pub use terms::Terms;
 
 /// What is learned from training rows: the terms and their weights, column by column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vocabulary {
     /// The terms in column order: sorted by code point, or as given.
-    pub terms: Vec<String>,
+    pub terms: Terms,
     /// In how many training rows each term occurs.
     pub document_frequency: Vec<usize>,
     /// Each term's inverse document frequency; `None` where `use_idf` is false.
     pub idf: Option<Vec<f64>>,
 }
 
+/// The column of a term that a vocabulary does not have.
+const NO_COLUMN: u32 = u32::MAX;
+
 impl Vocabulary {
-    /// Learns the vocabulary and its weights from training rows.
+    /// Learns the vocabulary and its weights from training rows, counted for the `ngram_range` of `params`.
     ///
     /// # Errors
     /// Parameters out of range, no term in the rows, no term left between `min_df` and `max_df`.
-    pub fn fit<T: TokenRows + ?Sized>(rows: &T, params: &TfidfParams) -> Result<Self, TfidfError> {
+    pub fn fit<C: CountedRows + ?Sized>(rows: &C, params: &TfidfParams) -> Result<Self, TfidfError> {
         params.check()?;
-        let (terms, document_frequency) = match &params.vocabulary {
-            Some(given) => (given.clone(), given_frequencies(rows, given, params.ngram_range)),
-            None => learned(rows, params)?,
+        let tallies = Tallies::of(rows);
+        let (terms, document_frequency): (Terms, Vec<usize>) = match &params.vocabulary {
+            Some(given) => (given.iter().collect(), tallies.of_given(rows, given)),
+            None => {
+                let kept = tallies.kept(rows.rows(), params)?;
+                let terms = rows.row(0).terms();
+                let text = kept.iter().map(|&number| terms.term(number as usize)).collect();
+                (text, kept.iter().map(|&number| tallies.documents[number as usize] as usize).collect())
+            }
         };
         let idf = match params.use_idf {
             true => Some(inverse_frequencies(&terms, &document_frequency, rows.rows(), params.smooth_idf)?),
@@ -73,140 +56,126 @@ impl Vocabulary {
     }
 
     /// Weighs rows by this vocabulary: one column per term, terms outside it ignored. Computed in f64, stored in f32.
-    /// `ngram_range`, `binary`, `sublinear_tf` and `norm` are read from `params`; idf is applied where the vocabulary has it.
+    /// `binary`, `sublinear_tf` and `norm` are read from `params`, for whose `ngram_range` the rows are counted; idf is applied
+    /// where the vocabulary has it.
     ///
     /// # Errors
     /// [`TfidfError::Malformed`].
-    pub fn transform<T: TokenRows + ?Sized>(&self, rows: &T, params: &TfidfParams) -> Result<Csr, TfidfError> {
+    pub fn transform<C: CountedRows + ?Sized>(&self, rows: &C, params: &TfidfParams) -> Result<Csr, TfidfError> {
         if let Some(idf) = self.idf.as_ref().filter(|idf| idf.len() != self.terms.len()) {
             return Err(TfidfError::Malformed { terms: self.terms.len(), idf: idf.len() });
         }
-        let columns = columns(&self.terms);
         let mut out = Csr { cols: self.terms.len(), indptr: vec![0], ..Csr::default() };
-        let (mut counts, mut touched, mut weights) = (vec![0u32; self.terms.len()], Vec::<u32>::new(), Vec::new());
-        for_each_term(rows, params.ngram_range, &mut |event| match event {
-            Event::Term(_, term) => {
-                if let Some(&column) = columns.get(term) {
-                    let count = &mut counts[column as usize];
-                    if *count == 0 {
-                        touched.push(column);
-                    }
-                    *count = count.saturating_add(1);
-                }
-            }
-            Event::RowEnd => {
-                touched.sort_unstable();
-                weights.clear();
-                weights.extend(touched.iter().map(|&column| {
-                    let count = std::mem::take(&mut counts[column as usize]);
-                    let weight = self.idf.as_ref().map_or(1.0, |idf| idf[column as usize]);
-                    params.term_frequency(count) * weight
-                }));
-                params.normalise(&mut weights);
-                out.indices.append(&mut touched);
-                out.values.extend(weights.iter().map(|&weight| weight as f32));
-                out.indptr.push(out.indices.len());
-            }
-        });
+        if rows.rows() == 0 {
+            return Ok(out);
+        }
+        let columns = self.columns(rows.row(0).terms());
+        let (mut found, mut weights) = (Vec::new(), Vec::new());
+        for row in (0..rows.rows()).map(|row| rows.row(row)) {
+            found.clear();
+            let counted = row.numbers.iter().zip(row.counts);
+            found.extend(counted.map(|(&n, &count)| (columns[n as usize], count)).filter(|(at, _)| *at != NO_COLUMN));
+            // those of a learned vocabulary ascend already
+            found.sort_unstable();
+            weights.clear();
+            weights.extend(found.iter().map(|&(column, count)| {
+                let weight = self.idf.as_ref().map_or(1.0, |idf| idf[column as usize]);
+                params.term_frequency(count) * weight
+            }));
+            params.normalise(&mut weights);
+            out.indices.extend(found.iter().map(|&(column, _)| column));
+            out.values.extend(weights.iter().map(|&weight| weight as f32));
+            out.indptr.push(out.indices.len());
+        }
         Ok(out)
     }
-}
 
-enum Event<'a> {
-    /// A term of this row, as often as it occurs.
-    Term(usize, &'a str),
-    RowEnd,
-}
-
-fn for_each_term<T: TokenRows + ?Sized>(rows: &T, ngram_range: (usize, usize), each: &mut dyn FnMut(Event<'_>)) {
-    let mut joined = String::new();
-    for row in 0..rows.rows() {
-        if ngram_range == (1, 1) {
-            rows.row(row).for_each(|token| each(Event::Term(row, token)));
-        } else {
-            let tokens: Vec<&str> = rows.row(row).collect();
-            word_ngrams(&tokens, ngram_range, &mut joined, &mut |term| each(Event::Term(row, term)));
+    /// For each of `all` terms (ascending), its column.
+    fn columns(&self, all: &Terms) -> Vec<u32> {
+        let ascends = (1..self.terms.len()).all(|at| self.terms.term(at - 1) < self.terms.term(at));
+        if !ascends {
+            let columns: FxHashMap<&str, u32> = self.terms.iter().zip(0..).collect();
+            return all.iter().map(|term| columns.get(term).copied().unwrap_or(NO_COLUMN)).collect();
         }
-        each(Event::RowEnd);
+        let mut ours = self.terms.iter().zip(0..).peekable();
+        let column = |term: &str| {
+            while ours.next_if(|(own, _)| *own < term).is_some() {}
+            ours.next_if(|(own, _)| *own == term).map_or(NO_COLUMN, |(_, column)| column)
+        };
+        all.iter().map(column).collect()
     }
 }
 
-/// How often a term occurred: in all, and in how many rows (`last_row` is one past the latest).
-#[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    last_row: usize,
-    documents: usize,
-    total: u64,
+/// In how many rows each term occurs, and how often in all; by number.
+struct Tallies {
+    documents: Vec<u32>,
+    totals: Vec<u64>,
 }
 
-impl Tally {
-    fn count(&mut self, row: usize) {
-        self.total += 1;
-        if self.last_row != row + 1 {
-            self.last_row = row + 1;
-            self.documents += 1;
-        }
-    }
-}
-
-/// scikit-learn's `_count_vocab`, `_limit_features` and `_sort_features`: terms by code point, with their document frequency.
-fn learned<T: TokenRows + ?Sized>(rows: &T, params: &TfidfParams) -> Result<(Vec<String>, Vec<usize>), TfidfError> {
-    let mut tallies: FxHashMap<Box<str>, Tally> = FxHashMap::default();
-    for_each_term(rows, params.ngram_range, &mut |event| {
-        if let Event::Term(row, term) = event {
-            match tallies.get_mut(term) {
-                Some(tally) => tally.count(row),
-                None => tallies.entry(term.into()).or_default().count(row),
+impl Tallies {
+    fn of<C: CountedRows + ?Sized>(rows: &C) -> Tallies {
+        let mut tallies = Tallies { documents: Vec::new(), totals: Vec::new() };
+        for row in (0..rows.rows()).map(|row| rows.row(row)) {
+            let most = row.numbers.last().map_or(0, |&last| last as usize + 1);
+            if most > tallies.documents.len() {
+                tallies.documents.resize(most, 0);
+                tallies.totals.resize(most, 0);
+            }
+            for (&number, &count) in row.numbers.iter().zip(row.counts) {
+                tallies.documents[number as usize] += 1;
+                tallies.totals[number as usize] += u64::from(count);
             }
         }
-    });
-    let (rows, terms) = (rows.rows(), tallies.len());
-    if terms == 0 {
-        return Err(TfidfError::EmptyVocabulary { rows });
+        tallies
     }
-    let (min, max) = (params.min_df.in_rows(rows), params.max_df.in_rows(rows));
-    if max < min {
-        return Err(TfidfError::MinAboveMax { min, max, rows });
-    }
-    let mut kept: Vec<(Box<str>, Tally)> =
-        tallies.into_iter().filter(|(_, tally)| (min..=max).contains(&(tally.documents as f64))).collect();
-    if kept.is_empty() {
-        return Err(TfidfError::NothingLeft { min: min.ceil() as usize, max: max.floor() as usize, rows, terms });
-    }
-    kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    if let Some(limit) = params.max_features.filter(|&limit| limit < kept.len()) {
-        let weight = |tally: &Tally| {
-            if params.binary { tally.documents as u64 } else { tally.total }
-        };
-        kept.sort_by_key(|(_, tally)| std::cmp::Reverse(weight(tally)));
-        kept.truncate(limit);
-        kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    }
-    Ok(kept.into_iter().map(|(term, tally)| (term.into_string(), tally.documents)).unzip())
-}
 
-fn given_frequencies<T: TokenRows + ?Sized>(rows: &T, given: &[String], ngram_range: (usize, usize)) -> Vec<usize> {
-    let columns = columns(given);
-    let mut tallies = vec![Tally::default(); given.len()];
-    for_each_term(rows, ngram_range, &mut |event| {
-        if let Event::Term(row, term) = event
-            && let Some(&column) = columns.get(term)
-        {
-            tallies[column as usize].count(row);
+    /// The terms to keep, ascending: scikit-learn's `_limit_features`.
+    fn kept(&self, rows: usize, params: &TfidfParams) -> Result<Vec<u32>, TfidfError> {
+        let mut kept: Vec<u32> =
+            (0..).zip(&self.documents).filter(|(_, n)| **n > 0).map(|(number, _)| number).collect();
+        let terms = kept.len();
+        if terms == 0 {
+            return Err(TfidfError::EmptyVocabulary { rows });
         }
-    });
-    tallies.iter().map(|tally| tally.documents).collect()
-}
+        let (min, max) = (params.min_df.in_rows(rows), params.max_df.in_rows(rows));
+        if max < min {
+            return Err(TfidfError::MinAboveMax { min, max, rows });
+        }
+        kept.retain(|&number| (min..=max).contains(&f64::from(self.documents[number as usize])));
+        if kept.is_empty() {
+            return Err(TfidfError::NothingLeft { min: min.ceil() as usize, max: max.floor() as usize, rows, terms });
+        }
+        if let Some(limit) = params.max_features.filter(|&limit| limit < kept.len()) {
+            let weight = |number: u32| match params.binary {
+                true => u64::from(self.documents[number as usize]),
+                false => self.totals[number as usize],
+            };
+            kept.sort_by_key(|&number| std::cmp::Reverse(weight(number)));
+            kept.truncate(limit);
+            kept.sort_unstable();
+        }
+        Ok(kept)
+    }
 
-fn columns(terms: &[String]) -> FxHashMap<&str, u32> {
-    terms.iter().zip(0..).map(|(term, column)| (term.as_str(), column)).collect()
+    fn of_given<C: CountedRows + ?Sized>(&self, rows: &C, given: &[String]) -> Vec<usize> {
+        let mut documents = vec![0; given.len()];
+        if rows.rows() > 0 {
+            let places: FxHashMap<&str, usize> = given.iter().map(String::as_str).zip(0..).collect();
+            for (term, &rows) in rows.row(0).terms().iter().zip(&self.documents) {
+                if let Some(&at) = places.get(term) {
+                    documents[at] = rows as usize;
+                }
+            }
+        }
+        documents
+    }
 }
 
 /// `ln(rows / df) + 1`, with one more row and one more occurrence of each term where `smooth` (TfidfTransformer.fit).
-fn inverse_frequencies(terms: &[String], df: &[usize], rows: usize, smooth: bool) -> Result<Vec<f64>, TfidfError> {
+fn inverse_frequencies(terms: &Terms, df: &[usize], rows: usize, smooth: bool) -> Result<Vec<f64>, TfidfError> {
     let more = if smooth { 1.0 } else { 0.0 };
-    let idf = |(term, &documents): (&String, &usize)| match documents as f64 + more {
-        0.0 => Err(TfidfError::UndefinedIdf { term: term.clone() }),
+    let idf = |(term, &documents): (&str, &usize)| match documents as f64 + more {
+        0.0 => Err(TfidfError::UndefinedIdf { term: term.to_owned() }),
         documents => Ok(((rows as f64 + more) / documents).ln() + 1.0),
     };
     terms.iter().zip(df).map(idf).collect()

@@ -44,6 +44,8 @@ pub(super) struct Job<'a> {
     pub(super) store: &'a Store,
     /// What rows depend on besides their content.
     pub(super) circumstances: Digest,
+    /// An error if the files are not what their digests say any more.
+    pub(super) unchanged: &'a dyn Fn() -> Result<(), StageError>,
     /// The unit itself.
     pub(super) unit: Digest,
     /// Hears what was found damaged; rows that were remembered there are mapped again.
@@ -227,7 +229,12 @@ impl Work<'_> {
     fn map(&mut self, parts: &Parts, base: u64, rows: usize, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
         let mapper = match self.mapper.take() {
             Some(mapper) => mapper,
-            None => self.job.stage.open(self.job.files)?,
+            None => {
+                let mapper = self.job.stage.open(self.job.files)?;
+                // What other bytes would give must not be remembered under the digests of these.
+                (self.job.unchanged)()?;
+                mapper
+            }
         };
         let within = Within { outer: ctx.progress, base, share: rows as u64, all: self.all };
         let mapped = mapper.map(parts, &Ctx { seed: ctx.seed, cancelled: ctx.cancelled, progress: &within })?;

@@ -127,6 +127,7 @@ impl Bench {
             files: &Files::default(),
             store: &self.store,
             circumstances: Digest::of(b"fake"),
+            unchanged: &|| Ok(()),
             unit,
             trouble: &trouble,
             pace,

@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::estimator::{ClassWeight, Estimator, Learner as Chosen};
-use crate::ml::Features;
 use crate::ml::ensemble::{self, SmartModel};
-use crate::ml::linear::{Convergence, FitError, LinearModel, balanced_weights};
+use crate::ml::linear::{Convergence, FitError, Laid, LinearModel, balanced_weights};
+use crate::ml::{Block, Features};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    Work, elided,
+    ApplyTo, Arity, Ctx, Derived, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError,
+    StageKind, TrainRows, Work, elided,
 };
 use crate::table::predictions::Predictions;
-use crate::table::target::Target;
+use crate::table::target::{Labels, Target};
 use crate::table::{features, row_ids};
 
 /// The kind `train`.
@@ -38,7 +38,7 @@ pub(super) struct Params {
 
 impl StageKind for Train {
     const KIND: &'static str = "train";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "a classifier, learned from training rows";
     const EXAMPLE: &'static str = "{ use: train, from: fuse, with: { estimator: { linear_svc: { c: 1.0 } } } }";
     type Params = Params;
@@ -66,6 +66,10 @@ struct Classifier {
 }
 
 impl Stage for Classifier {
+    fn numeric(&self) -> Numeric {
+        Numeric::Libm
+    }
+
     fn arity(&self) -> Arity {
         Arity::One
     }
@@ -121,60 +125,62 @@ impl Learner for Classifier {
     }
 
     fn fit(&self, train: &TrainRows, ctx: &Ctx<'_>) -> Result<Output, StageError> {
-        let (row_id, x) = blocks(train.input())?;
-        let target = Target::from_table(&*train.target()?).map_err(StageError::caused)?;
-        if target.row_id != row_id {
-            return Err(StageError::failed("the features and the labels are not of the same rows"));
-        }
-        let labels = target.labels().map_err(|error| {
-            StageError::failed(error.to_string())
-                .help("name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, drop: [''] }`")
-        })?;
-        let count = labels.classes.len();
+        let target = labels(train.target()?)?;
+        let (classes, index) = (&target.labels.classes, target.labels.index.as_slice());
+        let count = classes.len();
         let stop = || ctx.is_cancelled();
-        let weights = |of: ClassWeight| (of == ClassWeight::Balanced).then(|| balanced_weights(&labels.index));
-        let failed = |error| failed(error, &labels.classes, &row_id);
-        let output = match &self.chosen {
+        let weights = |of: ClassWeight| (of == ClassWeight::Balanced).then(|| balanced_weights(index));
+        let failed = |error| failed(error, classes, &target.row_id);
+        let (features, output) = match &self.chosen {
             Chosen::Logistic(learner, weight) => {
+                let laid = laid(train.input())?;
+                same_rows(&laid.row_id, &target.row_id)?;
                 let weights = weights(*weight);
-                let (model, end) = learner.fit(&x, &labels.index, count, weights.as_deref(), &stop).map_err(failed)?;
-                self.linear(&model, end, &labels.classes)?
+                let (model, end) =
+                    learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
+                (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::LinearSvc(learner, weight) => {
+                let laid = laid(train.input())?;
+                same_rows(&laid.row_id, &target.row_id)?;
                 let weights = weights(*weight);
-                let (model, end) = learner.fit(&x, &labels.index, count, weights.as_deref(), &stop).map_err(failed)?;
-                self.linear(&model, end, &labels.classes)?
+                let (model, end) =
+                    learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
+                (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::Smart(params) => {
-                let model = ensemble::fit(params, &x, &labels.index, count, ctx.seed, &stop).map_err(failed)?;
+                let blocks = blocks(train.input())?;
+                same_rows(&blocks.row_id, &target.row_id)?;
+                let model = ensemble::fit(params, &blocks.x, index, count, ctx.seed, &stop).map_err(failed)?;
                 let json = model.to_json().map_err(failed)?;
-                Output::new().table("estimator", strings("json", &[json])?)
+                (blocks.x.cols(), Output::new().table("estimator", strings("json", &[json])?))
             }
         };
-        let output = output.table("classes", strings("class", &labels.classes)?);
+        let output = output.table("classes", strings("class", classes)?);
         Ok(output
-            .rows(row_id.len())
-            .fact("training_rows", row_id.len())
-            .fact("features", x.cols())
+            .rows(index.len())
+            .fact("training_rows", index.len())
+            .fact("features", features)
             .fact("classes", count))
     }
 
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         ctx.check()?;
-        let (row_id, x) = blocks(rows)?;
+        let blocks = blocks(rows)?;
+        let (row_id, x) = (&blocks.row_id, &blocks.x);
         let classes = read_strings(&*learned.table("classes")?, "class")?;
-        let failed = |error| failed(error, &classes, &row_id);
+        let failed = |error| failed(error, &classes, row_id);
         let (predicted, scores, probabilities) = match &self.chosen {
             Chosen::Smart(_) => {
                 let json = read_strings(&*learned.table("estimator")?, "json")?;
                 let model = SmartModel::from_json(json.first().map_or("", String::as_str)).map_err(failed)?;
-                (model.predict(&x).map_err(failed)?, model.scores(&x).map_err(failed)?, model.gives_probabilities())
+                (model.predict(x).map_err(failed)?, model.scores(x).map_err(failed)?, model.gives_probabilities())
             }
             chosen => {
                 let model = linear_model(&*learned.table("coefficients")?, classes.len())?;
                 let probabilities = matches!(chosen, Chosen::Logistic(..));
-                let scores = if probabilities { model.predict_proba(&x) } else { model.decision_function(&x) };
-                (model.predict(&x).map_err(failed)?, scores.map_err(failed)?, probabilities)
+                let scores = if probabilities { model.predict_proba(x) } else { model.decision_function(x) };
+                (model.predict(x).map_err(failed)?, scores.map_err(failed)?, probabilities)
             }
         };
         // One decision value stands for two classes: the second's, and the first's with its sign turned.
@@ -183,7 +189,7 @@ impl Learner for Classifier {
             false => scores,
         };
         let predicted = predicted.iter().map(|&class| classes[class as usize].clone()).collect();
-        let predictions = Predictions { row_id, classes, predicted, scores, probabilities };
+        let predictions = Predictions { row_id: row_id.clone(), classes, predicted, scores, probabilities };
         Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?))
     }
 }
@@ -207,8 +213,83 @@ impl Classifier {
     }
 }
 
-/// The row ids and feature blocks of an input.
-fn blocks(input: &Parts) -> Result<(Vec<String>, Features), StageError> {
+/// Feature blocks and the rows that they are of.
+struct Blocks {
+    row_id: Vec<String>,
+    x: Features,
+}
+
+impl Derived for Blocks {
+    fn bytes(&self) -> usize {
+        let block = |block: &Block| match block {
+            Block::Sparse(m) => 8 * (m.indptr.len() + m.indices.len()),
+            Block::Dense(m) => 4 * m.values.len(),
+        };
+        bytes_of(&self.row_id) + self.x.blocks.iter().map(block).sum::<usize>()
+    }
+}
+
+/// Rows as the linear solvers take them.
+struct LaidRows {
+    row_id: Vec<String>,
+    x: Laid,
+}
+
+impl Derived for LaidRows {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.row_id) + self.x.bytes()
+    }
+}
+
+/// Labels and the rows that they are of.
+struct Labelled {
+    row_id: Vec<String>,
+    labels: Labels,
+}
+
+impl Derived for Labelled {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.row_id) + 4 * self.labels.index.len()
+    }
+}
+
+fn bytes_of(strings: &[String]) -> usize {
+    strings.iter().map(|string| size_of::<String>() + string.len()).sum()
+}
+
+/// The row ids and feature blocks of an input; shared by all units that see the same rows.
+fn blocks(input: &Parts) -> Result<Arc<Blocks>, StageError> {
+    input.derived("block.", "blocks", read_blocks)
+}
+
+/// The rows of an input laid out; shared by all fits on them.
+fn laid(input: &Parts) -> Result<Arc<LaidRows>, StageError> {
+    input.derived("block.", "laid out", |input| {
+        let Blocks { row_id, x } = read_blocks(input)?;
+        let x = Laid::of(x).map_err(|error| failed(error, &[], &row_id))?;
+        Ok(LaidRows { row_id, x })
+    })
+}
+
+fn same_rows(features: &[String], target: &[String]) -> Result<(), StageError> {
+    match features == target {
+        true => Ok(()),
+        false => Err(StageError::failed("the features and the labels are not of the same rows")),
+    }
+}
+
+fn labels(target: &Parts) -> Result<Arc<Labelled>, StageError> {
+    target.derived("target", "labels", |target| {
+        let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
+        let labels = target.labels().map_err(|error| {
+            StageError::failed(error.to_string())
+                .help("name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, drop: [''] }`")
+        })?;
+        Ok(Labelled { row_id: target.row_id, labels })
+    })
+}
+
+fn read_blocks(input: &Parts) -> Result<Blocks, StageError> {
     let mut row_id: Option<Vec<String>> = None;
     let mut x = Features::default();
     for (_, part) in input.with_prefix("block.") {
@@ -221,7 +302,7 @@ fn blocks(input: &Parts) -> Result<(Vec<String>, Features), StageError> {
         }
         x.blocks.push(features::from_table(&table).map_err(StageError::caused)?.1);
     }
-    Ok((row_id.unwrap_or_default(), x))
+    Ok(Blocks { row_id: row_id.unwrap_or_default(), x })
 }
 
 /// Says rows by their ids and classes by their names.

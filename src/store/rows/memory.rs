@@ -264,11 +264,11 @@ impl<'s> RowMemory<'s> {
         let Written { file, blob } = written;
         let opened = file.as_file().try_clone().map_err(|error| StoreError::read(file.path(), error))?;
         let path = self.segment_path(&blob.digest);
-        let lasting = match self.space.kind {
+        let durable = match self.space.kind {
             SpaceKind::Memory => Lasting::Synced,
             SpaceKind::Checkpoint => Lasting::Passing,
         };
-        disk::end(file, &path, Existing::Replace, lasting)?;
+        disk::end(file, &path, Existing::Replace, durable)?;
         Ok(Segment::open(opened, blob.digest)?)
     }
 
