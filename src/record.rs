@@ -59,7 +59,7 @@ pub struct Selection {
 pub enum Status {
     /// Everything was done.
     Complete,
-    /// Some units failed; what did not depend on them is done.
+    /// A unit failed; with `--keep-going`, what did not depend on it is done.
     Failed,
     /// Stopped by the user; the same command resumes.
     Interrupted,
@@ -205,6 +205,9 @@ pub struct RunManifest {
     pub file: String,
     /// The folder where the pipeline's relative paths start; `None` in an archive, which goes elsewhere.
     pub base: Option<PathBuf>,
+    /// `--set` flags that `pipeline.yaml` does not show: those that gave axes of its matrix other values.
+    #[serde(default)]
+    pub sets: Vec<String>,
     /// The digest of `predictions.parquet`.
     pub predictions: Option<String>,
     /// The units that were done, each after what it reads.

@@ -60,7 +60,7 @@ pub(super) enum MessageFormat {
 }
 
 /// A pipeline, with values set from outside.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct PipelineArgs {
     /// The pipeline file
     pub(super) file: PathBuf,

@@ -18,8 +18,7 @@ pub(super) fn cache(context: &Context, command: &CacheCommand) -> Exit {
         CacheCommand::Stats => stats(context),
         CacheCommand::Ls => list(context),
         CacheCommand::Verify { recompute: Some(share), file: Some(file), sets, sample } => {
-            let (file, sets) = (file.clone(), sets.clone());
-            let pipeline = PipelineArgs { file, sets, variants: Vec::new(), partition: None, locked: false };
+            let pipeline = PipelineArgs { file: file.clone(), sets: sets.clone(), ..PipelineArgs::default() };
             recompute(context, &pipeline, *share, *sample)
         }
         CacheCommand::Verify { .. } => verify(context),

@@ -79,6 +79,7 @@ fn try_run(
         return Ok(Exit::Integrity);
     }
     Ok(match done.summary.status {
+        Status::Complete if args.locked && !done.differing.is_empty() => Exit::Integrity,
         Status::Complete => Exit::Success,
         Status::Failed if how.keep_going => Exit::Partial,
         Status::Failed => Exit::StageFailed,

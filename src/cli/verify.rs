@@ -184,7 +184,7 @@ pub(super) fn no_folder(context: &Context, error: &std::io::Error) -> Exit {
 pub(super) fn pipeline(context: &Context, whole: &Whole<'_>, summary: &Summary, base: &Path) -> Result<Pipeline, Exit> {
     let file = whole.folder.join("pipeline.yaml");
     let all = Choosing { most: usize::MAX, ..Choosing::default() };
-    let mut pipeline = Pipeline::load_at(&file, base, &[], STAGES, &all).map_err(|problems| {
+    let mut pipeline = Pipeline::load_at(&file, base, &whole.manifest.sets, STAGES, &all).map_err(|problems| {
         context.tell(&problems);
         Exit::Usage
     })?;

@@ -72,6 +72,8 @@ pub struct Pipeline {
     pub warnings: Problems,
     /// The merged document (files and flags, matrix unexpanded), for the run folder.
     pub resolved_yaml: String,
+    /// The flags that gave axes of the matrix other values: the merged document does not show them.
+    pub axis_flags: Vec<String>,
     /// All stages of the file in its order, whether or not a variant has them.
     pub stage_order: Vec<String>,
     overlay: Overlay,
@@ -160,6 +162,7 @@ impl Pipeline {
         let kinds = Kinds::of(kinds);
         let mut overlay = Overlay::load(file, &kinds)?;
         let mut problems = Problems::default();
+        let axis_flags = sets.iter().filter(|set| set.trim_start().starts_with("matrix.")).cloned().collect();
         let sets = sets::apply(&mut overlay, sets, &kinds, &mut problems);
         let outline = outline::read(&overlay, &kinds, &mut problems);
         let before = problems.0.len();
@@ -193,6 +196,7 @@ impl Pipeline {
             selection,
             warnings: in_order(warnings),
             resolved_yaml: overlay.to_yaml(),
+            axis_flags,
             stage_order: outline.stages.into_iter().map(|stage| stage.id).collect(),
             axes: targets.collect(),
             overlay,

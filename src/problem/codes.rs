@@ -390,7 +390,9 @@ or divide them over machines with `--partition hash:1/4`.",
 
     matrix:
       c: { set: model.estimator.linear_svc.c, values: [1, 10] }
-      exclude: [{ C: 10 }]         # the axis is called `c`",
+      exclude: [{ C: 10 }]         # the axis is called `c`
+
+As in GitHub Actions, `exclude` comes before `include`: a path that only `include` sets is no axis.",
     },
     Code {
         code: "unknown-choice",
@@ -459,9 +461,11 @@ Stages are the keys under `stages`.",
     Code {
         code: "unknown-variant",
         title: "there is no such variant",
-        page: "A variant is named by its label, or by its id (or the beginning of it).
+        page: "A variant is named by its label, or by its id (or the beginning of it, if no other begins so). Values of some axes name all
+variants that have them; a label that was merged into another names that one.
 
     fuseline show pipeline.yaml tfidf --variant features=both,c=1
+    fuseline run pipeline.yaml --variant features=both --variant 3f9a
 
 `fuseline plan FILE` lists the variants of a pipeline.",
     },

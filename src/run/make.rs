@@ -16,7 +16,7 @@ use crate::plan::key::Fields;
 use crate::plan::{Phase, Unit, UnitId};
 use crate::problem::Problem;
 use crate::stage::{Ctx, Files, Made, Output, Progress, RowWise, StageError, Work};
-use crate::store::{Claim, Key, Lookup, Manifest, PartEntry, Published, STORE_FORMAT};
+use crate::store::{Claim, Key, Lookup, Manifest, PartEntry, Published, Recall, STORE_FORMAT};
 use crate::table::Digest;
 
 /// A unit on its way to a lane.
@@ -226,6 +226,7 @@ impl Executor<'_> {
             unchanged: &unchanged,
             unit: job.work.key.digest(),
             trouble: &trouble,
+            recall: if job.forced { Recall::Nothing } else { Recall::All },
             pace: Pace::default(),
         };
         rows::stream(&rows, ctx)

@@ -84,6 +84,7 @@ pub(super) fn manifest(pipeline: &Pipeline, plan: &Plan, units: &[UnitId], state
         format: crate::record::MANIFEST_FORMAT,
         file: pipeline.file.display().to_string(),
         base: Some(base),
+        sets: pipeline.axis_flags.clone(),
         predictions: None,
         units: units.iter().filter_map(of).collect(),
     }

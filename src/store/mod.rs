@@ -60,7 +60,7 @@ pub use gc::{Garbage, Keep};
 pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
 pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
-pub use rows::{Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
+pub use rows::{Recall, Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
 pub use runs::{ActiveRun, RunRecord};
 pub use scratch::Scratch;
 pub use stream::TableWriter;

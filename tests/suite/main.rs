@@ -13,6 +13,7 @@ mod matrix;
 mod model;
 mod numbers;
 mod reuse;
+mod rows;
 mod store;
 mod support;
 mod tidy;

@@ -28,6 +28,19 @@ fn a_run_is_repeated_bit_for_bit_in_a_cache_of_its_own() {
 }
 
 #[test]
+fn what_was_set_from_outside_is_set_again() {
+    let project = ran();
+    let matrix = "matrix: { c: { set: model.estimator.linear_svc.c, values: [1, 10] } }\n";
+    project.write("p.yaml", words_pipeline("", "folds: 3") + matrix);
+    project.ok(["run", "p.yaml", "--set", "matrix.c=[3]", "--set", "tfidf.min_df=2", "--out", "set"]);
+    project.ok(["run", "p.yaml", "--variant", "c=10", "--out", "some"]);
+    project.ok(["verify", "set"]);
+    project.ok(["verify", "some"]);
+    project.ok(["pack", "set", "--out", "set.tar.gz", "--with-data"]);
+    project.ok(["verify", "set.tar.gz"]);
+}
+
+#[test]
 fn what_was_tampered_with_is_found() {
     let project = ran();
     let tampered = |file: &str, change: &dyn Fn(&str) -> String, said: &str| {

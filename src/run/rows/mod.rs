@@ -15,7 +15,7 @@ use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use crate::stage::{Conclusion, Ctx, Files, Mapped, Mapper, Parts, Progress, RowWise, StageError, Totals};
-use crate::store::{PartEntry, Remembering, RowMemory, Space, SpaceKind, Store, TableWriter};
+use crate::store::{PartEntry, Recall, Remembering, RowMemory, Space, SpaceKind, Store, TableWriter};
 use crate::table::{Digest, RowKey};
 use feed::{Chunk, Feed};
 use packed::{Unpacked, pack, unpack};
@@ -50,6 +50,7 @@ pub(super) struct Job<'a> {
     pub(super) unit: Digest,
     /// Hears what was found damaged; rows that were remembered there are mapped again.
     pub(super) trouble: &'a (dyn Fn(&str) + Sync),
+    pub(super) recall: Recall,
     pub(super) pace: Pace,
 }
 
@@ -90,7 +91,7 @@ pub(super) fn stream(job: &Job<'_>, ctx: &Ctx<'_>) -> Result<Streamed, StageErro
     let mut work = Work {
         job,
         mapper: None,
-        memory: job.store.row_memory(space)?,
+        memory: job.store.row_memory(space, job.recall)?,
         tables: Vec::new(),
         totals: Totals::default(),
         remembered: 0,

@@ -92,6 +92,7 @@ struct Bench {
     store: Arc<Store>,
     troubles: Mutex<Vec<String>>,
     heard: Heard,
+    recall: Recall,
 }
 
 #[derive(Default)]
@@ -107,7 +108,7 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        Bench { _folder: folder, store, troubles: Mutex::default(), heard: Heard::default() }
+        Bench { _folder: folder, store, troubles: Mutex::default(), heard: Heard::default(), recall: Recall::All }
     }
 
     fn input(&self, texts: &[String]) -> (Digest, Parts) {
@@ -130,6 +131,7 @@ impl Bench {
             unchanged: &|| Ok(()),
             unit,
             trouble: &trouble,
+            recall: self.recall,
             pace,
         };
         stream(&job, &Ctx { seed: 0, cancelled: &AtomicBool::new(false), progress: &self.heard })
@@ -211,6 +213,17 @@ fn appended_edited_and_shuffled_rows_pay_for_what_is_new() {
     assert_eq!((mapped, fewer.remembered), (0, 100));
     assert_eq!(identity(&fewer), whole(&rows[100..200]));
     assert!(bench.troubles.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_forced_unit_maps_every_row_again() {
+    let mut bench = Bench::new();
+    let rows = texts(0..1000);
+    let (first, _) = bench.done(&rows);
+    bench.recall = Recall::Nothing;
+    let (again, mapped) = bench.done(&rows);
+    assert_eq!((mapped, again.remembered), (1000, 0));
+    assert_eq!(identity(&again), identity(&first));
 }
 
 #[test]

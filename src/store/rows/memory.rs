@@ -76,6 +76,17 @@ pub struct RowMemory<'s> {
     held_since: Instant,
     looked: Instant,
     troubles: Vec<String>,
+    recall: Recall,
+}
+
+/// Whether what was remembered before is to be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recall {
+    /// It is.
+    #[default]
+    All,
+    /// It is not: every row is to be mapped again. What is added is remembered all the same.
+    Nothing,
 }
 
 /// A group of a segment's rows.
@@ -87,7 +98,7 @@ struct Decoded {
 }
 
 impl<'s> RowMemory<'s> {
-    pub(super) fn open(store: &'s Store, space: Space) -> Result<Self, StoreError> {
+    pub(super) fn open(store: &'s Store, space: Space, recall: Recall) -> Result<Self, StoreError> {
         let now = Instant::now();
         let mut memory = RowMemory {
             store,
@@ -102,6 +113,7 @@ impl<'s> RowMemory<'s> {
             held_since: now,
             looked: now,
             troubles: Vec::new(),
+            recall,
         };
         memory.look()?;
         memory.touch();
@@ -193,7 +205,8 @@ impl<'s> RowMemory<'s> {
             *source = Source::Gone;
         }
         self.admit(segment)?;
-        if self.space.kind == SpaceKind::Memory { self.merge() } else { Ok(()) }
+        // Who recalls nothing knows only what it added itself.
+        if (self.space.kind, self.recall) == (SpaceKind::Memory, Recall::All) { self.merge() } else { Ok(()) }
     }
 
     /// Notices what others have added, if the last look was some time ago.
@@ -208,6 +221,9 @@ impl<'s> RowMemory<'s> {
 
     /// Reads what segments there are, as far as they are not known.
     pub(super) fn look(&mut self) -> Result<(), StoreError> {
+        if self.recall == Recall::Nothing {
+            return Ok(());
+        }
         for _ in 0..MOST_LOOKS {
             let mut gone = false;
             for (path, digest) in segments(&self.store.space_folder(&self.space))? {

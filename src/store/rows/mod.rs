@@ -23,7 +23,7 @@ use super::stream::open_verified;
 use super::{Store, StoreError, disk};
 use crate::table::{Digest, Groups};
 
-pub use memory::{Remembering, RowMemory};
+pub use memory::{Recall, Remembering, RowMemory};
 
 /// What a checkpoint's folder begins with.
 const UNIT: &str = "unit-";
@@ -102,8 +102,8 @@ impl Space {
 
 impl Store {
     /// The rows remembered in a space.
-    pub fn row_memory(&self, space: Space) -> Result<RowMemory<'_>, StoreError> {
-        RowMemory::open(self, space)
+    pub fn row_memory(&self, space: Space, recall: Recall) -> Result<RowMemory<'_>, StoreError> {
+        RowMemory::open(self, space, recall)
     }
 
     /// How much is remembered row by row. Segments that cannot be read are passed over.

@@ -44,7 +44,7 @@ fn opened() -> (TempDir, Store) {
 
 /// Remembers rows as a process of its own would.
 fn remember(store: &Store, rows: std::ops::Range<u64>) {
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     memory.add(&keys(rows.clone()), payload(rows)).unwrap();
     memory.flush().unwrap();
 }
@@ -56,7 +56,7 @@ fn files(store: &Store) -> Vec<PathBuf> {
 #[test]
 fn rows_are_found_in_any_order_by_whoever_looks() {
     let (_folder, store) = opened();
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     assert!(memory.is_empty() && memory.fetch(&keys([1])).unwrap().is_none());
     memory.add(&keys(0..20_000), payload(0..20_000)).unwrap();
     assert_eq!(memory.find(&key(3)), Some(Remembering::Here));
@@ -67,7 +67,7 @@ fn rows_are_found_in_any_order_by_whoever_looks() {
     memory.flush().unwrap();
     assert_eq!(memory.fetch(&keys(mixed)).unwrap(), Some(payload(mixed)));
     assert_eq!((memory.find(&key(3)), memory.find(&key(20_000))), (Some(Remembering::Here), None));
-    let mut other = store.row_memory(SPACE).unwrap();
+    let mut other = store.row_memory(SPACE, Recall::All).unwrap();
     assert_eq!(other.find(&key(3)), Some(Remembering::Before));
     for _ in 0..2 {
         assert_eq!(other.fetch(&keys(mixed)).unwrap(), Some(payload(mixed)));
@@ -75,18 +75,18 @@ fn rows_are_found_in_any_order_by_whoever_looks() {
     assert_eq!(other.fetch(&[]).unwrap(), Some(payload([])));
     assert!(other.fetch(&keys([3, 20_000])).unwrap().is_none(), "one is not there");
     let elsewhere = Space { id: Digest::new([8; 32]), ..SPACE };
-    assert!(store.row_memory(elsewhere).unwrap().is_empty());
-    assert!(store.row_memory(Space { kind: SpaceKind::Checkpoint, ..SPACE }).unwrap().is_empty());
+    assert!(store.row_memory(elsewhere, Recall::All).unwrap().is_empty());
+    assert!(store.row_memory(Space { kind: SpaceKind::Checkpoint, ..SPACE }, Recall::All).unwrap().is_empty());
     assert!(other.troubles().is_empty());
 }
 
 #[test]
 fn what_was_not_written_is_simply_not_remembered() {
     let (_folder, store) = opened();
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     memory.add(&keys(0..9), payload(0..9)).unwrap();
     drop(memory);
-    assert!(store.row_memory(SPACE).unwrap().is_empty());
+    assert!(store.row_memory(SPACE, Recall::All).unwrap().is_empty());
     assert_eq!(store.row_spaces().unwrap(), []);
 }
 
@@ -103,7 +103,7 @@ fn every_damaged_file_is_set_aside_and_its_rows_are_misses() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         fs::write(&path, bytes).unwrap();
-        let mut memory = store.row_memory(SPACE).unwrap();
+        let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
         assert_eq!((memory.find(&key(3)), memory.find(&key(55))), (None, Some(Remembering::Before)), "byte {at}");
         let troubles = memory.troubles();
         assert!(troubles.len() == 1 && troubles[0].contains("damaged"), "{troubles:?}");
@@ -132,14 +132,14 @@ fn a_segment_that_cannot_be_read_though_its_bytes_are_right_is_set_aside_too() {
     let bytes = b"no Parquet at all";
     let path = store.space_folder(&SPACE).join(format!("{}.parquet", Digest::of(bytes)));
     fs::write(&path, bytes).unwrap();
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     assert_eq!((memory.find(&key(1)), memory.troubles().len(), path.exists()), (Some(Remembering::Before), 1, false));
 }
 
 #[test]
 fn many_segments_become_few_and_repeated_rows_one() {
     let (_folder, store) = opened();
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     for round in 0..40 {
         // Each row comes twice.
         let rows = round * 50..round * 50 + 100;
@@ -150,7 +150,7 @@ fn many_segments_become_few_and_repeated_rows_one() {
     let all = || (0..2050).rev().step_by(7);
     assert_eq!(memory.fetch(&keys(all())).unwrap(), Some(payload(all())));
     assert_eq!(memory.find(&key(9)), Some(Remembering::Here), "merging forgets not whose row it was");
-    let mut other = store.row_memory(SPACE).unwrap();
+    let mut other = store.row_memory(SPACE, Recall::All).unwrap();
     assert_eq!(other.fetch(&keys(all())).unwrap(), Some(payload(all())));
     let stats = store.row_memory_stats().unwrap();
     assert!(stats.rows < 40 * 100 && stats.segments <= 8, "{stats:?}");
@@ -161,7 +161,7 @@ fn many_segments_become_few_and_repeated_rows_one() {
 fn a_segment_that_another_process_merged_away_is_read_on_or_looked_up_again() {
     let (_folder, store) = opened();
     remember(&store, 0..10);
-    let mut reader = store.row_memory(SPACE).unwrap();
+    let mut reader = store.row_memory(SPACE, Recall::All).unwrap();
     for round in 1..10 {
         remember(&store, round * 10..round * 10 + 10);
     }
@@ -187,7 +187,7 @@ fn several_processes_may_write_and_merge_at_once() {
         std::thread::spawn(move || {
             let store = Store::open(&folder).unwrap();
             for round in 0..25 {
-                let mut memory = store.row_memory(SPACE).unwrap();
+                let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
                 assert!(memory.troubles().is_empty());
                 // A third of the rows is everybody's.
                 let rows: Vec<u64> = (0..30)
@@ -201,7 +201,7 @@ fn several_processes_may_write_and_merge_at_once() {
     };
     let writers: Vec<_> = (1..=4).map(writer).collect();
     writers.into_iter().for_each(|writer| writer.join().unwrap());
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     let all: Vec<u64> = (0..250)
         .chain(
             (1..=4).flat_map(|n| (0..25).flat_map(move |round| (10..30).map(move |at| 10_000 * n + round * 30 + at))),
@@ -219,7 +219,7 @@ fn spaces_are_listed_counted_and_removed() {
     let (_folder, store) = opened();
     remember(&store, 0..50);
     let unit = Space { kind: SpaceKind::Checkpoint, id: Digest::new([1; 32]) };
-    let mut memory = store.row_memory(unit).unwrap();
+    let mut memory = store.row_memory(unit, Recall::All).unwrap();
     memory.add(&keys(0..3), payload(0..3)).unwrap();
     memory.flush().unwrap();
     let spaces = store.row_spaces().unwrap();
@@ -241,10 +241,10 @@ fn spaces_are_listed_counted_and_removed() {
 fn rows_that_look_otherwise_are_of_no_use_and_do_no_harm() {
     let (_folder, store) = opened();
     let other = payload(0..5).project(&[0]).unwrap();
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     memory.add(&keys(0..5), other).unwrap();
     memory.flush().unwrap();
-    let mut memory = store.row_memory(SPACE).unwrap();
+    let mut memory = store.row_memory(SPACE, Recall::All).unwrap();
     memory.add(&keys(5..9), payload(5..9)).unwrap();
     assert_eq!((memory.find(&key(1)), memory.find(&key(6))), (None, Some(Remembering::Here)));
     memory.flush().unwrap();
@@ -259,4 +259,22 @@ fn segments_are_ordinary_parquet() {
     let names: Vec<&str> = table.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["key", "block.00/values", "text/text", "#tokens"]);
     assert_eq!(table.column(0).len(), 5);
+}
+
+#[test]
+fn who_recalls_nothing_finds_only_what_it_adds_and_leaves_the_rest_in_place() {
+    let (_folder, store) = opened();
+    remember(&store, 0..50);
+    let mut memory = store.row_memory(SPACE, Recall::Nothing).unwrap();
+    assert!(memory.is_empty());
+    for round in 0..20 {
+        memory.add(&keys(round * 3..round * 3 + 3), payload(round * 3..round * 3 + 3)).unwrap();
+        memory.flush().unwrap();
+        memory.refresh().unwrap();
+    }
+    assert_eq!((memory.find(&key(3)), memory.find(&key(60))), (Some(Remembering::Here), None));
+    assert_eq!(memory.fetch(&keys(0..60)).unwrap(), Some(payload(0..60)));
+    remember(&store, 60..70);
+    let mut all = store.row_memory(SPACE, Recall::All).unwrap();
+    assert_eq!(all.fetch(&keys(0..70)).unwrap(), Some(payload(0..70)));
 }
