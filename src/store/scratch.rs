@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Store {
     }
 }
 
-fn is_scratch(folder: &PathBuf) -> bool {
+fn is_scratch(folder: &Path) -> bool {
     folder.is_dir() && folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
 }
 

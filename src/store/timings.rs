@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +87,7 @@ impl Store {
             return Ok(());
         }
         let mut classes = self.timings();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        let now = disk::now().as_secs();
         for (class, timing) in measured.iter().filter(|(_, timing)| timing.is_sound()) {
             classes.entry(class.clone()).or_default().add(&Timing { at: now, ..*timing });
         }
