@@ -75,7 +75,9 @@ impl Parts {
         let mut load = None;
         for (name, part) in self.with_prefix(prefix) {
             match &part.kind {
-                PartKind::Stored { digest, load: from } if key.add(name, digest, part.rows.as_deref()) => load = Some(from),
+                PartKind::Stored { digest, load: from } if key.add(name, digest, part.rows.as_deref()) => {
+                    load = Some(from)
+                }
                 _ => return make(self).map(Arc::new),
             }
         }

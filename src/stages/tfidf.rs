@@ -8,12 +8,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ml::{
-    Block, CountedRow, CountedRows, DocumentFrequency, TermCounts, TfidfError, TfidfNorm, TfidfParams, TokenRows, Vocabulary,
+    Block, CountedRow, CountedRows, DocumentFrequency, TermCounts, TfidfError, TfidfNorm, TfidfParams, TokenRows,
+    Vocabulary,
 };
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, ByRow, Ctx, Derived, Form, Learner, OpenRows, Output, Parts, Port, Refusal, Scope, Stage, StageError,
-    StageKind, TrainRows, Work,
+    ApplyTo, Arity, ByRow, Ctx, Derived, Form, Learner, OpenRows, Output, Parts, Port, Refusal, Scope, Stage,
+    StageError, StageKind, TrainRows, Work,
 };
 use crate::table::tokens::Tokens;
 use crate::table::{features, row_ids};
@@ -192,10 +193,7 @@ impl Learner for Weights {
         let rows = self.counted(train.input())?;
         let vocabulary = Vocabulary::fit(&rows, &self.params).map_err(failed)?;
         let terms = vocabulary.terms.len();
-        Ok(Output::new()
-            .table("vocabulary", vocabulary_table(&vocabulary)?)
-            .rows(rows.rows())
-            .fact("terms", terms))
+        Ok(Output::new().table("vocabulary", vocabulary_table(&vocabulary)?).rows(rows.rows()).fact("terms", terms))
     }
 
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {

@@ -103,7 +103,13 @@ impl Store {
             }
         }
         let leases = Arc::new(Leases::new(&root));
-        let store = Store { root, decoded: Mutex::new(Decoded::new(DECODED_BYTES)), derivations: Derivations::new(DERIVED_BYTES), unsettled: Unsettled::default(), leases };
+        let store = Store {
+            root,
+            decoded: Mutex::new(Decoded::new(DECODED_BYTES)),
+            derivations: Derivations::new(DERIVED_BYTES),
+            unsettled: Unsettled::default(),
+            leases,
+        };
         store.sweep();
         Ok(store)
     }

@@ -26,7 +26,8 @@ impl Unsettled {
     pub(super) fn settle(&self) {
         let files = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         // A folder's own name is in the one above it.
-        let folders: BTreeSet<PathBuf> = files.iter().flat_map(|file| file.ancestors().skip(1).take(2)).map(PathBuf::from).collect();
+        let folders: BTreeSet<PathBuf> =
+            files.iter().flat_map(|file| file.ancestors().skip(1).take(2)).map(PathBuf::from).collect();
         for paths in [files, folders] {
             let left = Mutex::new(paths.into_iter());
             let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();

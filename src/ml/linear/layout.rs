@@ -181,7 +181,8 @@ impl Layout {
         for lone in &self.lone_origin {
             let length = self.lone[lone.row as usize];
             if length > 0.0 {
-                coef[lone.feature as usize] = weight(self.shared + lone.row as usize) * (f64::from(lone.value) / length);
+                coef[lone.feature as usize] =
+                    weight(self.shared + lone.row as usize) * (f64::from(lone.value) / length);
             }
         }
         for (at, &j) in self.dense_origin.iter().enumerate() {

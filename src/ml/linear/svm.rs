@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::binary::{Binary, Margin};
 use super::design::Design;
-use super::layout::{Laid, Layout};
 use super::dual;
+use super::layout::{Laid, Layout};
 use super::newton::{Limits, minimise};
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
 use crate::ml::Features;

@@ -278,10 +278,8 @@ fn lonely(rows: usize) -> impl Fn(usize, usize) -> f32 {
 #[test]
 fn columns_of_one_row_weigh_what_they_weigh_by_themselves() {
     // a dense block is taken as it is: no columns are joined there
-    let (joined, plain) = (
-        Features { blocks: vec![sparse(12, 40, lonely(12))] },
-        Features { blocks: vec![dense(12, 40, lonely(12))] },
-    );
+    let (joined, plain) =
+        (Features { blocks: vec![sparse(12, 40, lonely(12))] }, Features { blocks: vec![dense(12, 40, lonely(12))] });
     let close = |a: &LinearModel, b: &LinearModel, tolerance: f64| {
         let pairs = a.coef.iter().flatten().chain(&a.intercept).zip(b.coef.iter().flatten().chain(&b.intercept));
         pairs.for_each(|(a, b)| assert!((a - b).abs() < tolerance, "{a} {b}"));

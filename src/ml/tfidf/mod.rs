@@ -131,7 +131,8 @@ impl Tallies {
 
     /// The terms to keep, ascending: scikit-learn's `_limit_features`.
     fn kept(&self, rows: usize, params: &TfidfParams) -> Result<Vec<u32>, TfidfError> {
-        let mut kept: Vec<u32> = (0..).zip(&self.documents).filter(|(_, n)| **n > 0).map(|(number, _)| number).collect();
+        let mut kept: Vec<u32> =
+            (0..).zip(&self.documents).filter(|(_, n)| **n > 0).map(|(number, _)| number).collect();
         let terms = kept.len();
         if terms == 0 {
             return Err(TfidfError::EmptyVocabulary { rows });

@@ -159,7 +159,8 @@ fn assert_differs_in_ties_alone(train: &TermCounts, got: &Vocabulary, want: &[St
     let totals: BTreeMap<&str, u64> = train.row(0).terms().iter().zip(tallies.totals).collect();
     let cut = want.iter().map(|term| totals[term.as_str()]).min().unwrap();
     let got: Vec<&str> = got.terms.iter().collect();
-    let above = |terms: &[&str]| terms.iter().filter(|term| totals[**term] > cut).map(|t| (*t).to_owned()).collect::<Vec<_>>();
+    let above =
+        |terms: &[&str]| terms.iter().filter(|term| totals[**term] > cut).map(|t| (*t).to_owned()).collect::<Vec<_>>();
     assert_eq!(above(&got), above(&want.iter().map(String::as_str).collect::<Vec<_>>()), "{name}");
     assert!(got.iter().all(|term| totals[term] >= cut), "{name}");
 }

@@ -17,8 +17,8 @@ use crate::ml::linear::{Convergence, FitError, Laid, LinearModel, balanced_weigh
 use crate::ml::{Block, Features};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Derived, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    Work, elided,
+    ApplyTo, Arity, Ctx, Derived, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
+    TrainRows, Work, elided,
 };
 use crate::table::predictions::Predictions;
 use crate::table::target::{Labels, Target};
@@ -132,14 +132,16 @@ impl Learner for Classifier {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
                 let weights = weights(*weight);
-                let (model, end) = learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
+                let (model, end) =
+                    learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::LinearSvc(learner, weight) => {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
                 let weights = weights(*weight);
-                let (model, end) = learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
+                let (model, end) =
+                    learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::Smart(params) => {
