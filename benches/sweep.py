@@ -2,6 +2,7 @@
 """How long does pipelines/sweep.yaml take, beside the same sweep in scikit-learn?
 
     python benches/sweep.py [--fuseline target/release/fuseline] [--python python3] [--runs 3] [--threads 2] [--peers DIR]
+                            [--data FILE]
 
 Runs ours (cold: an empty cache, then warm: the same again) and theirs in turn, on the same processors, and prints medians and
 ratios. Our figures are whole processes; theirs leave out starting Python. Both see the same rows in the same folds: theirs are
@@ -38,10 +39,14 @@ def process(command):
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024, "out": out}
 
 
-def rows_for_theirs(fuseline, cache, path):
+def rows_for_theirs(fuseline, data, cache, path):
     """Texts, labels and folds as ours saw them."""
-    show = [fuseline, "show", PIPELINE, "--cache-dir", cache, "--progress", "none", "--format", "jsonl", "--rows", "100000000"]
-    read = lambda *more: [json.loads(line) for line in process([*show[:3], *more, *show[3:]])["out"].splitlines()]
+    show = [fuseline, "show", PIPELINE, *data, "--cache-dir", cache, "--progress", "none", "--format", "jsonl"]
+
+    def read(*what):
+        said = process([*show[:3], *what, *show[3:]])
+        return [json.loads(line) for line in said["out"].splitlines()]
+
     scored = {row["row_id"]: row for row in read("scores", "--part", "predictions")}
     with open(path, "w", encoding="utf-8") as file:
         for row in read("reviews", "--part", "text"):
@@ -67,6 +72,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers")
+    parser.add_argument("--data", help="the film snippets, where they cannot be fetched (plain or .gz)")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
@@ -82,10 +88,11 @@ def main():
 
 
 def run(args, theirs, work):
+    data = ["--set", f"reviews.source={os.path.abspath(args.data)}"] if args.data else []
     cache, out, rows = (os.path.join(work, name) for name in ("cache", "out", "rows.jsonl"))
-    ours = [args.fuseline, "run", PIPELINE, "--cache-dir", cache, "--out", out, "--threads", str(args.threads)]
+    ours = [args.fuseline, "run", PIPELINE, *data, "--cache-dir", cache, "--out", out, "--threads", str(args.threads)]
     ours += ["--progress", "none"]
-    process([args.fuseline, "fetch", PIPELINE, "--cache-dir", cache])
+    process([args.fuseline, "fetch", PIPELINE, *data, "--cache-dir", cache])
     seen = {name: [] for name in ["cold", "warm", *theirs, *(["peers", "peers --smart"] if args.peers else [])]}
     processor, memory, answers = {"cold": [], "warm": []}, {"cold": [], "warm": []}, {}
     for number in range(args.runs):
@@ -97,7 +104,7 @@ def run(args, theirs, work):
             processor[name].append(done["cpu"])
             memory[name].append(done["mb"])
         if number == 0:
-            rows_for_theirs(args.fuseline, cache, rows)
+            rows_for_theirs(args.fuseline, data, cache, rows)
         for how in theirs:
             said = process([args.python, OURS, rows, "--how", how, "--jobs", str(args.threads)])
             answers[how] = json.loads(said["out"])

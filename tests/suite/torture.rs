@@ -238,8 +238,10 @@ fn mount(args: &[&str], at: &Path) -> bool {
 fn a_full_disk_stops_a_run_with_one_message_and_loses_nothing() {
     let project = sweep();
     let (expected, usual) = undisturbed(&project);
-    let needed: u64 =
-        kept_files(&project.path("undisturbed")).iter().map(|file| file.metadata().unwrap().len().div_ceil(4096) * 4).sum();
+    let needed: u64 = kept_files(&project.path("undisturbed"))
+        .iter()
+        .map(|file| file.metadata().unwrap().len().div_ceil(4096) * 4)
+        .sum();
     let points = moments(6);
     for point in 0..points {
         let Some(disk) = Disk::mount(project.path(&format!("disk{point}"))) else { return };

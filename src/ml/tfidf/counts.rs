@@ -226,9 +226,9 @@ mod tests {
     use super::*;
 
     /// Rows of a [`TermCounts`].
-    struct Some_<'a>(&'a TermCounts, Vec<usize>);
+    struct Chosen<'a>(&'a TermCounts, Vec<usize>);
 
-    impl CountedRows for Some_<'_> {
+    impl CountedRows for Chosen<'_> {
         fn rows(&self) -> usize {
             self.1.len()
         }
@@ -283,7 +283,7 @@ mod tests {
             let alone: Vec<Vec<String>> = keep.iter().map(|&row| rows[row].clone()).collect();
             let all = TermCounts::of(rows.as_slice(), (1, most));
             let alone = TermCounts::of(alone.as_slice(), (1, most));
-            prop_assert_eq!(told(&Some_(&all, keep)), told(&alone));
+            prop_assert_eq!(told(&Chosen(&all, keep)), told(&alone));
         }
     }
 }
