@@ -325,7 +325,7 @@ fn a_damaged_input_is_damage_for_the_executor_to_repair() {
     let rows = texts(0..100);
     let (digest, _) = bench.input(&rows);
     let name = digest.to_string();
-    let path = bench.store.folder().join("blobs").join(&name[..2]).join(format!("{name}.parquet"));
+    let path = bench.store.folder().join("blobs").join(name.get(..2).unwrap()).join(format!("{name}.parquet"));
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[30] ^= 1;
     let size = bytes.len();
