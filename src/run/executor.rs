@@ -354,9 +354,12 @@ impl<'a> Executor<'a> {
         }
         going.failures.remove(&id);
         going.closing |= failure.storage || self.options.keep_going == KeepGoing::No;
-        // The other folds of a stage mostly fail for the same reason, which is told once.
+        // The other folds of a stage mostly fail for the same reason, which is told once; a store that takes nothing more, once
+        // whoever finds it so.
         let about = failure.param.as_ref().map_or_else(|| failure.message.clone(), |param| param.join("."));
-        if going.told.insert((unit.stage.clone(), about)) {
+        let whose = if failure.storage { String::new() } else { unit.stage.clone() };
+        going.states.unwritable |= failure.storage;
+        if going.told.insert((whose, about)) {
             self.listener.event(&Event::Trouble { problem: &problem });
         }
         self.lost(id, State::Failed(Box::new(problem.clone())), Some(on), going);

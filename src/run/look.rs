@@ -189,7 +189,8 @@ impl Session<'_> {
         }
         // Estimates are worth no word when they cannot be kept.
         drop(self.store.remember_timings(&states.measured));
-        if last == before {
+        // A store that takes nothing more has been told of.
+        if last == before || states.unwritable {
             return;
         }
         if let Err(error) = self.store.remember(&self.memory(), last) {

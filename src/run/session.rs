@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::pipeline::Pipeline;
 use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::record::{Evaluation, Results, RunManifest, Summary};
+use crate::record::{Evaluation, Results, RunManifest, Status, Summary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
 use crate::store::{Manifest, RunRecord, Store, StoreError};
 use crate::table::Digest;
@@ -327,10 +327,10 @@ impl Session<'_> {
     pub fn record(&self, done: &Done, folder: &Path) {
         let keys = done.states.iter().filter_map(State::manifest).map(|manifest| manifest.key).collect();
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let ended = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        let ended = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
         match self.store.record_run(&RunRecord { pipeline: self.memory(), folder, ended, keys }) {
-            // Where nothing can be written, nothing can be cleared up.
-            Err(error) if !error.is_read_only() => {
+            // Where nothing can be written, nothing can be cleared up; of a run that failed more has been told.
+            Err(error) if !error.is_read_only() && done.summary.status == Status::Complete => {
                 let problem = Problem::warning("io", "`cache gc` will not know this run").because(error.to_string());
                 self.listener.event(&Event::Trouble { problem: &problem });
             }

@@ -21,6 +21,8 @@ pub(super) struct States {
     pub(super) measured: Timings,
     /// Titles of units that gave other bytes than the store had for the same key.
     pub(super) differing: Vec<String>,
+    /// True once the store could not take what a unit made.
+    pub(super) unwritable: bool,
     /// True once a unit has failed for good.
     pub(super) failed: bool,
 }

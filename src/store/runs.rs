@@ -21,7 +21,7 @@ pub struct RunRecord {
     pub pipeline: String,
     /// The run folder.
     pub folder: PathBuf,
-    /// When it ended, in seconds since 1970.
+    /// When it ended, in milliseconds since 1970.
     pub ended: u64,
     /// The keys of all artifacts that it made or used.
     pub keys: Vec<Key>,
