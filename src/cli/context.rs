@@ -51,10 +51,12 @@ impl Display {
         }
     }
 
-    /// Takes away what was drawn.
+    /// Takes away what was drawn, and writes what was held back.
     pub(super) fn clear(&self) {
-        if let Display::Bars(bars) = self {
-            bars.clear();
+        match self {
+            Display::Bars(bars) => bars.clear(),
+            Display::Json(lines) => lines.flush(),
+            Display::Plain(_) => {}
         }
     }
 }

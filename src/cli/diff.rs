@@ -15,7 +15,7 @@ use crate::compare::{
 };
 use crate::plan::words::{Nowhere, said};
 use crate::problem::{Problem, Problems};
-use crate::store::{Key, Lookup, Store};
+use crate::store::{Key, Store};
 use crate::table::{Digest, from_parquet, text};
 use crate::ui::count;
 use crate::ui::table::align;
@@ -46,10 +46,7 @@ fn try_compare(context: &Context, before: &Path, after: &Path, if_different: IfD
     let store = context.cache_dir.is_dir().then(|| Store::open(&context.cache_dir).ok()).flatten();
     let fields_of = |key: &str| {
         let key: Key = serde_json::from_value(Value::from(key)).ok()?;
-        match store.as_ref()?.lookup(&key) {
-            Lookup::Hit(manifest) => Some(manifest.fields),
-            _ => None,
-        }
+        store.as_ref()?.fields(&key)
     };
     let mut found = diff(&before, &after, &fields_of);
     let (one, two) = (predictions(context, &before)?, predictions(context, &after)?);

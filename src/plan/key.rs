@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Reads, Role, Unit};
@@ -20,8 +21,8 @@ use crate::machine::Machine;
 use crate::store::{Key, PartEntry, STORE_FORMAT};
 use crate::table::Digest;
 
-/// The fields of an identity by name, as kept in a manifest for `plan --why`.
-pub type Fields = BTreeMap<String, Value>;
+/// The fields of an identity by name, as kept with an artifact for `plan --why`.
+pub use crate::store::Fields;
 
 /// Everything that a unit's answer depends on.
 #[derive(Debug)]
@@ -52,49 +53,33 @@ impl<'a> Fingerprint<'a> {
 
     /// The identity.
     pub fn key(&self) -> Key {
-        let mut hasher = blake3::Hasher::new();
-        let head = json!([
-            STORE_FORMAT,
-            self.unit.kind.name,
-            self.unit.kind.version,
-            self.unit.params,
-            self.unit.phase.as_str(),
-            self.unit.seed
-        ]);
-        hasher.update(head.to_string().as_bytes());
+        let Unit { kind, params, phase, seed, .. } = self.unit;
+        let mut said = Said::default();
+        said.say(&(STORE_FORMAT, kind.name, kind.version, params, phase.as_str(), seed));
         for (name, digest) in &self.inputs {
-            hasher.update(json!(["input", name, digest]).to_string().as_bytes());
+            said.say(&("input", name, digest));
         }
-        self.update_surroundings(&mut hasher);
-        Key::new(*hasher.finalize().as_bytes())
+        self.say_surroundings(&mut said);
+        Key::new(*said.digest().as_bytes())
     }
 
     /// What a row of a row-wise unit comes to depends on this and on the row's own content: everything in the key but the
     /// inputs. The same in every fold, variant, pipeline and process.
     pub fn circumstances(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        let unit = self.unit;
-        let head = json!([
-            "rows",
-            STORE_FORMAT,
-            unit.kind.name,
-            unit.kind.version,
-            unit.params,
-            unit.phase.as_str(),
-            unit.seed
-        ]);
-        hasher.update(head.to_string().as_bytes());
-        self.update_surroundings(&mut hasher);
-        Digest::new(*hasher.finalize().as_bytes())
+        let Unit { kind, params, phase, seed, .. } = self.unit;
+        let mut said = Said::default();
+        said.say(&("rows", STORE_FORMAT, kind.name, kind.version, params, phase.as_str(), seed));
+        self.say_surroundings(&mut said);
+        said.digest()
     }
 
     /// Files and machine.
-    fn update_surroundings(&self, hasher: &mut blake3::Hasher) {
+    fn say_surroundings(&self, said: &mut Said) {
         for (role, identity) in &self.files {
-            hasher.update(json!(["file", role, identity]).to_string().as_bytes());
+            said.say(&("file", role, identity));
         }
         if let Some(class) = self.numeric {
-            hasher.update(json!(["numeric", class]).to_string().as_bytes());
+            said.say(&("numeric", class));
         }
     }
 
@@ -123,6 +108,20 @@ impl<'a> Fingerprint<'a> {
             fields.insert("numeric".to_owned(), json!(class));
         }
         fields
+    }
+}
+
+/// What is digested: JSON lists, one after the other.
+#[derive(Default)]
+struct Said(Vec<u8>);
+
+impl Said {
+    fn say(&mut self, list: &impl Serialize) {
+        serde_json::to_writer(&mut self.0, list).unwrap_or_else(|error| unreachable!("plain values: {error}"));
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(&self.0)
     }
 }
 

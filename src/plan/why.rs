@@ -29,6 +29,8 @@ pub enum Miss {
     Input { name: String, through: Option<String>, roots: Vec<Root> },
     /// It was made before with the same identity, but is in the store no longer.
     Removed,
+    /// It was made before, with another identity: what that was made from is in the store no longer.
+    Forgotten,
     /// What the store holds is damaged.
     Damaged { what: String },
     /// `--force`.

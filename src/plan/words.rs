@@ -61,6 +61,7 @@ pub fn said(stage: &str, kind: &str, miss: &Miss, places: &dyn Places) -> String
             format!("its input {name} changed, through {through}{because}")
         }
         Miss::Removed => "it ran before, but is no longer in the cache".to_owned(),
+        Miss::Forgotten => "it ran before, but what it was made from then is no longer in the cache".to_owned(),
         Miss::Damaged { what } => format!("damaged in the cache: {what}"),
         Miss::Forced => "forced".to_owned(),
         Miss::Upstream { stages, ran_before } => match ran_before {

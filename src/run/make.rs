@@ -12,11 +12,10 @@ use super::files::still_the_same;
 use super::perform::{Inputs, perform};
 use super::rows::{self, Pace, Streamed};
 use super::{Event, Listener, Tag};
-use crate::plan::key::Fields;
 use crate::plan::{Phase, Unit, UnitId};
 use crate::problem::Problem;
 use crate::stage::{Ctx, Files, Made, Output, Progress, RowWise, StageError, Work};
-use crate::store::{Claim, Key, Lookup, Manifest, PartEntry, Published, Recall, STORE_FORMAT};
+use crate::store::{Claim, Fields, Key, Lookup, Manifest, PartEntry, Published, Recall, STORE_FORMAT};
 use crate::table::Digest;
 
 /// A unit on its way to a lane.
@@ -179,7 +178,6 @@ impl Executor<'_> {
             kind: unit.kind.name.to_owned(),
             version: unit.kind.version,
             phase: unit.phase.as_str().to_owned(),
-            fields: work.fields.clone(),
             rows,
             parts: made,
             facts,
@@ -187,7 +185,7 @@ impl Executor<'_> {
             seconds: stop.seconds(),
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let (manifest, differs) = match self.store.publish(&manifest).map_err(StageError::from)? {
+        let (manifest, differs) = match self.store.publish(&manifest, &work.fields).map_err(StageError::from)? {
             Published::First => (Box::new(manifest), Vec::new()),
             Published::Same(kept) => (kept, Vec::new()),
             Published::Differs { parts, kept } => (kept, parts),

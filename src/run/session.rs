@@ -230,7 +230,7 @@ impl Session<'_> {
         Ok(all)
     }
 
-    fn pool(&self) -> Result<Pool, RunError> {
+    pub(super) fn pool(&self) -> Result<Pool, RunError> {
         Pool::new(self.options.threads).map_err(|error| RunError {
             problem: Box::new(Problem::error("io", "cannot start worker threads").because(error.to_string())),
             kind: RunErrorKind::Storage,

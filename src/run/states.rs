@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::State;
-use crate::plan::key::Fields;
 use crate::plan::{Plan, Unit};
 use crate::store::{Key, Manifest, Timings};
 use crate::table::Digest;
@@ -46,11 +45,6 @@ impl States {
 
     pub(super) fn key_of(&self, unit: &Unit) -> Option<&Key> {
         self.keys.get(&unit.ident)
-    }
-
-    /// What a unit's key was made of, if its artifact is there.
-    pub(super) fn fields_of(&self, unit: &Unit) -> Option<(Key, &Fields)> {
-        self.of(unit).manifest().map(|manifest| (manifest.key, &manifest.fields))
     }
 
     pub(super) fn settle(&mut self, unit: &Unit, state: State) {

@@ -141,8 +141,8 @@ impl Audit {
 mod tests {
     use std::sync::Mutex;
 
-    use super::super::tests::{damage, key, opened, published, reopened, set_aside, table};
-    use super::super::{LastRun, Lookup, RunRecord};
+    use super::super::tests::{damage, key, opened, published, ran, reopened, set_aside, table};
+    use super::super::{Lookup, RunRecord};
     use super::*;
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         let whole = published(&store, key(1), "clean", &table(&["a"]));
         let cut = published(&store, key(2), "clean", &table(&["b"]));
         published(&store, key(3), "clean", &table(&["c"]));
-        store.remember("p", LastRun::default()).unwrap();
+        store.remember("p", &ran(3)).unwrap();
         store
             .record_run(&RunRecord { pipeline: "p".into(), folder: "/".into(), ended: 1, keys: vec![key(1)] })
             .unwrap();

@@ -312,7 +312,7 @@ impl Cleared {
 mod tests {
     use std::fs::File;
 
-    use super::super::tests::{artifact, key, opened, published, reopened, table};
+    use super::super::tests::{artifact, fields, key, opened, published, reopened, table};
     use super::super::{Lookup, RunRecord};
     use super::*;
 
@@ -432,8 +432,8 @@ mod tests {
         assert!(matches!(store.lookup(&key(3)), Lookup::Hit(_)));
         let same = artifact(&store, key(6), "clean", &table(&["d"]));
         other.remove(&garbage).unwrap();
-        store.publish(&fresh).unwrap();
-        store.publish(&same).unwrap();
+        store.publish(&fresh, &fields()).unwrap();
+        store.publish(&same, &fields()).unwrap();
         assert_eq!(there(&store), [2, 3, 5, 6]);
         assert!(!store.blob_path(&unused.parts[0].digest).exists());
         assert!(store.blob_path(&handed_on.parts[0].digest).exists());

@@ -55,7 +55,10 @@ pub struct PartEntry {
     pub bytes: u64,
 }
 
-/// What a unit made.
+/// What a key was made from, by name.
+pub type Fields = BTreeMap<String, Value>;
+
+/// What a unit made. Its record on disk has beside this what the key was made from: see [`Store::fields`](super::Store::fields).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The store's format.
@@ -68,8 +71,6 @@ pub struct Manifest {
     pub version: u32,
     /// The unit's phase.
     pub phase: String,
-    /// What the key was made from.
-    pub fields: BTreeMap<String, Value>,
     /// The tables.
     pub parts: Vec<PartEntry>,
     /// Rows made.
@@ -82,6 +83,22 @@ pub struct Manifest {
     pub seconds: f64,
     /// The version of Fuseline that made it.
     pub made_by: String,
+}
+
+/// The record of an artifact, as it is written.
+#[derive(Serialize)]
+pub(super) struct Record<'a> {
+    #[serde(flatten)]
+    pub(super) manifest: &'a Manifest,
+    pub(super) fields: &'a Fields,
+}
+
+/// Of the record of an artifact, what its key was made from.
+#[derive(Deserialize)]
+pub(super) struct MadeFrom {
+    pub(super) format: u32,
+    pub(super) key: Key,
+    pub(super) fields: Fields,
 }
 
 /// What the store knows of a key.

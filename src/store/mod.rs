@@ -50,6 +50,7 @@ use crate::stage::Derivations;
 use crate::table::{Digest, from_parquet, to_parquet};
 use disk::{Existing, Lasting};
 use lease::Leases;
+use manifest::{MadeFrom, Record};
 use memory::Decoded;
 use seal::{seal, unseal};
 
@@ -59,7 +60,7 @@ pub use error::StoreError;
 pub use gc::{Garbage, Keep};
 pub use last::LastRun;
 pub use lease::{Claim, Holder, Lease};
-pub use manifest::{Blob, Key, Lookup, Manifest, PartEntry, Published};
+pub use manifest::{Blob, Fields, Key, Lookup, Manifest, PartEntry, Published};
 pub use rows::{Recall, Remembering, RowMemory, RowSpace, RowStats, RowsChecked, Space, SpaceKind};
 pub use runs::{ActiveRun, RunRecord};
 pub use scratch::Scratch;
@@ -148,6 +149,12 @@ impl Store {
         )
     }
 
+    /// What a key was made from, as far as the record of its artifact is there and whole. Its tables are of no interest.
+    pub fn fields(&self, key: &Key) -> Option<Fields> {
+        let record = unseal::<MadeFrom>(&fs::read(self.manifest_path(key)).ok()?).ok()?;
+        (record.key == *key && record.format == STORE_FORMAT).then_some(record.fields)
+    }
+
     /// Keeps a table; the same table is kept once.
     pub fn put_table(&self, table: &RecordBatch) -> Result<Blob, StoreError> {
         let bytes = to_parquet(table)?;
@@ -165,9 +172,10 @@ impl Store {
         self.decoded().keep(digest, &Arc::new(table.clone()));
     }
 
-    /// Makes an artifact known, once all its tables are kept; if a sound one is there, that one stays.
-    pub fn publish(&self, manifest: &Manifest) -> Result<Published, StoreError> {
-        let (bytes, path) = (seal(manifest)?, self.manifest_path(&manifest.key));
+    /// Makes an artifact known, with what its key was made from, once all its tables are kept; if a sound one is there, that
+    /// one stays.
+    pub fn publish(&self, manifest: &Manifest, fields: &Fields) -> Result<Published, StoreError> {
+        let (bytes, path) = (seal(&Record { manifest, fields })?, self.manifest_path(&manifest.key));
         let lasting = if manifest.seconds < COSTLY { Lasting::Passing } else { Lasting::Synced };
         if lasting == Lasting::Synced {
             let blobs: Vec<PathBuf> = manifest.parts.iter().map(|part| self.blob_path(&part.digest)).collect();

@@ -34,7 +34,7 @@ impl Scratch {
                 return Err(StoreError::Damaged { what: format!("the stored table {} is gone", part.digest) });
             }
         }
-        self.store.publish(manifest).map(drop)
+        self.store.publish(manifest, &from.fields(&manifest.key).unwrap_or_default()).map(drop)
     }
 
     /// Where it is.
@@ -74,7 +74,7 @@ fn lend(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::Lookup;
-    use super::super::tests::{artifact, key, opened, published, table};
+    use super::super::tests::{artifact, fields, key, opened, published, table};
     use super::*;
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(scratch.store.lookup(&key(1)), Lookup::Hit(lent.clone()));
         assert_eq!(*scratch.store.load(&lent.parts[0].digest).unwrap(), table(&["a"]));
         let made = artifact(&scratch.store, key(2), "clean", &table(&["b"]));
-        scratch.store.publish(&made).unwrap();
+        scratch.store.publish(&made, &fields()).unwrap();
         assert_eq!(store.lookup(&key(2)), Lookup::Absent);
         let folder = scratch.folder().to_owned();
         drop(scratch);

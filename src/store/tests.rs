@@ -1,6 +1,5 @@
 //! Does the store keep what it is given, and notice what it is not?
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::time::SystemTime;
 
@@ -20,6 +19,11 @@ pub(super) fn key(byte: u8) -> Key {
     Key::new([byte; 32])
 }
 
+/// What every key here is made from.
+pub(super) fn fields() -> Fields {
+    [("with.c".to_owned(), json!(0.1))].into()
+}
+
 /// An artifact of one part, put but not published.
 pub(super) fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let Blob { digest, rows, bytes } = store.put_table(table).unwrap();
@@ -29,7 +33,6 @@ pub(super) fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch)
         kind: kind.to_owned(),
         version: 1,
         phase: "run".to_owned(),
-        fields: [("with.c".to_owned(), json!(0.1))].into(),
         parts: vec![PartEntry { name: "text".to_owned(), digest, rows, bytes }],
         rows,
         facts: [("dropped".to_owned(), json!(2))].into(),
@@ -41,7 +44,7 @@ pub(super) fn artifact(store: &Store, key: Key, kind: &str, table: &RecordBatch)
 
 pub(super) fn published(store: &Store, key: Key, kind: &str, table: &RecordBatch) -> Manifest {
     let manifest = artifact(store, key, kind, table);
-    store.publish(&manifest).unwrap();
+    store.publish(&manifest, &fields()).unwrap();
     manifest
 }
 
@@ -73,7 +76,7 @@ fn an_artifact_is_found_once_it_is_published() {
     assert_eq!(store.lookup(&key(1)), Lookup::Absent);
     let manifest = artifact(&store, key(1), "clean", &table(&["a", "b"]));
     assert_eq!(store.lookup(&key(1)), Lookup::Absent);
-    store.publish(&manifest).unwrap();
+    store.publish(&manifest, &fields()).unwrap();
     let other = reopened(&store);
     assert_eq!(other.lookup(&key(1)), Lookup::Hit(manifest.clone()));
     assert_eq!(other.lookup(&key(2)), Lookup::Absent);
@@ -144,8 +147,11 @@ fn a_damaged_record_is_a_miss_and_can_be_made_again() {
     let manifest = published(&store, key(1), "clean", &table(&["a"]));
     let path = store.manifest_path(&key(1));
     let whole = fs::read(&path).unwrap();
-    let of_another = seal(&Manifest { key: key(2), ..manifest.clone() }).unwrap();
-    let of_the_future = seal(&Manifest { format: STORE_FORMAT + 1, ..manifest.clone() }).unwrap();
+    let of_another =
+        seal(&Record { manifest: &Manifest { key: key(2), ..manifest.clone() }, fields: &fields() }).unwrap();
+    let of_the_future =
+        seal(&Record { manifest: &Manifest { format: STORE_FORMAT + 1, ..manifest.clone() }, fields: &fields() })
+            .unwrap();
     let cut = whole[..whole.len() / 2].to_vec();
     for bytes in [cut, Vec::new(), b"\xff\xfe{".to_vec(), of_another, of_the_future] {
         fs::write(&path, bytes).unwrap();
@@ -154,7 +160,7 @@ fn a_damaged_record_is_a_miss_and_can_be_made_again() {
         assert!(!path.exists() && set_aside(&store).len() == 1);
         assert_eq!(store.lookup(&key(1)), Lookup::Absent);
     }
-    store.publish(&manifest).unwrap();
+    store.publish(&manifest, &fields()).unwrap();
     assert_eq!(store.lookup(&key(1)), Lookup::Hit(manifest));
 }
 
@@ -222,7 +228,7 @@ fn clear_removes_what_the_store_made_and_nothing_else() {
     let damaged = published(&store, key(2), "clean", &table(&["b"])).parts[0].digest;
     damage(&store.blob_path(&damaged));
     assert!(store.load(&damaged).unwrap_err().is_damage());
-    store.remember("p", LastRun::default()).unwrap();
+    store.remember("p", &ran(3)).unwrap();
     fs::write(store.folder().join("tmp/put-left"), "half").unwrap();
     let digest = manifest.parts[0].digest;
     store.load(&digest).unwrap();
@@ -252,24 +258,51 @@ fn clear_removes_what_the_store_made_and_nothing_else() {
     assert_eq!(store.lookup(&key(1)), Lookup::Hit(manifest));
 }
 
+/// A run that had one unit.
+pub(super) fn ran(byte: u8) -> LastRun {
+    let mut last = LastRun::default();
+    last.set("[\"tfidf\",\"fit\"]", "c=1", key(byte));
+    last
+}
+
 #[test]
 fn the_last_run_is_remembered_by_pipeline() {
     let (_folder, store) = opened();
-    assert_eq!(store.last("p"), None);
-    let fields = BTreeMap::from([("with.min_df".to_owned(), json!(2))]);
-    let mut units = LastRun::default();
-    units.set("[\"tfidf\",\"fit\"]".to_owned(), "c=1", key(3), &fields);
-    store.remember("p", units.clone()).unwrap();
-    store.remember("q", LastRun::default()).unwrap();
-    assert_eq!(reopened(&store).last("p"), Some(units.clone()));
-    assert_eq!(store.last("q"), Some(LastRun::default()));
-    let path = disk::entries(&store.folder().join("last")).unwrap().remove(0);
-    let pipeline = if store.last_path("p") == path { "p" } else { "q" };
-    fs::write(&path, "{").unwrap();
-    assert_eq!(store.last(pipeline), None);
+    let place = "[\"tfidf\",\"fit\"]";
+    assert!(store.last("p").is_none());
+    store.remember("p", &LastRun::default()).unwrap();
+    assert!(store.last("p").is_none(), "there was nothing to say");
+    store.remember("p", &ran(3)).unwrap();
+    store.remember("q", &ran(4)).unwrap();
+    let mut last = reopened(&store).last("p").unwrap();
+    assert_eq!((last.of(place, "c=1"), last.of(place, "c=2"), last.of("x", "c=1")), (Some(&key(3)), None, None));
+    // Another variant has the same unit; then one changes. A key that no unit has any more goes.
+    last.set(place, "c=2", key(3));
+    last.set("x", "c=3", key(5));
+    assert_eq!(last.everywhere(place), [&key(3)]);
+    last.set(place, "c=1", key(6));
+    last.set("x", "c=3", key(7));
+    store.remember("p", &last).unwrap();
+    let last = reopened(&store).last("p").unwrap();
+    assert_eq!((last.of(place, "c=1"), last.of(place, "c=2")), (Some(&key(6)), Some(&key(3))));
+    assert_eq!((last.of("x", "c=3"), last.of("x", "c=1")), (Some(&key(7)), None));
+    assert!(!fs::read_to_string(store.last_path("p")).unwrap().contains(&key(5).to_string()));
+    // A record that is damaged is nothing.
+    fs::write(store.last_path("q"), "{").unwrap();
+    assert!(store.last("q").is_none());
     assert_eq!(set_aside(&store).len(), 1);
-    store.remember(pipeline, units.clone()).unwrap();
-    assert_eq!(store.last(pipeline), Some(units));
+    assert_eq!(store.last("p").unwrap().everywhere(place), [&key(6), &key(3)]);
+}
+
+#[test]
+fn a_record_says_what_its_key_was_made_from() {
+    let (_folder, store) = opened();
+    assert_eq!(store.fields(&key(1)), None);
+    let manifest = published(&store, key(1), "clean", &table(&["a"]));
+    fs::remove_file(store.blob_path(&manifest.parts[0].digest)).unwrap();
+    assert_eq!(store.fields(&key(1)), Some(fields()), "whether its tables are there or not");
+    damage(&store.manifest_path(&key(1)));
+    assert_eq!(store.fields(&key(1)), None);
 }
 
 #[test]
@@ -318,19 +351,19 @@ fn others_may_read_a_shared_cache() {
 fn the_first_of_two_stays() {
     let (_folder, store) = opened();
     let first = artifact(&store, key(1), "clean", &table(&["a"]));
-    assert_eq!(store.publish(&first).unwrap(), Published::First);
+    assert_eq!(store.publish(&first, &fields()).unwrap(), Published::First);
     let slower = Manifest { seconds: 9.0, ..first.clone() };
-    assert_eq!(store.publish(&slower).unwrap(), Published::Same(Box::new(first.clone())));
+    assert_eq!(store.publish(&slower, &fields()).unwrap(), Published::Same(Box::new(first.clone())));
     let mut other = artifact(&store, key(1), "clean", &table(&["b"]));
     other.parts.push(PartEntry { name: "more".to_owned(), ..other.parts[0].clone() });
     let parts = vec!["more".to_owned(), "text".to_owned()];
-    assert_eq!(store.publish(&other).unwrap(), Published::Differs { parts, kept: Box::new(first.clone()) });
+    assert_eq!(store.publish(&other, &fields()).unwrap(), Published::Differs { parts, kept: Box::new(first.clone()) });
     assert_eq!(reopened(&store).lookup(&key(1)), Lookup::Hit(first.clone()));
     // One that is damaged, or whose tables are gone, does not stay.
     damage(&store.manifest_path(&key(1)));
-    assert_eq!(store.publish(&other).unwrap(), Published::First);
+    assert_eq!(store.publish(&other, &fields()).unwrap(), Published::First);
     fs::remove_file(store.blob_path(&other.parts[0].digest)).unwrap();
-    assert_eq!(store.publish(&first).unwrap(), Published::First);
+    assert_eq!(store.publish(&first, &fields()).unwrap(), Published::First);
     assert_eq!(set_aside(&store).len(), 1, "the second one replaced the first");
     assert_eq!(store.lookup(&key(1)), Lookup::Hit(first));
 }
@@ -348,7 +381,7 @@ fn every_flipped_bit_of_a_record_is_noticed() {
         fs::write(&path, flipped).unwrap();
         let Lookup::Damaged { what } = store.lookup(&key(1)) else { panic!("byte {at}") };
         assert_eq!(what, "the record 010101010101 is damaged (its bytes have changed)");
-        assert_eq!(store.publish(&manifest).unwrap(), Published::First);
+        assert_eq!(store.publish(&manifest, &fields()).unwrap(), Published::First);
     }
 }
 

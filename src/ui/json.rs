@@ -1,6 +1,6 @@
 //! How do machines follow a run? One JSON object a line: `events.jsonl` in the run folder, or standard output.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -146,15 +146,24 @@ struct UnitLine<'a> {
 }
 
 /// Writes every event as a line. A line that cannot be written is dropped: a run does not end for its log.
+///
+/// Lines about what is reused, of which thousands come in a moment, are written with the next line about anything else.
 pub struct JsonLines<W: Write + Send> {
-    to: Mutex<W>,
+    to: Mutex<BufWriter<W>>,
     started: Instant,
 }
 
 impl<W: Write + Send> JsonLines<W> {
     /// Lines go to `to`; times count from now.
     pub fn new(to: W) -> Self {
-        JsonLines { to: Mutex::new(to), started: Instant::now() }
+        JsonLines { to: Mutex::new(BufWriter::new(to)), started: Instant::now() }
+    }
+
+    /// Writes what has not been written yet.
+    pub fn flush(&self) {
+        if let Ok(mut to) = self.to.lock() {
+            drop(to.flush());
+        }
     }
 }
 
@@ -164,8 +173,9 @@ impl<W: Write + Send> Listener for JsonLines<W> {
         let line = Line { t: thousandths(self.started.elapsed().as_secs_f64()), what };
         let Ok(mut line) = serde_json::to_vec(&line) else { return };
         line.push(b'\n');
+        let passing = matches!(event, Event::Finished { end, .. } if end.outcome == Outcome::Reused);
         if let Ok(mut to) = self.to.lock() {
-            drop(to.write_all(&line).and_then(|()| to.flush()));
+            drop(to.write_all(&line).and_then(|()| if passing { Ok(()) } else { to.flush() }));
         }
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn page(run: &Run, name: &str) -> String {
     let reused: Vec<_> = run.reused.iter().map(|(at, title)| json!([round(*at), title])).collect();
     let words: Vec<&str> = CameTo::ALL.iter().map(|what| what.word()).collect();
     let data = json!({
-        "lanes": run.lanes, "kinds": kinds, "outcomes": words, "spans": spans, "reused": reused, "path": path,
+        "lanes": run.lanes, "kinds": kinds, "outcomes": words, "spans": spans, "reused": reused,
+        "unmarked": run.hits - run.reused.len(), "path": path,
     });
     let end = run.spans.iter().map(|span| span.end).fold(0.0, f64::max);
     // Inside a script only `<` could end it.
@@ -69,7 +70,7 @@ fn summary(run: &Run, end: f64) -> String {
         counted(number(CameTo::Ran), "unit"),
         counted(run.lanes as u64, "lane"),
         duration(end),
-        count(run.reused.len() as u64)
+        count(run.hits as u64)
     );
     let others = [(number(CameTo::Failed), "failed"), (number(CameTo::Retried), "tried again")];
     let others = others.into_iter().chain([(number(CameTo::Stopped), "stopped"), (run.skipped as u64, "not run")]);

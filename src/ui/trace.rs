@@ -11,6 +11,9 @@ use super::timeline;
 use crate::record::Outcome;
 use crate::run::{End, Event, Listener, Tag};
 
+/// How many reused units are named; all of them are counted.
+const HITS: usize = 1_000;
+
 /// Remembers what units did.
 pub struct Recorder {
     began: Instant,
@@ -22,6 +25,9 @@ pub struct Recorder {
 pub(super) struct Run {
     pub(super) lanes: usize,
     pub(super) spans: Vec<Span>,
+    /// How many units were reused.
+    pub(super) hits: usize,
+    /// When the first of them were, and their titles.
     pub(super) reused: Vec<(f64, String)>,
     pub(super) skipped: usize,
     open: BTreeMap<usize, (f64, usize)>,
@@ -104,7 +110,10 @@ impl Listener for Recorder {
             Event::Finished { unit, end } => match end.outcome {
                 Outcome::Reused => {
                     run.open.remove(&unit.id);
-                    run.reused.push((self.since(Instant::now()), unit.title()));
+                    run.hits += 1;
+                    if run.reused.len() < HITS {
+                        run.reused.push((self.since(Instant::now()), unit.title()));
+                    }
                 }
                 Outcome::Ran => run.close(unit, end.seconds, CameTo::Ran, Some(end)),
                 Outcome::Failed => run.close(unit, end.seconds, CameTo::Failed, Some(end)),
@@ -176,6 +185,12 @@ fn trace(run: &Run, name: &str) -> Value {
             json!({ "name": title, "cat": "reused", "ph": "i", "s": "t", "ts": micros(*at), "pid": 1, "tid": 0 }),
         );
     }
+    if run.hits > run.reused.len() {
+        let at = run.reused.last().map_or(0.0, |(at, _)| *at);
+        let more = format!("and {} more", run.hits - run.reused.len());
+        events
+            .push(json!({ "name": more, "cat": "reused", "ph": "i", "s": "t", "ts": micros(at), "pid": 1, "tid": 0 }));
+    }
     json!({ "displayTimeUnit": "ms", "traceEvents": events })
 }
 
@@ -207,7 +222,7 @@ mod tests {
             span(2, 1, 1.0, 4.0, &[0]),
             span(3, 0, 4.1, 5.0, &[1, 2]),
         ];
-        Run { lanes: 2, spans, reused: vec![(0.5, "x".to_owned())], ..Run::default() }
+        Run { lanes: 2, spans, hits: 1, reused: vec![(0.5, "x".to_owned())], ..Run::default() }
     }
 
     #[test]
