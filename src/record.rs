@@ -210,6 +210,9 @@ pub struct RunManifest {
     pub sets: Vec<String>,
     /// The digest of `predictions.parquet`.
     pub predictions: Option<String>,
+    /// The digest of all that decided its bytes; where a run would write it from the same, it stays.
+    #[serde(default)]
+    pub predictions_from: Option<String>,
     /// The units that were done, each after what it reads.
     pub units: Vec<RunUnit>,
 }

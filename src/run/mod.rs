@@ -2,7 +2,7 @@
 //!
 //! The runner talks to nobody: it sends [`Event`]s, and whoever listens renders them. [`session`] is the way in; [`look`] says
 //! what would run; [`executor`] schedules by its [`books`], [`lanes`] run whole units, [`make`] is what a lane does with one,
-//! [`perform`] the one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder.
+//! [`perform`] the one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder, and in it the [`predictions`].
 
 mod books;
 mod executor;
@@ -16,6 +16,7 @@ mod look;
 mod make;
 mod outlook;
 mod perform;
+mod predictions;
 mod rows;
 mod session;
 mod states;

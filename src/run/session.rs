@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::executor::Executor;
 use super::files::Gathered;
@@ -22,7 +22,7 @@ use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, RunManifest, Status, Summary};
 use crate::stage::{FoldId, Load, Part, Parts, StageError};
-use crate::store::{Manifest, RunRecord, Store, StoreError};
+use crate::store::{Key, Manifest, RunRecord, Store, StoreError};
 use crate::table::Digest;
 
 /// Units that run although the store has them.
@@ -249,6 +249,8 @@ impl Session<'_> {
         }
     }
 
+    /// What the summary, the predictions and the reports are made from. All of it is held against its digests here, where
+    /// what is damaged can still be made again; only what every run reads is decoded.
     fn evaluations(
         &self,
         plan: &Plan,
@@ -256,6 +258,7 @@ impl Session<'_> {
         states: &States,
     ) -> Result<Vec<(EvaluationUnits, Manifest, Parts, Parts)>, Reread> {
         let mut all = Vec::new();
+        let mut whole: FxHashSet<Key> = FxHashSet::default();
         let mut wanted = vec![false; plan.graph.node_count()];
         units.iter().for_each(|id| wanted[id.index()] = true);
         for evaluation in &plan.evaluations {
@@ -264,12 +267,17 @@ impl Session<'_> {
             let (Some(scores), Some(frame), Some(text)) = (of(score), of(evaluation.frame), of(evaluation.text)) else {
                 continue;
             };
+            for made in [scores, frame, text] {
+                if whole.insert(made.key) && !self.store.verify(made) {
+                    return Err(Reread::Damaged);
+                }
+            }
             let mut rows = self.parts(frame);
             if let Some(part) = self.parts(text).part("text") {
                 rows.insert("text", part.clone());
             }
             let scores_parts = self.parts(scores);
-            for (_, part) in scores_parts.iter().chain(rows.iter()) {
+            for (_, part) in scores_parts.iter().filter(|(name, _)| *name != "predictions") {
                 part.table().map_err(Reread::from)?;
             }
             all.push((evaluation.clone(), scores.clone(), scores_parts, rows));

@@ -86,6 +86,7 @@ pub(super) fn manifest(pipeline: &Pipeline, plan: &Plan, units: &[UnitId], state
         base: Some(base),
         sets: pipeline.axis_flags.clone(),
         predictions: None,
+        predictions_from: None,
         units: units.iter().filter_map(of).collect(),
     }
 }

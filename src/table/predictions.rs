@@ -14,7 +14,8 @@ use super::columns::{column, full, owned, owned_options, same_length, strings};
 use super::features::HEAD;
 use super::text::row_ids;
 
-const SCORE: &str = "score:";
+/// A column of scores is called so, and then as its class.
+pub(crate) const SCORE: &str = "score:";
 
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -47,6 +48,25 @@ pub struct Scored {
     pub predictions: Predictions,
 }
 
+/// The columns of out-of-fold predictions, where they lie in their table.
+#[derive(Debug)]
+pub struct ScoredColumns<'t> {
+    /// Which row.
+    pub row_id: &'t StringArray,
+    /// The fold that held the row out, counted over all repeats.
+    pub fold: &'t UInt32Array,
+    /// The true class, where known.
+    pub label: &'t StringArray,
+    /// The predicted class.
+    pub predicted: &'t StringArray,
+    /// The classes, in the order of the scores.
+    pub classes: Vec<&'t str>,
+    /// The scores of each class.
+    pub scores: Vec<&'t Float64Array>,
+    /// True if the scores are probabilities.
+    pub probabilities: bool,
+}
+
 type Columns = Vec<(FieldRef, ArrayRef)>;
 
 impl Predictions {
@@ -60,27 +80,15 @@ impl Predictions {
 
     /// What a table holds.
     pub fn from_table(table: &RecordBatch) -> Result<Self, TableError> {
-        let said = table.schema_ref().metadata().get(HEAD).map(String::as_str).unwrap_or_default();
-        let head: Head = serde_json::from_str(said).map_err(|error| TableError::Head { why: error.to_string() })?;
-        let mut classes = Vec::new();
-        let mut columns: Vec<&Float64Array> = Vec::new();
-        for (field, values) in table.schema_ref().fields().iter().zip(table.columns()) {
-            let Some(class) = field.name().strip_prefix(SCORE) else { continue };
-            let values = values.as_any().downcast_ref().ok_or(TableError::Column { name: "score:…" })?;
-            classes.push(class.to_owned());
-            columns.push(values);
-        }
-        if columns.iter().any(|values| values.null_count() > 0) {
-            return Err(TableError::Nulls { name: "score:…" });
-        }
+        let (classes, columns) = scores(table)?;
         let predicted: &StringArray = full(table, "predicted")?;
         let rows = 0..table.num_rows();
         Ok(Predictions {
             row_id: owned(row_ids(table)?),
-            classes,
+            classes: classes.into_iter().map(str::to_owned).collect(),
             predicted: owned(predicted),
             scores: rows.flat_map(|row| columns.iter().map(move |values| values.value(row))).collect(),
-            probabilities: head.probabilities,
+            probabilities: probabilities(table)?,
         })
     }
 
@@ -130,6 +138,44 @@ impl Scored {
     }
 }
 
+impl<'t> ScoredColumns<'t> {
+    /// The columns of `table`.
+    pub fn of(table: &'t RecordBatch) -> Result<Self, TableError> {
+        let (classes, scores) = scores(table)?;
+        Ok(ScoredColumns {
+            row_id: row_ids(table)?,
+            fold: full(table, "fold")?,
+            label: column(table, "label")?,
+            predicted: full(table, "predicted")?,
+            classes,
+            scores,
+            probabilities: probabilities(table)?,
+        })
+    }
+}
+
+/// What a table says of its scores.
+fn probabilities(table: &RecordBatch) -> Result<bool, TableError> {
+    let said = table.schema_ref().metadata().get(HEAD).map(String::as_str).unwrap_or_default();
+    let head: Head = serde_json::from_str(said).map_err(|error| TableError::Head { why: error.to_string() })?;
+    Ok(head.probabilities)
+}
+
+/// The classes that have scores in a table, and their columns.
+fn scores(table: &RecordBatch) -> Result<(Vec<&str>, Vec<&Float64Array>), TableError> {
+    let (mut classes, mut columns): (Vec<&str>, Vec<&Float64Array>) = (Vec::new(), Vec::new());
+    for (field, values) in table.schema_ref().fields().iter().zip(table.columns()) {
+        let Some(class) = field.name().strip_prefix(SCORE) else { continue };
+        let values = values.as_any().downcast_ref().ok_or(TableError::Column { name: "score:…" })?;
+        classes.push(class);
+        columns.push(values);
+    }
+    if columns.iter().any(|values| values.null_count() > 0) {
+        return Err(TableError::Nulls { name: "score:…" });
+    }
+    Ok((classes, columns))
+}
+
 fn push(columns: &mut Columns, name: &str, column: impl Array + 'static, nullable: bool) {
     columns.push((Arc::new(Field::new(name, column.data_type().clone(), nullable)), Arc::new(column)));
 }
@@ -165,6 +211,11 @@ mod tests {
                 let table = from_parquet(to_parquet(&scored.to_table().unwrap()).unwrap()).unwrap();
                 assert_eq!(table, scored.to_table().unwrap());
                 assert_eq!(Scored::from_table(&table).unwrap(), scored);
+                let columns = ScoredColumns::of(&table).unwrap();
+                assert_eq!((columns.row_id.len(), columns.probabilities), (rows, rows > 1));
+                assert_eq!(columns.classes, classes);
+                let row = |row| columns.scores.iter().map(move |values| values.value(row));
+                assert_eq!((0..rows).flat_map(row).collect::<Vec<f64>>(), scored.predictions.scores);
                 let table = scored.predictions.to_table().unwrap();
                 let again = from_parquet(to_parquet(&table).unwrap()).unwrap();
                 assert_eq!(Predictions::from_table(&again).unwrap(), scored.predictions);

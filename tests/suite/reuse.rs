@@ -93,6 +93,49 @@ fn a_damaged_table_is_found_set_aside_and_made_again() {
 }
 
 #[test]
+fn predictions_stay_until_they_are_others_or_touched() {
+    let project = project();
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    let first = project.read("out/predictions.parquet");
+    let written = || std::fs::metadata(project.path("out/predictions.parquet")).unwrap().modified().unwrap();
+    let before = written();
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    assert_eq!(written(), before);
+    assert!(project.read("out/predictions.parquet") == first);
+    project.ok(["verify", "out"]);
+    let mut touched = first.clone();
+    touched[40] ^= 1;
+    project.write("out/predictions.parquet", touched);
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    assert!(project.read("out/predictions.parquet") == first);
+    project.ok(["run", "p.yaml", "--set", "model.estimator.linear_svc.c=0.00001", "--out", "out"]);
+    project.ok(["run", "p.yaml", "--set", "model.estimator.linear_svc.c=0.00001", "--out", "other"]);
+    assert!(project.read("out/predictions.parquet") != first);
+    assert!(project.read("out/predictions.parquet") == project.read("other/predictions.parquet"));
+}
+
+#[test]
+fn damaged_scores_are_made_again_though_the_predictions_stay() {
+    let project = project();
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    let predictions = project.read("out/predictions.parquet");
+    let manifest: serde_json::Value = serde_json::from_slice(&project.read("out/manifest.json")).unwrap();
+    let score = manifest["units"].as_array().unwrap().iter().find(|unit| unit["phase"] == "score").unwrap();
+    for part in ["predictions", "metrics"] {
+        let digest = score["parts"][part].as_str().unwrap();
+        let blob = format!("cache/v2/blobs/{}/{digest}.parquet", digest.split_at(2).0);
+        let whole = project.read(&blob);
+        let mut bytes = whole.clone();
+        bytes[whole.len() / 2] ^= 1;
+        project.write(&blob, bytes);
+        let again = project.ok(["run", "p.yaml", "--out", "out"]);
+        assert_eq!(ran(&project, "out"), ["scores"], "{part}: {}", again.stderr);
+        assert!(project.read(&blob) == whole, "{part}");
+        assert!(project.read("out/predictions.parquet") == predictions, "{part}");
+    }
+}
+
+#[test]
 fn force_runs_a_stage_again_and_nothing_else() {
     let project = project();
     project.ok(["run", "p.yaml"]);

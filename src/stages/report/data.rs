@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::record::{ClassSummary, Outcome, Results, Status, Summary, UnitSummary, VariantSummary};
 use crate::stage::StageError;
 
-use super::mistakes::{Findings, compare, findings};
+use super::mistakes::{Findings, FoldPrints, compare, findings};
 use super::rank::Ranking;
 use super::words::{Line, Span, counted, text};
 
@@ -99,9 +99,10 @@ impl<'a> Note<'a> {
         let mut details = Vec::new();
         let mut folds = vec![None; summary.variants.len()];
         let mut compared = Vec::new();
+        let mut prints = FoldPrints::default();
         for row in ranking.rows.iter().take(DETAILED) {
             let evaluation = results.evaluations.iter().find(|e| e.variant == row.index);
-            let findings = evaluation.map(|e| findings(e, mistakes)).transpose()?;
+            let findings = evaluation.map(|e| findings(e, mistakes, &mut prints)).transpose()?;
             if let Some(slot) = folds.get_mut(row.index) {
                 *slot = findings.as_ref().and_then(|f| f.folds);
             }

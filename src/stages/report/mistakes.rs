@@ -1,12 +1,14 @@
 //! Which rows did a variant get wrong, most surely of itself, and what do they say?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use arrow::array::Array;
+use arrow::array::{Array, RecordBatch};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::record::Evaluation;
 use crate::stage::StageError;
-use crate::table::predictions::Scored;
+use crate::table::predictions::ScoredColumns;
 use crate::table::text;
 
 use super::rank::FoldPrint;
@@ -51,17 +53,21 @@ pub(super) struct Findings {
     pub(super) folds: Option<FoldPrint>,
 }
 
-/// Reads the predictions of a variant.
-fn scored(evaluation: &Evaluation) -> Result<Scored, StageError> {
-    Scored::from_table(&*evaluation.scores.table("predictions")?).map_err(StageError::caused)
+/// The predictions of a variant.
+fn scored(evaluation: &Evaluation) -> Result<Arc<RecordBatch>, StageError> {
+    evaluation.scores.table("predictions")
 }
 
+/// The predictions that were last asked which rows their folds held out: most variants are scored alike, row by row.
+#[derive(Default)]
+pub(super) struct FoldPrints(Option<(Arc<RecordBatch>, FoldPrint)>);
+
 /// What the predictions of a variant say, with its `limit` surest mistakes.
-pub(super) fn findings(evaluation: &Evaluation, limit: usize) -> Result<Findings, StageError> {
-    let scored = scored(evaluation)?;
+pub(super) fn findings(evaluation: &Evaluation, limit: usize, prints: &mut FoldPrints) -> Result<Findings, StageError> {
+    let table = scored(evaluation)?;
+    let scored = ScoredColumns::of(&table).map_err(StageError::caused)?;
     let mut found = pick(&scored, limit);
-    found.folds = Some(fold_print(&scored));
-    drop(scored);
+    found.folds = Some(prints.of(&table)?);
     if !found.mistakes.is_empty() {
         add_texts(evaluation, &mut found.mistakes)?;
     }
@@ -69,23 +75,18 @@ pub(super) fn findings(evaluation: &Evaluation, limit: usize) -> Result<Findings
 }
 
 /// Counts, and the surest mistakes: by probability, or by how far the decision value leads that of the label.
-fn pick(scored: &Scored, limit: usize) -> Findings {
-    let classes = &scored.predictions.classes;
-    let column: BTreeMap<&str, usize> = classes.iter().enumerate().map(|(i, c)| (c.as_str(), i)).collect();
-    let value = |row: usize, class: &str| {
-        let at = row * classes.len() + *column.get(class)?;
-        scored.predictions.scores.get(at).copied()
-    };
-    let mut found = Findings { probabilities: scored.predictions.probabilities, ..Findings::default() };
-    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
+    let place: FxHashMap<&str, usize> = scored.classes.iter().enumerate().map(|(at, class)| (*class, at)).collect();
+    let value = |row: usize, class: &str| place.get(class).map(|&at| scored.scores[at].value(row));
+    let mut found = Findings { probabilities: scored.probabilities, ..Findings::default() };
+    let mut times: FxHashMap<&str, u32> = FxHashMap::default();
     let mut wrong: Vec<(f64, usize)> = Vec::new();
-    let rows = scored.label.iter().zip(&scored.predictions.predicted).zip(&scored.predictions.row_id);
-    for (row, ((label, predicted), row_id)) in rows.enumerate() {
-        let Some(label) = label else { continue };
+    for (row, (label, predicted)) in scored.label.iter().zip(scored.predicted).enumerate() {
+        let (Some(label), Some(predicted)) = (label, predicted) else { continue };
         found.scored += 1;
         if label != predicted {
             found.wrong += 1;
-            *times.entry(row_id).or_default() += 1;
+            *times.entry(scored.row_id.value(row)).or_default() += 1;
             let own = value(row, predicted).filter(|x| !x.is_nan()).unwrap_or(f64::NEG_INFINITY);
             let lead = if found.probabilities { own } else { own - value(row, label).unwrap_or(0.0) };
             wrong.push((if lead.is_nan() { f64::NEG_INFINITY } else { lead }, row));
@@ -97,17 +98,17 @@ fn pick(scored: &Scored, limit: usize) -> Findings {
         if found.mistakes.len() >= limit {
             break;
         }
-        let row_id = &scored.predictions.row_id[row];
-        let (Some(label), predicted) = (&scored.label[row], &scored.predictions.predicted[row]) else { continue };
+        let (row_id, label, predicted) =
+            (scored.row_id.value(row), scored.label.value(row), scored.predicted.value(row));
         if seen.insert(row_id) {
             found.mistakes.push(Mistake {
-                row_id: row_id.clone(),
-                fold: scored.fold.get(row).copied().unwrap_or_default(),
-                label: label.clone(),
-                predicted: predicted.clone(),
+                row_id: row_id.to_owned(),
+                fold: scored.fold.value(row),
+                label: label.to_owned(),
+                predicted: predicted.to_owned(),
                 score: value(row, predicted).unwrap_or(f64::NAN),
                 label_score: value(row, label),
-                times: times.get(row_id.as_str()).copied().unwrap_or(1),
+                times: times.get(row_id).copied().unwrap_or(1),
                 text: None,
                 wrong_in: 1,
                 scored_in: 1,
@@ -117,10 +118,26 @@ fn pick(scored: &Scored, limit: usize) -> Findings {
     found
 }
 
+impl FoldPrints {
+    /// What tells which row was held out in which fold.
+    fn of(&mut self, table: &Arc<RecordBatch>) -> Result<FoldPrint, StageError> {
+        let scored = ScoredColumns::of(table).map_err(StageError::caused)?;
+        if let Some((last, print)) = &self.0 {
+            let last = ScoredColumns::of(last).map_err(StageError::caused)?;
+            if last.fold == scored.fold && last.row_id == scored.row_id {
+                return Ok(*print);
+            }
+        }
+        let print = fold_print(&scored);
+        self.0 = Some((Arc::clone(table), print));
+        Ok(print)
+    }
+}
+
 /// A digest of which row was held out in which fold, whatever the order of the rows.
-fn fold_print(scored: &Scored) -> FoldPrint {
-    let ids = &scored.predictions.row_id;
-    let mut pairs: Vec<(u32, &str)> = scored.fold.iter().copied().zip(ids.iter().map(String::as_str)).collect();
+fn fold_print(scored: &ScoredColumns<'_>) -> FoldPrint {
+    let ids = scored.row_id.iter().flatten();
+    let mut pairs: Vec<(u32, &str)> = scored.fold.values().iter().copied().zip(ids).collect();
     pairs.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     for (fold, row_id) in &pairs {
@@ -128,7 +145,7 @@ fn fold_print(scored: &Scored) -> FoldPrint {
         hasher.update(&(row_id.len() as u64).to_le_bytes());
         hasher.update(row_id.as_bytes());
     }
-    let rows = pairs.iter().map(|(_, row_id)| row_id).collect::<BTreeSet<_>>().len().max(1);
+    let rows = pairs.iter().map(|(_, row_id)| row_id).collect::<FxHashSet<_>>().len().max(1);
     FoldPrint { digest: hasher.finalize().into(), repeats: (pairs.len() / rows) as u64 }
 }
 
@@ -138,7 +155,7 @@ fn add_texts(evaluation: &Evaluation, mistakes: &mut [Mistake]) -> Result<(), St
     let table = part.table()?;
     let row_ids = text::row_ids(&table).map_err(StageError::caused)?;
     let texts = text::texts(&table).map_err(StageError::caused)?;
-    let wanted: BTreeMap<String, usize> =
+    let wanted: FxHashMap<String, usize> =
         mistakes.iter().enumerate().map(|(at, mistake)| (mistake.row_id.clone(), at)).collect();
     for row in 0..row_ids.len().min(texts.len()) {
         let found = wanted.get(row_ids.value(row)).and_then(|at| mistakes.get_mut(*at));
@@ -151,30 +168,34 @@ fn add_texts(evaluation: &Evaluation, mistakes: &mut [Mistake]) -> Result<(), St
 
 /// Counts, for every mistake shown, how many of the variants make it too.
 pub(super) fn compare(evaluations: &[&Evaluation], shown: &mut [&mut Findings]) -> Result<(), StageError> {
-    let mut tally: BTreeMap<String, (usize, usize)> =
-        shown.iter().flat_map(|f| &f.mistakes).map(|mistake| (mistake.row_id.clone(), (0, 0))).collect();
-    if tally.is_empty() || evaluations.len() < 2 {
+    let mut place: FxHashMap<String, usize> = FxHashMap::default();
+    for mistake in shown.iter().flat_map(|found| &found.mistakes) {
+        let next = place.len();
+        place.entry(mistake.row_id.clone()).or_insert(next);
+    }
+    if place.is_empty() || evaluations.len() < 2 {
         return Ok(());
     }
+    let mut tally = vec![(0, 0); place.len()];
     for evaluation in evaluations {
-        let scored = scored(evaluation)?;
-        let mut here: BTreeMap<&str, bool> = BTreeMap::new();
-        let rows = scored.label.iter().zip(&scored.predictions.predicted).zip(&scored.predictions.row_id);
-        for ((label, predicted), row_id) in rows {
-            if tally.contains_key(row_id) && label.is_some() {
-                *here.entry(row_id).or_default() |= label.as_ref() != Some(predicted);
+        let table = scored(evaluation)?;
+        let scored = ScoredColumns::of(&table).map_err(StageError::caused)?;
+        let mut here: Vec<Option<bool>> = vec![None; place.len()];
+        for (row, row_id) in scored.row_id.iter().flatten().enumerate() {
+            if let Some(&at) = place.get(row_id)
+                && scored.label.is_valid(row)
+            {
+                *here[at].get_or_insert_default() |= scored.label.value(row) != scored.predicted.value(row);
             }
         }
-        for (row_id, wrong) in here {
-            if let Some((wrong_in, scored_in)) = tally.get_mut(row_id) {
-                *wrong_in += usize::from(wrong);
-                *scored_in += 1;
-            }
+        for ((wrong_in, scored_in), here) in tally.iter_mut().zip(here) {
+            *wrong_in += usize::from(here == Some(true));
+            *scored_in += usize::from(here.is_some());
         }
     }
     for mistake in shown.iter_mut().flat_map(|f| &mut f.mistakes) {
-        if let Some((wrong_in, scored_in)) = tally.get(&mistake.row_id) {
-            (mistake.wrong_in, mistake.scored_in) = (*wrong_in, *scored_in);
+        if let Some(&at) = place.get(&mistake.row_id) {
+            (mistake.wrong_in, mistake.scored_in) = tally[at];
         }
     }
     Ok(())
@@ -184,24 +205,37 @@ pub(super) fn compare(evaluations: &[&Evaluation], shown: &mut [&mut Findings]) 
 mod tests {
     use super::super::example::{evaluation, scored_rows};
     use super::*;
+    use crate::table::predictions::Scored;
+
+    fn looked(evaluation: &Evaluation, limit: usize) -> Result<Findings, StageError> {
+        findings(evaluation, limit, &mut FoldPrints::default())
+    }
+
+    fn picked(scored: &Scored) -> Findings {
+        pick(&ScoredColumns::of(&scored.to_table().unwrap()).unwrap(), 9)
+    }
+
+    fn print(scored: &Scored) -> FoldPrint {
+        fold_print(&ScoredColumns::of(&scored.to_table().unwrap()).unwrap())
+    }
 
     #[test]
     fn the_surest_mistakes_come_first_and_carry_their_text() {
         let rows = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 0, "x", "x", [0.9, 0.1]), ("c", 1, "y", "x", [0.99, 0.01])];
         let evaluation = evaluation(0, scored_rows(&["x", "y"], &rows, true));
-        let found = findings(&evaluation, 10).unwrap();
+        let found = looked(&evaluation, 10).unwrap();
         assert_eq!((found.scored, found.wrong, found.probabilities), (3, 2, true));
         let ids: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.fold, m.score, m.label_score)).collect();
         assert_eq!(ids, [("c", 1, 0.99, Some(0.01)), ("a", 0, 0.6, Some(0.4))]);
         assert_eq!(found.mistakes[0].text.as_deref(), Some("text of c"));
-        assert_eq!(findings(&evaluation, 1).unwrap().mistakes.len(), 1);
-        assert!(findings(&evaluation, 0).unwrap().mistakes.is_empty());
+        assert_eq!(looked(&evaluation, 1).unwrap().mistakes.len(), 1);
+        assert!(looked(&evaluation, 0).unwrap().mistakes.is_empty());
     }
 
     #[test]
     fn decision_values_are_compared_by_their_lead() {
         let rows = [("a", 0, "x", "y", [1.9, 2.0]), ("b", 0, "x", "y", [-1.0, 1.0])];
-        let found = pick(&scored_rows(&["x", "y"], &rows, false), 9);
+        let found = picked(&scored_rows(&["x", "y"], &rows, false));
         assert_eq!(found.mistakes.iter().map(|m| m.row_id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     }
 
@@ -209,20 +243,20 @@ mod tests {
     fn a_row_wrong_in_several_repeats_is_shown_once() {
         let rows = [("a", 0, "x", "y", [0.4, 0.6]), ("a", 1, "x", "y", [0.2, 0.8])];
         let scored = scored_rows(&["x", "y"], &rows, true);
-        let found = pick(&scored, 9);
+        let found = picked(&scored);
         assert_eq!((found.mistakes.len(), found.mistakes[0].times, found.mistakes[0].fold), (1, 2, 1));
-        assert_eq!(fold_print(&scored).repeats, 2);
+        assert_eq!(print(&scored).repeats, 2);
     }
 
     #[test]
     fn unlabelled_rows_and_strange_scores_are_no_matter() {
         let rows = [("a", 0, "x", "z", [f64::NAN, 0.6]), ("b", 0, "x", "y", [f64::NAN, f64::NAN])];
         let mut scored = scored_rows(&["x", "y"], &rows, true);
-        let found = pick(&scored, 9);
+        let found = picked(&scored);
         assert_eq!((found.wrong, found.mistakes.len()), (2, 2));
         assert!(found.mistakes[0].score.is_nan());
         scored.label = vec![None, None];
-        assert_eq!(pick(&scored, 9).scored, 0);
+        assert_eq!(picked(&scored).scored, 0);
     }
 
     #[test]
@@ -231,8 +265,12 @@ mod tests {
         let forth = scored_rows(&["x", "y"], &rows, true);
         let back = scored_rows(&["x", "y"], &[rows[1], rows[0]], true);
         let other = scored_rows(&["x", "y"], &[("a", 1, "x", "y", [0.4, 0.6]), rows[1]], true);
-        assert_eq!(fold_print(&forth), fold_print(&back));
-        assert_ne!(fold_print(&forth), fold_print(&other));
+        assert_eq!(print(&forth), print(&back));
+        assert_ne!(print(&forth), print(&other));
+        let mut prints = FoldPrints::default();
+        for scored in [&forth, &forth, &other, &back] {
+            assert_eq!(prints.of(&Arc::new(scored.to_table().unwrap())).unwrap(), print(scored));
+        }
     }
 
     #[test]
@@ -240,7 +278,7 @@ mod tests {
         let first = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 0, "x", "y", [0.3, 0.7])];
         let second = [("a", 0, "x", "y", [0.4, 0.6]), ("b", 0, "x", "x", [0.8, 0.2])];
         let runs = [first, second].map(|rows| evaluation(0, scored_rows(&["x", "y"], &rows, true)));
-        let mut found = findings(&runs[0], 9).unwrap();
+        let mut found = looked(&runs[0], 9).unwrap();
         compare(&runs.iter().collect::<Vec<_>>(), &mut [&mut found]).unwrap();
         let tally: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.wrong_in, m.scored_in)).collect();
         assert_eq!(tally, [("b", 1, 2), ("a", 2, 2)]);
