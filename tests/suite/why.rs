@@ -141,7 +141,7 @@ fn another_kind_version_or_machine_says_what_it_was() {
         records(&project, "keys", "\"phase\":\"fit\"").iter().chain(&records(&project, "keys", "\"phase\":\"score\""))
     {
         let key = record.file_stem().unwrap().to_str().unwrap();
-        let other = format!("ff{}", &key[2..]);
+        let other = format!("ff{}", key.get(2..).unwrap());
         let text = std::fs::read_to_string(record).unwrap().replace(key, &other);
         let text = text.replace(&class, "vax-vms/00000000").replace("\"kind\":\"tfidf\"", "\"kind\":\"tfidf2\"");
         project
