@@ -7,6 +7,9 @@ use arrow::array::RecordBatch;
 
 use crate::table::Digest;
 
+/// So many tables are listed before those that nobody uses any more are struck off; later, twice as many as were left.
+const DEAD: usize = 64;
+
 /// Decoded tables by digest.
 #[derive(Debug)]
 pub(super) struct Decoded {
@@ -14,6 +17,10 @@ pub(super) struct Decoded {
     held: usize,
     clock: u64,
     tables: BTreeMap<Digest, Remembered>,
+    /// The tables that are kept alive, by when they were last used: no two were at the same tick of the clock.
+    kept: BTreeMap<u64, Digest>,
+    /// When as many tables are listed, the dead are struck off.
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
@@ -28,14 +35,17 @@ struct Remembered {
 impl Decoded {
     /// Holds at most `most` bytes of tables that nobody uses.
     pub(super) fn new(most: usize) -> Self {
-        Decoded { most, held: 0, clock: 0, tables: BTreeMap::new() }
+        Decoded { most, held: 0, clock: 0, tables: BTreeMap::new(), kept: BTreeMap::new(), sweep_at: DEAD }
     }
 
     /// The table, if it is at hand.
     pub(super) fn find(&mut self, digest: &Digest) -> Option<Arc<RecordBatch>> {
         self.clock += 1;
         let table = self.tables.get_mut(digest)?;
-        table.used = self.clock;
+        let before = std::mem::replace(&mut table.used, self.clock);
+        if let Some(digest) = self.kept.remove(&before) {
+            self.kept.insert(self.clock, digest);
+        }
         table.shared.upgrade()
     }
 
@@ -44,12 +54,21 @@ impl Decoded {
         self.clock += 1;
         let bytes = table.get_array_memory_size();
         let kept = (bytes <= self.most).then(|| Arc::clone(table));
-        let shared = Arc::downgrade(table);
-        self.held += if kept.is_some() { bytes } else { 0 };
-        let before = self.tables.insert(digest, Remembered { shared, kept, bytes, used: self.clock });
-        self.held -= before.filter(|before| before.kept.is_some()).map_or(0, |before| before.bytes);
+        if kept.is_some() {
+            self.held += bytes;
+            self.kept.insert(self.clock, digest);
+        }
+        let new = Remembered { shared: Arc::downgrade(table), kept, bytes, used: self.clock };
+        if let Some(before) = self.tables.insert(digest, new)
+            && self.kept.remove(&before.used).is_some()
+        {
+            self.held -= before.bytes;
+        }
         while self.held > self.most && self.let_go() {}
-        self.tables.retain(|_, table| table.shared.strong_count() > 0);
+        if self.tables.len() >= self.sweep_at {
+            self.tables.retain(|_, table| table.shared.strong_count() > 0);
+            self.sweep_at = self.tables.len() * 2 + DEAD;
+        }
     }
 
     /// Forgets everything.
@@ -59,10 +78,13 @@ impl Decoded {
 
     /// Lets go of the table that was used longest ago; false if none is held.
     fn let_go(&mut self) -> bool {
-        let held = self.tables.values_mut().filter(|table| table.kept.is_some());
-        let Some(oldest) = held.min_by_key(|table| table.used) else { return false };
+        let Some((_, digest)) = self.kept.pop_first() else { return false };
+        let Some(oldest) = self.tables.get_mut(&digest) else { return false };
         oldest.kept = None;
         self.held -= oldest.bytes;
+        if oldest.shared.strong_count() == 0 {
+            self.tables.remove(&digest);
+        }
         true
     }
 }
@@ -106,5 +128,21 @@ mod tests {
         drop(used);
         assert!(decoded.find(&digest).is_none());
         assert_eq!(decoded.held, 0);
+    }
+
+    #[test]
+    fn tables_that_nobody_uses_are_not_listed_for_ever() {
+        let mut decoded = Decoded::new(0);
+        for first in 0..1_000 {
+            let (digest, table) = table(first);
+            decoded.keep(digest, &table);
+        }
+        assert!(decoded.tables.len() <= DEAD && decoded.kept.is_empty(), "{}", decoded.tables.len());
+        // What is kept again under the same digest counts once.
+        let (digest, again) = table(1);
+        let bytes = again.get_array_memory_size();
+        let mut decoded = Decoded::new(10 * bytes);
+        (0..5).for_each(|_| decoded.keep(digest, &again));
+        assert_eq!((decoded.held, decoded.kept.len(), decoded.tables.len()), (bytes, 1, 1));
     }
 }
