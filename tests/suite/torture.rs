@@ -242,14 +242,18 @@ fn a_full_disk_stops_a_run_with_one_message_and_loses_nothing() {
         .iter()
         .map(|file| file.metadata().unwrap().len().div_ceil(4096) * 4)
         .sum();
-    let points = moments(6);
+    let (points, mut filled) = (moments(6), 0);
     for point in 0..points {
         let Some(disk) = Disk::mount(project.path(&format!("disk{point}"))) else { return };
         disk.resize(64 + needed * point / points);
         let cache = format!("disk{point}/cache");
         let full = project.run(["run", "p.yaml", "--cache-dir", &cache, "--out", "full"]);
-        assert!([2, 3].contains(&full.code), "{}: {}", full.code, full.stderr);
-        assert_eq!(full.stderr.matches("no room is left").count(), 1, "{}", full.stderr);
+        // The largest disks may just be large enough.
+        if full.code != 0 {
+            assert!([2, 3].contains(&full.code), "{}: {}", full.code, full.stderr);
+            assert_eq!(full.stderr.matches("no room is left").count(), 1, "{}", full.stderr);
+            filled += 1;
+        }
         disk.resize(needed * 4 + 4096);
         let verified = project.run(["cache", "verify", "--cache-dir", &cache]);
         assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
@@ -258,4 +262,5 @@ fn a_full_disk_stops_a_run_with_one_message_and_loses_nothing() {
         assert!(started.elapsed() < usual * 4 + PATIENCE);
         assert!(project.read("after/predictions.parquet") == expected);
     }
+    assert!(filled * 2 > points, "only {filled} of {points} disks were full");
 }
