@@ -101,6 +101,11 @@ pub fn pack(mut entries: Vec<(String, Content)>, to: &Path) -> Result<u64, PackE
         }
     }
     let bytes = file.as_file().metadata().map_err(at)?.len();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(at)?;
+    }
     file.persist(to).map_err(|error| at(error.error))?;
     Ok(bytes)
 }

@@ -14,6 +14,10 @@ use crate::run::{Event, Listener};
 /// Time between two lines about what is running.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// Of more units than this, those that take less than [`SLOW`] seconds have no line.
+const MANY: usize = 100;
+const SLOW: f64 = 0.5;
+
 /// Writes lines.
 pub struct Plain<W: Write + Send> {
     to: Mutex<State<W>>,
@@ -134,6 +138,12 @@ impl<W> State<W> {
                 self.reused += usize::from(end.outcome == Outcome::Reused);
                 let at = || format!("[{}/{}] {}", self.ended.min(self.planned), self.planned, unit.title());
                 match end.outcome {
+                    // Hundreds of lines about moments say nothing; the lines in between tell how far the run is.
+                    Outcome::Ran
+                        if self.planned > MANY && end.seconds < SLOW && look.verbosity < Verbosity::Verbose =>
+                    {
+                        None
+                    }
                     Outcome::Ran => {
                         Some(format!("{}: {} in {}", at(), counted(end.rows, "row"), duration(end.seconds)))
                     }
