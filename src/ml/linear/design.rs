@@ -1,7 +1,7 @@
 //! What does a pass over the training rows work out? Products of rows in the solvers' column order ([`Layout`]), with one
 //! constant column last for the intercept.
 //!
-//! A dense block is borrowed, never copied; a mixed row is never one dense row.
+//! A dense block is never copied; a mixed row is never one dense row.
 
 use super::FitError;
 use super::layout::{Laid, Layout};
@@ -12,7 +12,7 @@ pub(super) struct Design<'a> {
     /// Number of rows.
     pub(super) rows: usize,
     layout: &'a Layout,
-    dense: Vec<&'a Dense>,
+    dense: &'a [Dense],
     /// Value of the constant column; 0 means that there is none.
     bias: f64,
 }
@@ -20,16 +20,7 @@ pub(super) struct Design<'a> {
 impl<'a> Design<'a> {
     /// Rows laid out, with a constant column of value `bias` (0: none).
     pub(super) fn new(x: &'a Laid, bias: f64) -> Design<'a> {
-        Design { rows: x.layout.rows, layout: &x.layout, dense: x.dense.iter().collect(), bias }
-    }
-
-    /// `x` as `layout`, which is made from it, says.
-    pub(super) fn borrowed(x: &'a Features, layout: &'a Layout, bias: f64) -> Design<'a> {
-        let dense = |block: &'a Block| match block {
-            Block::Sparse(_) => None,
-            Block::Dense(m) => Some(m),
-        };
-        Design { rows: layout.rows, layout, dense: x.blocks.iter().filter_map(dense).collect(), bias }
+        Design { rows: x.layout.rows, layout: &x.layout, dense: &x.dense, bias }
     }
 
     /// Columns without the constant one.
@@ -72,7 +63,7 @@ impl<'a> Design<'a> {
             sum += x * v[own];
         }
         let mut at = self.dense_from();
-        for block in &self.dense {
+        for block in self.dense {
             sum += dense_dot(block.row(i), &v[at..at + block.cols]);
             at += block.cols;
         }
@@ -90,7 +81,7 @@ impl<'a> Design<'a> {
             out[own] += u * x;
         }
         let mut at = self.dense_from();
-        for block in &self.dense {
+        for block in self.dense {
             for (o, &x) in out[at..at + block.cols].iter_mut().zip(block.row(i)) {
                 *o += u * f64::from(x);
             }
@@ -133,7 +124,7 @@ impl<'a> Design<'a> {
             axpy(x, &v[own * k..][..k], t);
         }
         let mut at = self.dense_from() * k;
-        for block in &self.dense {
+        for block in self.dense {
             let (quads, rest) = block.row(i).as_chunks::<4>();
             for x in quads {
                 let rows = [0, 1, 2, 3].map(|r| &v[at + r * k..][..k]);
@@ -172,7 +163,7 @@ impl<'a> Design<'a> {
             visit(own, x);
         }
         let mut at = self.dense_from();
-        for block in &self.dense {
+        for block in self.dense {
             for (j, &x) in block.row(i).iter().enumerate() {
                 visit(at + j, f64::from(x));
             }
@@ -291,9 +282,8 @@ mod tests {
 
     #[test]
     fn products_equal_those_of_the_full_matrix() {
-        let x = mixed();
-        let layout = Layout::of(&x).unwrap();
-        let design = Design::borrowed(&x, &layout, 1.0);
+        let laid = Laid::of(mixed()).unwrap();
+        let design = Design::new(&laid, 1.0);
         // column 2 is used by no row, column 3 by two, columns 0 and 1 by one row each
         let full = [
             [2.0, 1.0, 0.0, 0.0, 0.5, 1.5, 1.0],

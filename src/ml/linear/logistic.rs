@@ -2,11 +2,10 @@
 
 use super::binary::{Binary, Margin};
 use super::design::Design;
-use super::layout::{Laid, Layout};
+use super::layout::Laid;
 use super::newton::{Limits, minimise};
 use super::softmax::Softmax;
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
-use crate::ml::Features;
 
 /// scikit-learn's `LogisticRegression` with the L2 penalty. It minimises `½‖w‖² + C · Σ weight_i · loss_i`; the
 /// intercept is not penalised. Two classes: the logistic loss of one weight vector; more: cross-entropy of the softmax.
@@ -31,23 +30,9 @@ impl Default for LogisticRegression {
 }
 
 impl LogisticRegression {
-    /// Fits on `y` in `0..classes`, with a weight per row if given. Classes without rows are learned as impossible.
+    /// Fits on rows `x` with labels `y` in `0..classes`, with a weight per row if given. Classes without rows are learned as impossible.
     /// Single-threaded. Errors: see [`FitError`].
     pub fn fit(
-        &self,
-        x: &Features,
-        y: &[u32],
-        classes: usize,
-        sample_weight: Option<&[f64]>,
-        should_stop: ShouldStop<'_>,
-    ) -> Result<(LinearModel, Convergence), FitError> {
-        let layout = Layout::of(x)?;
-        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
-        self.solve(&Design::borrowed(x, &layout, self.bias()), targets, classes, should_stop)
-    }
-
-    /// As [`LogisticRegression::fit`], with the same bits, on rows that are laid out already.
-    pub fn fit_laid(
         &self,
         x: &Laid,
         y: &[u32],

@@ -5,10 +5,9 @@ use rayon::prelude::*;
 use super::binary::{Binary, Margin};
 use super::design::Design;
 use super::dual;
-use super::layout::{Laid, Layout};
+use super::layout::Laid;
 use super::newton::{Limits, minimise};
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
-use crate::ml::Features;
 
 /// The loss of a margin `z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,23 +54,9 @@ impl Default for LinearSvc {
 }
 
 impl LinearSvc {
-    /// Fits on `y` in `0..classes`, with a weight per row if given. Classes without rows are learned as impossible.
+    /// Fits on rows `x` with labels `y` in `0..classes`, with a weight per row if given. Classes without rows are learned as impossible.
     /// Classes run in parallel on rayon's current pool; the bits do not depend on it. Errors: see [`FitError`].
     pub fn fit(
-        &self,
-        x: &Features,
-        y: &[u32],
-        classes: usize,
-        sample_weight: Option<&[f64]>,
-        should_stop: ShouldStop<'_>,
-    ) -> Result<(LinearModel, Convergence), FitError> {
-        let layout = Layout::of(x)?;
-        let targets = Targets::checked(x.rows(), y, classes, sample_weight)?;
-        self.solve(&Design::borrowed(x, &layout, self.bias()), targets, classes, should_stop)
-    }
-
-    /// As [`LinearSvc::fit`], with the same bits, on rows that are laid out already.
-    pub fn fit_laid(
         &self,
         x: &Laid,
         y: &[u32],

@@ -8,6 +8,44 @@ use crate::ml::{Block, Csr, Dense, Features};
 
 const NEVER: ShouldStop<'static> = &|| false;
 
+/// Lays rows out and fits on them.
+trait FitRows {
+    fn fit_rows(
+        &self,
+        x: &Features,
+        y: &[u32],
+        classes: usize,
+        weight: Option<&[f64]>,
+        stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError>;
+}
+
+impl FitRows for LogisticRegression {
+    fn fit_rows(
+        &self,
+        x: &Features,
+        y: &[u32],
+        classes: usize,
+        weight: Option<&[f64]>,
+        stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
+        self.fit(&Laid::of(x.clone())?, y, classes, weight, stop)
+    }
+}
+
+impl FitRows for LinearSvc {
+    fn fit_rows(
+        &self,
+        x: &Features,
+        y: &[u32],
+        classes: usize,
+        weight: Option<&[f64]>,
+        stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
+        self.fit(&Laid::of(x.clone())?, y, classes, weight, stop)
+    }
+}
+
 fn value(i: usize, j: usize) -> f32 {
     ((i * 37 + j * 91 + i * i * (j + 3)) % 101) as f32 / 50.0 - 1.0
 }
@@ -63,18 +101,18 @@ fn assert_close(model: &LinearModel, coef: &[[f64; 3]], intercept: &[f64], toler
 #[test]
 fn two_class_logistic_regression_equals_scikit_learns() {
     let tight = LogisticRegression { c: 2.0, tol: 1e-12, ..Default::default() };
-    let (model, end) = tight.fit(&points(), &two(), 2, None, NEVER).unwrap();
+    let (model, end) = tight.fit_rows(&points(), &two(), 2, None, NEVER).unwrap();
     assert!(end.converged && end.gradient_norm < 1e-9, "{end:?}");
     assert_close(&model, &[[3.041204023536, 1.893985925513, -1.125300511151]], &[-0.173342674337], 1e-7);
     let (model, _) =
-        LogisticRegression { fit_intercept: false, ..tight }.fit(&points(), &two(), 2, None, NEVER).unwrap();
+        LogisticRegression { fit_intercept: false, ..tight }.fit_rows(&points(), &two(), 2, None, NEVER).unwrap();
     assert_close(&model, &[[2.96293933308, 1.966339640294, -1.149340605198]], &[0.0], 1e-7);
 }
 
 #[test]
 fn many_class_logistic_regression_equals_scikit_learns() {
     let tight = LogisticRegression { c: 0.5, tol: 1e-12, ..Default::default() };
-    let (model, end) = tight.fit(&points(), &three(), 3, Some(&weights()), NEVER).unwrap();
+    let (model, end) = tight.fit_rows(&points(), &three(), 3, Some(&weights()), NEVER).unwrap();
     assert!(end.converged, "{end:?}");
     let coef = [
         [-1.711947671839, -0.726936166634, -0.164511150881],
@@ -83,7 +121,7 @@ fn many_class_logistic_regression_equals_scikit_learns() {
     ];
     assert_close(&model, &coef, &[-0.047598703296, 0.371643194014, -0.324044490718], 1e-7);
     let balanced = balanced_weights(&three());
-    let (model, _) = tight.fit(&points(), &three(), 3, Some(&balanced), NEVER).unwrap();
+    let (model, _) = tight.fit_rows(&points(), &three(), 3, Some(&balanced), NEVER).unwrap();
     let coef = [
         [-1.493011719568, -0.673693371898, -0.069016388584],
         [0.231461120351, 0.026144110687, 0.745020962873],
@@ -95,10 +133,10 @@ fn many_class_logistic_regression_equals_scikit_learns() {
 #[test]
 fn linear_svm_equals_scikit_learns() {
     let tight = LinearSvc { tol: 1e-12, ..Default::default() };
-    let (model, _) = tight.fit(&points(), &two(), 2, None, NEVER).unwrap();
+    let (model, _) = tight.fit_rows(&points(), &two(), 2, None, NEVER).unwrap();
     assert_close(&model, &[[1.896654823128, 1.191353415003, -0.663659642213]], &[-0.136736210372], 1e-7);
     let scaled = LinearSvc { c: 0.7, intercept_scaling: 2.0, ..tight };
-    let (model, end) = scaled.fit(&points(), &three(), 3, Some(&weights()), NEVER).unwrap();
+    let (model, end) = scaled.fit_rows(&points(), &three(), 3, Some(&weights()), NEVER).unwrap();
     assert!(end.converged, "{end:?}");
     let coef = [
         [-1.847473002166, -1.019984131954, -0.445594552703],
@@ -111,10 +149,10 @@ fn linear_svm_equals_scikit_learns() {
 #[test]
 fn hinge_svm_equals_scikit_learns() {
     let hinge = LinearSvc { c: 0.3, loss: Loss::Hinge, tol: 1e-9, max_iter: 1_000_000, ..Default::default() };
-    let (model, end) = hinge.fit(&points(), &two(), 2, None, NEVER).unwrap();
+    let (model, end) = hinge.fit_rows(&points(), &two(), 2, None, NEVER).unwrap();
     assert!(end.converged, "{end:?}");
     assert_close(&model, &[[1.506267860565, 0.90621618564, -0.52493640417]], &[0.088631113878], 1e-6);
-    let (model, _) = hinge.fit(&points(), &three(), 3, Some(&weights()), NEVER).unwrap();
+    let (model, _) = hinge.fit_rows(&points(), &three(), 3, Some(&weights()), NEVER).unwrap();
     let coef = [
         [-1.862734042867, -0.520885086271, -0.274403402863],
         [0.80953875326, 0.188151448108, 1.357183886098],
@@ -130,8 +168,8 @@ fn mixed_blocks_reach_a_point_of_zero_gradient_and_equal_dense_ones() {
     let part = |from: usize| move |i: usize, j: usize| if (i + j).is_multiple_of(3) { 0.0 } else { value(i, j + from) };
     let mixed = Features { blocks: vec![sparse(40, 4, part(0)), dense(40, 2, part(4)), sparse(40, 3, part(6))] };
     let whole = Features { blocks: vec![dense(40, 4, part(0)), dense(40, 2, part(4)), dense(40, 3, part(6))] };
-    let (from_mixed, _) = tight.fit(&mixed, &three(), 3, None, NEVER).unwrap();
-    let (from_whole, _) = tight.fit(&whole, &three(), 3, None, NEVER).unwrap();
+    let (from_mixed, _) = tight.fit_rows(&mixed, &three(), 3, None, NEVER).unwrap();
+    let (from_whole, _) = tight.fit_rows(&whole, &three(), 3, None, NEVER).unwrap();
     for (a, b) in from_mixed.coef.iter().flatten().zip(from_whole.coef.iter().flatten()) {
         assert!((a - b).abs() < 1e-8, "{a} {b}");
     }
@@ -153,10 +191,10 @@ fn mixed_blocks_reach_a_point_of_zero_gradient_and_equal_dense_ones() {
 
 #[test]
 fn fits_repeat_to_the_bit_and_rows_stand_alone() {
-    let fit = || LogisticRegression::default().fit(&points(), &three(), 3, None, NEVER).unwrap().0;
+    let fit = || LogisticRegression::default().fit_rows(&points(), &three(), 3, None, NEVER).unwrap().0;
     let model = fit();
     assert_eq!(model, fit());
-    let svm = || LinearSvc::default().fit(&points(), &three(), 3, None, NEVER).unwrap().0;
+    let svm = || LinearSvc::default().fit_rows(&points(), &three(), 3, None, NEVER).unwrap().0;
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(svm);
     assert_eq!(one_thread, svm());
     let all = model.predict_proba(&points()).unwrap();
@@ -176,9 +214,9 @@ fn awkward_rows_get_an_answer() {
         for y in [[0, 1, 1, 1], [0, 0, 1, 1], [0, 1, 2, 2]] {
             let classes = if y[3] == 2 { 3 } else { 2 };
             let fits = [
-                lr.fit(x, &y, classes, None, NEVER).unwrap(),
-                svm.fit(x, &y, classes, None, NEVER).unwrap(),
-                hinge.fit(x, &y, classes, None, NEVER).unwrap(),
+                lr.fit_rows(x, &y, classes, None, NEVER).unwrap(),
+                svm.fit_rows(x, &y, classes, None, NEVER).unwrap(),
+                hinge.fit_rows(x, &y, classes, None, NEVER).unwrap(),
             ];
             for (model, end) in fits {
                 assert!(end.objective.is_finite(), "{end:?}");
@@ -188,19 +226,19 @@ fn awkward_rows_get_an_answer() {
         }
     }
     // without information the intercept gives the class shares
-    let (model, end) = lr.fit(&zeros, &[0, 1, 1, 1], 2, None, NEVER).unwrap();
+    let (model, end) = lr.fit_rows(&zeros, &[0, 1, 1, 1], 2, None, NEVER).unwrap();
     assert!(end.converged && (model.predict_proba(&zeros).unwrap()[1] - 0.75).abs() < 1e-6);
-    let (model, _) = lr.fit(&zeros, &[0, 1, 2, 2], 3, None, NEVER).unwrap();
+    let (model, _) = lr.fit_rows(&zeros, &[0, 1, 2, 2], 3, None, NEVER).unwrap();
     assert!((model.predict_proba(&zeros).unwrap()[2] - 0.5).abs() < 1e-6);
 }
 
 #[test]
 fn a_class_without_rows_is_impossible() {
-    let (model, _) = LogisticRegression::default().fit(&points(), &two(), 4, None, NEVER).unwrap();
+    let (model, _) = LogisticRegression::default().fit_rows(&points(), &two(), 4, None, NEVER).unwrap();
     let shares = model.predict_proba(&points()).unwrap();
     assert_eq!((shares.len(), shares[2], shares[3]), (160, 0.0, 0.0));
     let shifted: Vec<u32> = three().iter().map(|y| y + 1).collect();
-    let (model, _) = LinearSvc::default().fit(&points(), &shifted, 4, None, NEVER).unwrap();
+    let (model, _) = LinearSvc::default().fit_rows(&points(), &shifted, 4, None, NEVER).unwrap();
     let scores = model.decision_function(&points()).unwrap();
     assert!(scores.chunks(4).all(|row| row[0] == f64::NEG_INFINITY && row[1].is_finite()));
     assert!(model.predict(&points()).unwrap().iter().all(|&class| class > 0));
@@ -209,17 +247,17 @@ fn a_class_without_rows_is_impossible() {
 #[test]
 fn what_cannot_be_fitted_or_applied_is_an_error() {
     let lr = LogisticRegression::default();
-    let err = |lr: &LogisticRegression, x: &Features| lr.fit(x, &two(), 2, None, NEVER).unwrap_err();
+    let err = |lr: &LogisticRegression, x: &Features| lr.fit_rows(x, &two(), 2, None, NEVER).unwrap_err();
     let nan = Features { blocks: vec![dense(40, 3, |i, j| if (i, j) == (5, 1) { f32::NAN } else { value(i, j) })] };
     assert_eq!(err(&lr, &nan), FitError::NonFinite { row: 5, column: 1 });
     assert!(matches!(
         err(&LogisticRegression { c: 0.0, ..lr.clone() }, &points()),
         FitError::Parameter { name: "c", .. }
     ));
-    assert_eq!(lr.fit(&points(), &two(), 2, None, &|| true).unwrap_err(), FitError::Interrupted);
+    assert_eq!(lr.fit_rows(&points(), &two(), 2, None, &|| true).unwrap_err(), FitError::Interrupted);
     let hinge = LinearSvc { loss: Loss::Hinge, ..Default::default() };
-    assert_eq!(hinge.fit(&points(), &two(), 2, None, &|| true).unwrap_err(), FitError::Interrupted);
-    let (model, _) = lr.fit(&points(), &two(), 2, None, NEVER).unwrap();
+    assert_eq!(hinge.fit_rows(&points(), &two(), 2, None, &|| true).unwrap_err(), FitError::Interrupted);
+    let (model, _) = lr.fit_rows(&points(), &two(), 2, None, NEVER).unwrap();
     let narrow = Features { blocks: vec![dense(2, 2, value)] };
     assert_eq!(model.predict(&narrow).unwrap_err(), FitError::Width { expected: 3, found: 2 });
     assert_eq!(model.predict(&nan).unwrap_err(), FitError::NonFinite { row: 5, column: 1 });
@@ -228,7 +266,7 @@ fn what_cannot_be_fitted_or_applied_is_an_error() {
 #[test]
 fn too_few_iterations_are_reported() {
     let (_, end) =
-        LogisticRegression { max_iter: 1, ..Default::default() }.fit(&points(), &two(), 2, None, NEVER).unwrap();
+        LogisticRegression { max_iter: 1, ..Default::default() }.fit_rows(&points(), &two(), 2, None, NEVER).unwrap();
     assert!(!end.converged && end.iterations == 1);
 }
 
@@ -237,8 +275,8 @@ fn repeated_rows_count_like_weights() {
     let twice = Features { blocks: vec![dense(80, 3, |i, j| value(i / 2, j))] };
     let labels: Vec<u32> = two().iter().flat_map(|&y| [y, y]).collect();
     let lr = LogisticRegression { tol: 1e-12, ..Default::default() };
-    let (repeated, _) = lr.fit(&twice, &labels, 2, None, NEVER).unwrap();
-    let (weighted, _) = lr.fit(&points(), &two(), 2, Some(&[2.0; 40]), NEVER).unwrap();
+    let (repeated, _) = lr.fit_rows(&twice, &labels, 2, None, NEVER).unwrap();
+    let (weighted, _) = lr.fit_rows(&points(), &two(), 2, Some(&[2.0; 40]), NEVER).unwrap();
     for (a, b) in repeated.coef[0].iter().zip(&weighted.coef[0]) {
         assert!((a - b).abs() < 1e-9);
     }
@@ -290,27 +328,27 @@ fn columns_of_one_row_weigh_what_they_weigh_by_themselves() {
     for (y, classes) in [(&two, 2), (&three, 3)] {
         for fit_intercept in [true, false] {
             let lr = LogisticRegression { c: 3.0, tol: 1e-12, fit_intercept, ..Default::default() };
-            let fit = |x| lr.fit(x, y, classes, Some(&weights), NEVER).unwrap().0;
+            let fit = |x| lr.fit_rows(x, y, classes, Some(&weights), NEVER).unwrap().0;
             close(&fit(&joined), &fit(&plain), 1e-9);
             let svc = LinearSvc { tol: 1e-12, fit_intercept, ..Default::default() };
-            let fit = |x| svc.fit(x, y, classes, Some(&weights), NEVER).unwrap().0;
+            let fit = |x| svc.fit_rows(x, y, classes, Some(&weights), NEVER).unwrap().0;
             close(&fit(&joined), &fit(&plain), 1e-9);
             let hinge = LinearSvc { loss: Loss::Hinge, tol: 1e-10, max_iter: 1_000_000, fit_intercept, ..svc };
-            let fit = |x| hinge.fit(x, y, classes, None, NEVER).unwrap().0;
+            let fit = |x| hinge.fit_rows(x, y, classes, None, NEVER).unwrap().0;
             close(&fit(&joined), &fit(&plain), 1e-7);
         }
     }
 }
 
 #[test]
-fn laid_out_rows_give_the_same_bits() {
+fn one_layout_serves_any_number_of_fits() {
     let x = Features { blocks: vec![sparse(40, 60, lonely(40)), dense(40, 3, value)] };
     let laid = Laid::of(x.clone()).unwrap();
     assert_eq!((laid.rows(), laid.cols()), (40, 63));
-    let lr = LogisticRegression::default();
-    assert_eq!(lr.fit(&x, &three(), 3, None, NEVER), lr.fit_laid(&laid, &three(), 3, None, NEVER));
-    let svc = LinearSvc::default();
-    assert_eq!(svc.fit(&x, &two(), 2, None, NEVER), svc.fit_laid(&laid, &two(), 2, None, NEVER));
+    let (lr, svc) = (LogisticRegression::default(), LinearSvc::default());
+    let first = lr.fit(&laid, &three(), 3, None, NEVER);
+    assert_eq!(svc.fit(&laid, &two(), 2, None, NEVER), svc.fit_rows(&x, &two(), 2, None, NEVER));
+    assert_eq!(lr.fit(&laid, &three(), 3, None, NEVER), first);
 }
 
 proptest! {
@@ -322,7 +360,7 @@ proptest! {
         let at = |i: usize, j: usize| cells.iter().find(|cell| (cell.0, cell.1) == (i, j)).map_or(0.0, |cell| cell.2);
         let y: Vec<u32> = (0..8).map(|i| if i < 2 { i } else { u32::from(flips >> i & 1) }).collect();
         let lr = LogisticRegression { c, tol: 1e-12, ..Default::default() };
-        let fit = |block| lr.fit(&Features { blocks: vec![block] }, &y, 2, None, NEVER).unwrap().0;
+        let fit = |block| lr.fit_rows(&Features { blocks: vec![block] }, &y, 2, None, NEVER).unwrap().0;
         let (a, b) = (fit(sparse(8, 20, at)), fit(dense(8, 20, at)));
         for (a, b) in a.coef[0].iter().chain(&a.intercept).zip(b.coef[0].iter().chain(&b.intercept)) {
             prop_assert!((a - b).abs() < 1e-9 * (1.0 + a.abs()), "{} {}", a, b);
@@ -337,8 +375,8 @@ proptest! {
         let rows: Vec<usize> = (0..40).map(moved).collect();
         let other: Vec<u32> = rows.iter().map(|&i| y[i]).collect();
         let lr = LogisticRegression { tol: 1e-12, ..Default::default() };
-        let here = lr.fit(&x, &y, 2, None, NEVER).unwrap().0.predict_proba(&x).unwrap();
-        let there = lr.fit(&x.take_rows(&rows), &other, 2, None, NEVER).unwrap().0;
+        let here = lr.fit_rows(&x, &y, 2, None, NEVER).unwrap().0.predict_proba(&x).unwrap();
+        let there = lr.fit_rows(&x.take_rows(&rows), &other, 2, None, NEVER).unwrap().0;
         let there = there.predict_proba(&x).unwrap();
         for (a, b) in here.iter().zip(&there) {
             prop_assert!((a - b).abs() < 1e-9);

@@ -136,16 +136,14 @@ impl Learner for Classifier {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
                 let weights = weights(*weight);
-                let (model, end) =
-                    learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
+                let (model, end) = learner.fit(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::LinearSvc(learner, weight) => {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
                 let weights = weights(*weight);
-                let (model, end) =
-                    learner.fit_laid(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
+                let (model, end) = learner.fit(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::Smart(params) => {
