@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{EvaluationUnits, Input, Phase, Plan, Reads, Role, StageUnit, Unit, UnitId};
 use crate::pipeline::{Node, Pipeline, Variant};
-use crate::stage::{ApplyTo, FoldId, Port, Work};
+use crate::stage::{ApplyTo, FRAME_PARTS, FoldId, Port, Work};
 use crate::table::Digest;
 
 /// The folds of a split unit whose number only the data knows (`folds: given`), once it has run.
@@ -187,7 +187,7 @@ impl<'a> Lift<'a> {
         apply
     }
 
-    /// A node's inputs. The part `target` always comes from the stage that began the frame.
+    /// A node's inputs. The parts [`FRAME_PARTS`] always come from the stage that began the frame.
     fn inputs(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> Vec<Input> {
         let node = &of.variant.stages[at];
         let mut inputs = Vec::new();
@@ -196,9 +196,9 @@ impl<'a> Lift<'a> {
             let unit = self.node(of, from, inside);
             inputs.push(Input { unit, role: Role::Input(index), reads: Reads::Patterns(reads) });
             let frame = of.variant.stages[from].frame;
-            if frame != from && reads.contains(&"target") {
+            if frame != from && reads.iter().any(|part| FRAME_PARTS.contains(part)) {
                 let unit = self.node(of, frame, None);
-                inputs.push(Input { unit, role: Role::Input(index), reads: Reads::Patterns(&["target"]) });
+                inputs.push(Input { unit, role: Role::Input(index), reads: Reads::OfFrame(reads) });
             }
         }
         inputs
@@ -286,6 +286,7 @@ impl<'a> Lift<'a> {
                 Reads::Patterns(patterns) => names(0, patterns),
                 Reads::Named(name) => names(1, &[name]),
                 Reads::All => names(2, &[]),
+                Reads::OfFrame(patterns) => names(3, patterns),
             }
             hasher.update(self.graph[input.unit].ident.as_bytes());
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value;
 
-use crate::stage::{FoldId, Kind, Numeric, Work};
+use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use lift::{FoldsOf, plan};
@@ -77,6 +77,8 @@ pub enum Reads {
     Named(String),
     /// All parts.
     All,
+    /// Of these, what only the stage has that began the frame: [`FRAME_PARTS`].
+    OfFrame(&'static [&'static str]),
 }
 
 impl Reads {
@@ -85,6 +87,7 @@ impl Reads {
         match self {
             Reads::All => true,
             Reads::Named(one) => one == name,
+            Reads::OfFrame(parts) => FRAME_PARTS.contains(&name) && parts.contains(&name),
             Reads::Patterns(patterns) => {
                 patterns.iter().any(|p| if p.ends_with('.') { name.starts_with(p) } else { *p == name })
             }

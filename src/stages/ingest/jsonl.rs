@@ -20,10 +20,17 @@ pub(super) fn read(mut lines: Lines, rows: &mut Collector<'_>) -> Result<Next, S
             rows.blank += 1;
             continue;
         }
-        let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
-            at.error(None, &format!("it is not a JSON object ({error})"), text)
-                .help("each line must hold one whole object: `{\"text\": \"…\", \"label\": \"…\"}`")
-        })?;
+        let object: Map<String, Value> = match serde_json::from_str(text) {
+            Ok(object) => object,
+            Err(error) => {
+                let message = format!("it is not a JSON object ({error})");
+                let help = "each line must hold one whole object: `{\"text\": \"…\", \"label\": \"…\"}`";
+                if rows.refuse(at.error(None, &message, text).help(help))? == Next::Stop {
+                    return Ok(Next::Stop);
+                }
+                continue;
+            }
+        };
         let mut cells: Vec<Option<String>> = Vec::with_capacity(rows.wanted.columns.len());
         for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {
             let Some(value) = object.get(name) else {

@@ -233,6 +233,13 @@ impl<'a> Collector<'a> {
         Ok(if self.full() { Next::Stop } else { Next::Read })
     }
 
+    /// Takes a row that cannot be read: an error unless such rows are to be skipped. Readers give every row that a file holds
+    /// either to [`Collector::push`] or here.
+    pub(super) fn refuse(&mut self, error: StageError) -> Result<Next, StageError> {
+        self.read += 1;
+        Err(error)
+    }
+
     /// An id that no row has had; `row` is this row's number from 0.
     fn new_id(&mut self, id: Option<&str>, row: u64) -> Result<String, String> {
         let id = id.filter(|id| !id.is_empty()).ok_or_else(|| "the id is missing".to_owned())?;
@@ -269,6 +276,7 @@ impl<'a> Collector<'a> {
             label: self.wanted.label.map(|_| std::mem::take(&mut self.labels)),
             fold: self.wanted.fold.map(|_| std::mem::take(&mut self.folds)),
             split: with_split.then(|| std::mem::take(&mut self.splits)),
+            ..Target::default()
         }
     }
 }
