@@ -5,6 +5,7 @@ mod cross_validate;
 mod embed;
 mod fuse;
 mod ingest;
+mod lexicon;
 mod report;
 mod tfidf;
 mod tokenize;
@@ -19,6 +20,7 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<tokenize::Tokenize>(),
     Kind::of::<tfidf::Tfidf>(),
     Kind::of::<embed::Embed>(),
+    Kind::of::<lexicon::Lexicon>(),
     Kind::of::<fuse::Fuse>(),
     Kind::of::<train::Train>(),
     Kind::of::<cross_validate::CrossValidate>(),

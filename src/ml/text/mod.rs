@@ -12,9 +12,13 @@ use unicode_normalization::char::canonical_combining_class;
 mod ngrams;
 mod pattern;
 mod stop_words;
+mod vader;
+mod valence;
 
 pub use ngrams::word_ngrams;
 pub use stop_words::ENGLISH_STOP_WORDS;
+pub use vader::{VaderScores, vader};
+pub use valence::{ValenceSummary, Valences};
 
 use ngrams::{char_ngrams, char_wb_ngrams};
 use pattern::TokenPattern;
