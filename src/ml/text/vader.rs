@@ -437,3 +437,74 @@ fn emphasis(text: &str) -> f64 {
     };
     exclamations + questions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEXICON: [(&str, f64); 18] = [
+        ("smart", 1.7),
+        ("handsome", 2.2),
+        ("funny", 1.9),
+        ("good", 1.9),
+        ("horrible", -2.5),
+        ("sux", -1.5),
+        ("lol", 1.8),
+        (":)", 2.0),
+        ("bad", -2.5),
+        ("great", 3.1),
+        ("no", -1.2),
+        ("love", 3.2),
+        ("shit", -2.6),
+        ("ass", -2.5),
+        ("kiss", 1.8),
+        ("joy", 2.8),
+        ("doubt", -1.5),
+        ("well", 1.1),
+    ];
+
+    /// vaderSentiment 3.3.2 on Python 3.11 with this lexicon and its rounding taken out: pos, neg, neu, compound.
+    const REFERENCE: [(&str, [f64; 4]); 13] = [
+        ("VADER is smart, handsome, and funny.", [0.7457627118644068, 0.0, 0.2542372881355932, 0.8316320352807864]),
+        (
+            "VADER is VERY SMART, uber handsome, and FRIGGIN FUNNY!!!",
+            [0.706032218868812, 0.0, 0.2939677811311881, 0.946938352138548],
+        ),
+        ("The book was only kind of good.", [0.30289299407459047, 0.0, 0.6971070059254096, 0.38324473176419577]),
+        ("At least it isn't a horrible book.", [0.3220338983050848, 0.0, 0.6779661016949153, 0.43102002306105164]),
+        (
+            "Today only kinda sux! But I'll get by, lol",
+            [0.31693858917867496, 0.12730737168036205, 0.5557540391409631, 0.5249142208642265],
+        ),
+        (
+            "never so good, but this bad bad bad?? GOOD",
+            [0.28230195573681194, 0.5634373147063502, 0.15426072955683784, -0.8515198466805093],
+        ),
+        ("without a doubt the shit", [0.6706915477497255, 0.0, 0.32930845225027444, 0.7277802457406257]),
+        (
+            "she is no good, no well or bad",
+            [0.3656428461182281, 0.3256675412872357, 0.30868961259453626, 0.13256658725368922],
+        ),
+        ("least great :) ????", [0.3241841365895829, 0.4596931056840285, 0.2161227577263886, -0.3080373034998554]),
+        ("ok😂😁!!!!!", [0.41510695187165775, 0.0, 0.5848930481283422, 0.7156229258728812]),
+        ("good but bad but good", [0.46215139442231074, 0.3784860557768924, 0.1593625498007968, 0.012908868793110644]),
+        ("", [0.0, 0.0, 0.0, 0.0]),
+        ("x", [0.0, 0.0, 1.0, 0.0]),
+    ];
+
+    #[test]
+    fn scores_are_vaders_to_the_last_bit() {
+        let valences = Valences::new(LEXICON.map(|(word, valence)| (word.to_owned(), valence)));
+        let emoji = BTreeMap::from([('😂', "face with tears of joy".to_owned()), ('😁', "beaming face".to_owned())]);
+        for (text, expected) in REFERENCE {
+            let VaderScores { pos, neg, neu, compound } = vader(text, &valences, &emoji);
+            assert_eq!([pos, neg, neu, compound], expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn capitals_are_pythons() {
+        assert!(is_upper("GOOD!") && is_upper("ΑΒ1"));
+        assert!(!is_upper("123") && !is_upper("ǅA") && !is_upper("Good") && !is_upper(""));
+    }
+}
