@@ -223,7 +223,7 @@ pub fn vader(text: &str, valences: &Valences, emoji: &BTreeMap<char, String>) ->
 }
 
 /// VADER's words: what white space divides, without the punctuation around it, unless two or fewer characters were left.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_python_space).filter(|word| !word.is_empty()).map(|token| {
         let stripped = token.trim_matches(|c: char| c.is_ascii_punctuation());
         if stripped.chars().nth(2).is_none() { token } else { stripped }

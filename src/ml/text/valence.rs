@@ -2,8 +2,6 @@
 
 use rustc_hash::FxHashMap;
 
-use super::vader::words;
-
 /// Words (or phrases of several words) with a number each.
 #[derive(Debug, Clone, Default)]
 pub struct Valences {
@@ -63,10 +61,18 @@ impl Valences {
         self.exact(word).or_else(|| self.exact(&word.to_lowercase()))
     }
 
-    /// What the words of a text come to: those that white space divides, without the punctuation around them unless two or
-    /// fewer characters would be left (`:)` stays).
+    /// What the words of a text come to: those that white space divides, as they are (`:)`), else without the punctuation
+    /// around them.
     pub fn of_text(&self, text: &str) -> ValenceSummary {
-        self.of_words(&words(text).collect::<Vec<&str>>())
+        let words: Vec<&str> = text
+            .split_whitespace()
+            .map(|word| match word.trim_matches(|c: char| c.is_ascii_punctuation()) {
+                "" => word,
+                stripped if self.find(word).is_none() => stripped,
+                _ => word,
+            })
+            .collect();
+        self.of_words(&words)
     }
 
     /// What some words come to. Of phrases that begin at the same word the longest is found, and its words are not looked at

@@ -27,8 +27,7 @@ use crate::table::{features, row_ids, text};
 pub(super) struct Lexicon;
 
 /// Looks up the words of each text in a table of words and numbers, and gives a few dense features. From texts, words are what
-/// white space divides, without the punctuation around them (an emoticon such as `:)` stays whole); from tokens, the tokens as
-/// they are. A word is looked up as it is spelled, then in lower case; of phrases of several words the longest counts.
+/// white space divides, as they are (`:)`) or else without the punctuation around them; from tokens, the tokens as they are. A word is looked up as it is spelled, then in lower case; of phrases of several words the longest counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["source"]))]
