@@ -3,6 +3,7 @@
 mod clean;
 mod cross_validate;
 mod embed;
+mod encode;
 mod fuse;
 mod ingest;
 mod lexicon;
@@ -21,6 +22,7 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<tfidf::Tfidf>(),
     Kind::of::<embed::Embed>(),
     Kind::of::<lexicon::Lexicon>(),
+    Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),
     Kind::of::<train::Train>(),
     Kind::of::<cross_validate::CrossValidate>(),
