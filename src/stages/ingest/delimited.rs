@@ -237,7 +237,8 @@ impl Record {
                 }
             }
             if unquoted.bytes.len() > LONGEST {
-                return Err(too_long(&lines.source, self.line, &unquoted.shown(style)));
+                return Err(too_long(&lines.source, self.line, &unquoted.shown(style))
+                    .help("a quote opens in it; if the fields are not quoted, set `quote: none`"));
             }
             if !lines.next()? {
                 break;
