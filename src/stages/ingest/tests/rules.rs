@@ -82,7 +82,7 @@ fn further_columns_get_the_narrowest_type_that_fits() {
     assert_eq!(gap.iter().collect::<Vec<_>>(), [None, Some(3)]);
     let (_, _, _, output) = one_file("x.csv", csv, json!({ "columns": { "n": "number", "code": "integer" } })).unwrap();
     let columns = part(&output, "columns");
-    assert_eq!(columns.schema().field(1).data_type().to_string(), "Float64");
+    assert_eq!(columns.schema().field_with_name("n").unwrap().data_type().to_string(), "Float64");
     let wrong = said("x.csv", csv, json!({ "columns": { "x": "integer" } }));
     assert!(wrong.contains("line 2, column `x`: `1.5` is not a whole number"), "{wrong}");
     assert!(said("x.csv", csv, json!({ "columns": ["nn"] })).contains("has no column `nn`"));
