@@ -28,7 +28,9 @@ pub(super) enum Packing {
     Zip,
     Tar,
     TarGz,
+    TarZst,
     Gz,
+    Zst,
     Plain,
 }
 
@@ -37,12 +39,16 @@ pub(super) fn packing(name: &str) -> Packing {
     let name = name.to_ascii_lowercase();
     if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         Packing::TarGz
+    } else if name.ends_with(".tar.zst") || name.ends_with(".tzst") {
+        Packing::TarZst
     } else if name.ends_with(".zip") || name.ends_with(".whl") {
         Packing::Zip
     } else if name.ends_with(".tar") {
         Packing::Tar
     } else if name.ends_with(".gz") {
         Packing::Gz
+    } else if name.ends_with(".zst") {
+        Packing::Zst
     } else {
         Packing::Plain
     }
@@ -100,7 +106,9 @@ impl Outer<'_> {
     pub(super) fn open(&self, members: &[String]) -> Result<Box<dyn Read + Send>, FetchError> {
         let (bytes, name) = self.walk(members)?;
         match packing(&name) {
-            Packing::Gz => Ok(Box::new(self.gunzip(bytes.stream()))),
+            Packing::Gz | Packing::Zst => {
+                self.unpacked(bytes.stream(), packing(&name)).map_err(|error| self.damaged(members, &error))
+            }
             _ => Ok(bytes.stream()),
         }
     }
@@ -136,8 +144,20 @@ impl Outer<'_> {
         self.bytes.saturating_mul(MOST_RATIO).clamp(ALWAYS_BYTES, MOST_BYTES)
     }
 
-    fn gunzip(&self, stream: Box<dyn Read + Send>) -> Capped<MultiGzDecoder<BufReader<Box<dyn Read + Send>>>> {
-        Capped::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, stream)), self.limit())
+    /// A stream decompressed, if it is compressed.
+    fn unpacked(&self, stream: Box<dyn Read + Send>, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
+        let buffered = |stream| BufReader::with_capacity(1 << 16, stream);
+        Ok(match packing {
+            Packing::Gz | Packing::TarGz => Box::new(Capped::new(MultiGzDecoder::new(buffered(stream)), self.limit())),
+            Packing::Zst | Packing::TarZst => {
+                Box::new(Capped::new(zstd::Decoder::with_buffer(buffered(stream))?, self.limit()))
+            }
+            Packing::Zip | Packing::Tar | Packing::Plain => stream,
+        })
+    }
+
+    fn damaged(&self, way: &[String], error: &io::Error) -> FetchError {
+        FetchError::Archive { what: self.what(way), why: error.to_string() }
     }
 
     fn walk(&self, members: &[String]) -> Result<(Bytes, String), FetchError> {
@@ -147,9 +167,10 @@ impl Outer<'_> {
             let here = members.get(..depth).unwrap_or_default();
             let stream = match packing(&at.1) {
                 Packing::Zip => zip_member(at.0, member, self.limit()),
-                Packing::Tar => tar_member(at.0.stream(), member),
-                Packing::TarGz => tar_member(Box::new(self.gunzip(at.0.stream())), member),
-                Packing::Gz | Packing::Plain => return Err(self.no_archive(here)),
+                tar @ (Packing::Tar | Packing::TarGz | Packing::TarZst) => {
+                    self.unpacked(at.0.stream(), tar).map_err(Failure::Io).and_then(|stream| tar_member(stream, member))
+                }
+                Packing::Gz | Packing::Zst | Packing::Plain => return Err(self.no_archive(here)),
             };
             let stream = stream.map_err(|failure| self.failed(here, member, failure))?;
             at = (Bytes::Stream(stream), member.clone());
@@ -160,7 +181,7 @@ impl Outer<'_> {
     fn no_archive(&self, way: &[String]) -> FetchError {
         FetchError::Archive {
             what: self.what(way),
-            why: "only .zip, .whl, .tar, .tar.gz and .tgz files have members".to_owned(),
+            why: "only .zip, .whl, .tar, .tar.gz, .tgz, .tar.zst and .tzst files have members".to_owned(),
         }
     }
 
@@ -220,9 +241,10 @@ impl Outer<'_> {
         let (bytes, name) = self.walk(way)?;
         let names = match packing(&name) {
             Packing::Zip => zip_names(bytes),
-            Packing::Tar => tar_names(bytes.stream()),
-            Packing::TarGz => tar_names(Box::new(self.gunzip(bytes.stream()))),
-            Packing::Gz | Packing::Plain => return Err(self.no_archive(way)),
+            tar @ (Packing::Tar | Packing::TarGz | Packing::TarZst) => {
+                self.unpacked(bytes.stream(), tar).map_err(Failure::Io).and_then(tar_names)
+            }
+            Packing::Gz | Packing::Zst | Packing::Plain => return Err(self.no_archive(way)),
         };
         names.map_err(|failure| self.failed(way, "", failure))
     }

@@ -85,6 +85,8 @@ pub struct Fetched {
     pub members: Vec<String>,
     /// The size of the file on disk.
     pub bytes: u64,
+    /// Its path for those who read it: in the archive, or from the last folder that the source names.
+    pub place: String,
     path: PathBuf,
     outer: String,
     stamp: Stamp,
@@ -116,6 +118,11 @@ impl Fetched {
         &self.path
     }
 
+    /// True if its bytes are unpacked as they are read.
+    pub fn is_packed(&self) -> bool {
+        matches!(packing(&self.name), Packing::Gz | Packing::Zst)
+    }
+
     /// An error if the file on disk is not, or not surely, the one that was digested: then whatever was read from it since
     /// may be something else. A file that only looks changed is digested again.
     pub fn unchanged(&self, cancelled: &AtomicBool) -> Result<(), FetchError> {
@@ -137,8 +144,12 @@ impl Fetched {
     /// What its content is known by, for keys: `sha256:…!member`, and how it is unpacked where its name decides that.
     pub fn identity(&self) -> String {
         let mut text = format!("sha256:{}", self.sha256);
-        if self.members.is_empty() && packing(&self.name) == Packing::Gz {
-            text.push_str("#gz");
+        if self.members.is_empty() {
+            match packing(&self.name) {
+                Packing::Gz => text.push_str("#gz"),
+                Packing::Zst => text.push_str("#zst"),
+                _ => {}
+            }
         }
         for member in &self.members {
             text.push('!');
@@ -150,8 +161,8 @@ impl Fetched {
     /// The files inside, where it is itself an archive.
     pub fn inside(&self) -> Option<Vec<String>> {
         match packing(&self.name) {
-            Packing::Zip | Packing::Tar | Packing::TarGz => self.outer().files(&self.members).ok(),
-            Packing::Gz | Packing::Plain => None,
+            Packing::Zip | Packing::Tar | Packing::TarGz | Packing::TarZst => self.outer().files(&self.members).ok(),
+            Packing::Gz | Packing::Zst | Packing::Plain => None,
         }
     }
 
@@ -258,7 +269,10 @@ impl Fetcher {
 
     /// The members of a file, or the file itself.
     fn members(&self, spec: &Spec, base: &Found) -> Result<Vec<Fetched>, FetchError> {
-        let whole = plain(Found { source: base.source.clone(), path: base.path.clone(), ..found_named(base) })?;
+        let mut whole = plain(Found { source: base.source.clone(), path: base.path.clone(), ..found_named(base) })?;
+        if let Place::Local { path, .. } = &spec.place {
+            whole.place = local::place(path, &base.source);
+        }
         if spec.members.is_empty() {
             return Ok(vec![whole]);
         }
@@ -284,7 +298,8 @@ impl Fetcher {
                 }
                 files.push(plain(Found { source, path, name, sha256, stamp: None })?);
             } else {
-                files.push(Fetched { source, name, members: way, ..whole.clone() });
+                let place = way.last().cloned().unwrap_or_default();
+                files.push(Fetched { source, name, members: way, place, ..whole.clone() });
             }
         }
         Ok(files)
@@ -482,7 +497,8 @@ fn plain(found: Found) -> Result<Fetched, FetchError> {
     let Found { source, path, name, sha256, stamp } = found;
     // A kept file was held against its digest when it was found.
     let stamp = stamp.unwrap_or_else(|| Stamp::of(&stat).settled());
-    Ok(Fetched { source, outer: name.clone(), name, sha256, members: Vec::new(), bytes: stat.len(), path, stamp })
+    let (outer, place) = (name.clone(), name.clone());
+    Ok(Fetched { source, outer, place, name, sha256, members: Vec::new(), bytes: stat.len(), path, stamp })
 }
 
 /// A source without its members.

@@ -3,13 +3,21 @@
 //! Every row that a file holds comes out, or is counted as dropped, or is an error that names its place: nothing is skipped
 //! or merged in silence. Lines with nothing on them are no rows and are counted too.
 
+mod arrow_ipc;
+mod columnar;
+mod conll;
 mod delimited;
+mod files;
 mod format;
+mod json;
 mod jsonl;
 mod lines;
+mod mail;
 mod params;
 mod parquet;
+mod pointer;
 mod rows;
+mod tags;
 
 use serde_json::{Value, json};
 
@@ -20,7 +28,7 @@ use crate::stage::{
 };
 use crate::table;
 
-use format::{Csv, Format, Quote, Tsv};
+use format::{Format, Quote};
 use lines::Lines;
 use params::{Label, Params, Sources};
 use rows::{Collector, Next, Wanted};
@@ -73,19 +81,11 @@ impl StageKind for Ingest {
             fields.remove("format");
             let sources = written(&params.source).into_iter().map(|(split, source, _)| {
                 let format = params.format.clone().or_else(|| format_of(&source));
-                json!({ "split": split, "format": format.as_ref().map(canonical_format) })
+                json!({ "split": split, "format": format.as_ref().map(Format::canonical) })
             });
             fields.insert("sources".to_owned(), sources.collect());
         }
         value
-    }
-}
-
-fn canonical_format(format: &Format) -> Value {
-    match format {
-        Format::Csv(options) => json!({ "csv": elided(options, &Csv::default()) }),
-        Format::Tsv(options) => json!({ "tsv": elided(options, &Tsv::default()) }),
-        other => json!(other),
     }
 }
 
@@ -130,7 +130,7 @@ fn inputs(params: &Params, at: &Scope<'_>, problems: &mut Problems) -> Vec<Input
             None => {
                 let message = format!("the name `{}` does not tell how the file is written", spec.file_name());
                 let problem = at.problem("invalid-param", &way, message);
-                problems.push(problem.help("set `format` to `csv`, `tsv`, `jsonl` or `parquet`; in an archive, name a file with `archive!member`"));
+                problems.push(problem.help("set `format`: `csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `files` or `mail`; in an archive, name a file with `archive!member`"));
             }
         }
     }
@@ -208,6 +208,10 @@ impl Stage for Ingest {
         self.sources.iter().enumerate().map(need).collect()
     }
 
+    fn reads_names(&self) -> bool {
+        self.sources.iter().any(|input| input.format.reads_names())
+    }
+
     fn keeps_rows(&self) -> bool {
         false
     }
@@ -253,7 +257,12 @@ fn read_file(format: &Format, file: &Fetched, rows: &mut Collector<'_>) -> Resul
             delimited::read(&style, Lines::open(file)?, rows)
         }
         Format::Jsonl(_) => jsonl::read(Lines::open(file)?, rows),
+        Format::Json(options) => json::read(options, Lines::open(file)?, rows),
         Format::Parquet(_) => parquet::read(file, rows),
+        Format::Arrow(_) => arrow_ipc::read(file, rows),
+        Format::Conll(options) => conll::read(options, Lines::open(file)?, rows),
+        Format::Files(options) => files::read(options, file, rows),
+        Format::Mail(options) => mail::read(options, file, rows),
     }
 }
 
@@ -280,6 +289,9 @@ fn finish(rows: &mut Collector<'_>, read: &[(String, u64)], stopped: bool) -> Re
         .fact("rows_dropped", rows.dropped)
         .fact("blank_lines", rows.blank)
         .fact("stopped_at_limit", stopped);
+    if let Some(spans) = rows.spans() {
+        output = output.table("spans", spans.to_table().map_err(StageError::caused)?);
+    }
     for (source, _) in read.iter().filter(|(_, count)| *count == 0 && !stopped) {
         output = output.warn(format!("`{source}` has no rows"));
     }
@@ -292,5 +304,7 @@ fn finish(rows: &mut Collector<'_>, read: &[(String, u64)], stopped: bool) -> Re
     Ok(output)
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::params::Label;
 use crate::problem::suggest;
 use crate::stage::{Ctx, StageError};
+use crate::table::spans::{Span, Spans};
 use crate::table::target::Target;
 
 /// How many characters of a bad row are shown.
@@ -131,6 +132,10 @@ pub(super) struct Collector<'a> {
     labels: Vec<Option<String>>,
     folds: Vec<Option<i64>>,
     splits: Vec<Option<String>>,
+    /// Tokens and spans of the rows that are sentences, by their place among the rows.
+    sentences: Vec<(usize, Vec<String>, Vec<Span>)>,
+    /// Bytes that could not be decoded and were replaced.
+    pub(super) replaced: u64,
     /// Rows read, dropped ones too.
     pub(super) read: u64,
     /// Rows left out because of their label's value.
@@ -156,6 +161,8 @@ impl<'a> Collector<'a> {
             labels: Vec::new(),
             folds: Vec::new(),
             splits: Vec::new(),
+            sentences: Vec::new(),
+            replaced: 0,
             read: 0,
             dropped: 0,
             blank: 0,
@@ -231,6 +238,39 @@ impl<'a> Collector<'a> {
         self.folds.push(fold);
         self.splits.push(split.or_else(|| self.split.clone()));
         Ok(if self.full() { Next::Stop } else { Next::Read })
+    }
+
+    /// Takes a row that is a sentence.
+    pub(super) fn push_sentence(
+        &mut self,
+        at: At<'_>,
+        cells: &[Option<&str>],
+        show: &dyn Fn() -> String,
+        (tokens, spans): (Vec<String>, Vec<Span>),
+    ) -> Result<Next, StageError> {
+        let place = self.row_id.len();
+        let next = self.push(at, cells, show)?;
+        if self.row_id.len() > place {
+            self.sentences.push((place, tokens, spans));
+        }
+        Ok(next)
+    }
+
+    /// The sentences' tokens and spans, if any row is one.
+    pub(super) fn spans(&mut self) -> Option<Spans> {
+        if self.sentences.is_empty() {
+            return None;
+        }
+        let rows = self.row_id.len();
+        let mut spans =
+            Spans { row_id: self.row_id.clone(), tokens: vec![Vec::new(); rows], spans: vec![Vec::new(); rows] };
+        for (place, tokens, marked) in std::mem::take(&mut self.sentences) {
+            if let (Some(of_row), Some(marks)) = (spans.tokens.get_mut(place), spans.spans.get_mut(place)) {
+                *of_row = tokens;
+                *marks = marked;
+            }
+        }
+        Some(spans)
     }
 
     /// Takes a row that cannot be read: an error unless such rows are to be skipped. Readers give every row that a file holds
