@@ -10,11 +10,15 @@ mod error;
 mod http;
 mod keep;
 mod local;
+mod netrc;
 mod package;
+mod part;
 mod pins;
+mod shelf;
 mod spec;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,8 +27,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use archive::{Outer, Packing, packing};
 use catalog::CatalogFile;
-use http::Web;
+use http::{Wanted, Web};
 use keep::{Keep, Remembered, Stamp, hash};
+use part::Part;
+use shelf::Shared;
 use spec::Place;
 
 pub use catalog::{CATALOG, Entry, EntryKind};
@@ -62,7 +68,11 @@ pub struct FetchOptions {
     /// Another address of the model hub.
     pub hf_endpoint: Option<String>,
     /// An access token for it; sent to that host alone.
-    pub hf_token: Option<String>,
+    pub hf_token: Option<Secret>,
+    /// A file with names and passwords for hosts, in netrc's form; each is sent to its very host alone.
+    pub netrc: Option<PathBuf>,
+    /// How long a server may say nothing.
+    pub silence: Option<std::time::Duration>,
     /// The folder where the hub's own client keeps files.
     pub hf_cache: Option<PathBuf>,
     /// Set when the run is to end.
@@ -70,6 +80,16 @@ pub struct FetchOptions {
     /// Which bytes sources stand for, whatever lies at their place now: sha256 by source, as a lock has them; `None` for
     /// one that is known to be missing. A file is taken from among those kept; where it is not kept, the pin says nothing.
     pub pins: BTreeMap<String, Option<String>>,
+}
+
+/// Something that no message, log or file may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// A file that is here.
@@ -90,6 +110,8 @@ pub struct Fetched {
     path: PathBuf,
     outer: String,
     stamp: Stamp,
+    /// What it shares with the other files of its archive.
+    shared: Option<Arc<Shared>>,
 }
 
 impl PartialEq for Fetched {
@@ -105,7 +127,10 @@ impl Eq for Fetched {}
 impl Fetched {
     /// Reads the file; members are unpacked on the way and a `.gz` at its end is decompressed. Read errors tell of damage.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, FetchError> {
-        self.outer().open(&self.members)
+        match &self.shared {
+            Some(shared) => shared.open(&self.outer(), &self.members),
+            None => self.outer().open(&self.members),
+        }
     }
 
     /// The file on disk, if it is a plain one that can be mapped.
@@ -193,7 +218,7 @@ pub struct Fetcher {
 impl Fetcher {
     /// Keeps files in `files_dir`, which is made when first needed.
     pub fn new(files_dir: PathBuf, options: FetchOptions) -> Self {
-        let web = Web::new(options.hf_endpoint.clone(), options.hf_token.clone());
+        let web = Web::new(&options);
         Fetcher { keep: Keep::new(files_dir), options, web, network: Mutex::default() }
     }
 
@@ -284,6 +309,7 @@ impl Fetcher {
                 ways
             }
         };
+        let shelves = shelves(&ways);
         let mut files = Vec::with_capacity(ways.len());
         for way in ways {
             let innermost = way.last().map(String::as_str).unwrap_or_default();
@@ -299,7 +325,8 @@ impl Fetcher {
                 files.push(plain(Found { source, path, name, sha256, stamp: None })?);
             } else {
                 let place = way.last().cloned().unwrap_or_default();
-                files.push(Fetched { source, name, members: way, place, ..whole.clone() });
+                let shared = way.split_last().and_then(|(_, archive)| shelves.get(archive).cloned());
+                files.push(Fetched { source, name, members: way, place, shared, ..whole.clone() });
             }
         }
         Ok(files)
@@ -391,8 +418,13 @@ impl Fetcher {
                     Place::Hub { repo, revision, file } => self.web.hub_url(repo, revision, file),
                     other => other.text(),
                 };
-                let got = self.web.download(&url, folder, what, cancelled, listener)?;
-                (got.path, got.sha256, base_name(place).unwrap_or_else(|| "file".to_owned()))
+                let part = Part::of(&self.keep.parts(), &url, folder)?;
+                let wanted = Wanted { url: &url, what, sha256: expected };
+                let sha256 = self.web.download(&wanted, &part, cancelled, listener)?;
+                let path = folder.join("download");
+                std::fs::rename(part.path(), &path).map_err(|error| FetchError::io(&path, &error))?;
+                part.done();
+                (path, sha256, base_name(place).unwrap_or_else(|| "file".to_owned()))
             }
             Place::Local { path, .. } => return Err(local::missing(path)),
             Place::Catalog { id, .. } => return Err(local::missing(id)),
@@ -482,6 +514,16 @@ impl Fetcher {
     }
 }
 
+/// For each archive of which several members are wanted, what these share.
+fn shelves(ways: &[Vec<String>]) -> BTreeMap<Vec<String>, Arc<Shared>> {
+    let mut counts: BTreeMap<&[String], usize> = BTreeMap::new();
+    for (_, archive) in ways.iter().filter_map(|way| way.split_last()) {
+        *counts.entry(archive).or_default() += 1;
+    }
+    let several = counts.into_iter().filter(|(_, files)| *files > 1);
+    several.map(|(archive, files)| (archive.to_vec(), Arc::new(Shared::new(files)))).collect()
+}
+
 fn place_spec(place: &catalog::Place, file: &CatalogFile) -> Result<Spec, FetchError> {
     Spec::parse(&place.source.replace("{file}", file.name), Path::new(""))
         .map_err(|error| local::missing(&error.message))
@@ -498,7 +540,18 @@ fn plain(found: Found) -> Result<Fetched, FetchError> {
     // A kept file was held against its digest when it was found.
     let stamp = stamp.unwrap_or_else(|| Stamp::of(&stat).settled());
     let (outer, place) = (name.clone(), name.clone());
-    Ok(Fetched { source, outer, place, name, sha256, members: Vec::new(), bytes: stat.len(), path, stamp })
+    Ok(Fetched {
+        source,
+        outer,
+        place,
+        name,
+        sha256,
+        members: Vec::new(),
+        bytes: stat.len(),
+        path,
+        stamp,
+        shared: None,
+    })
 }
 
 /// A source without its members.
