@@ -525,7 +525,7 @@ fn shelves(ways: &[Vec<String>]) -> BTreeMap<Vec<String>, Arc<Shared>> {
 }
 
 fn place_spec(place: &catalog::Place, file: &CatalogFile) -> Result<Spec, FetchError> {
-    Spec::parse(&place.source.replace("{file}", file.name), Path::new(""))
+    Spec::parse_place(&place.source.replace("{file}", file.name), Path::new(""))
         .map_err(|error| local::missing(&error.message))
 }
 
