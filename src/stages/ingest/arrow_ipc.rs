@@ -10,7 +10,7 @@ use arrow::ipc::reader::{FileReader, StreamReader};
 
 use super::columnar;
 use super::parquet::on_disk;
-use super::rows::{Collector, Next};
+use super::rows::{Collector, Next, Seen};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
@@ -20,7 +20,7 @@ const MAGIC: &[u8] = b"ARROW1";
 const OLD: &[u8] = b"FEA1";
 
 /// Reads a file's rows.
-pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Next, StageError> {
+pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
     let source = file.source.as_str();
     let damaged = |error: ArrowError| {
         StageError::failed(format!("`{source}` cannot be read as Arrow")).because(error.to_string())
@@ -54,9 +54,9 @@ fn again(bytes: &File, source: &str) -> Result<BufReader<File>, StageError> {
         .map_err(|error| StageError::failed(format!("`{source}` cannot be read")).because(error.to_string()))
 }
 
-fn columns(source: &str, schema: &Schema, rows: &Collector<'_>) -> Result<Vec<usize>, StageError> {
+fn columns(source: &str, schema: &Schema, rows: &mut Collector<'_>) -> Result<Vec<usize>, StageError> {
     let has: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    rows.wanted.find(source, &has)
+    rows.find(source, &has)
 }
 
 fn take(
@@ -64,14 +64,13 @@ fn take(
     batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
     rows: &mut Collector<'_>,
     damaged: &dyn Fn(ArrowError) -> StageError,
-) -> Result<Next, StageError> {
-    let mut before = 0_u64;
+) -> Result<Seen, StageError> {
+    let mut seen = Seen::default();
     for batch in batches {
-        let batch = batch.map_err(damaged)?;
-        if columnar::push(source, &batch, rows, before)? == Next::Stop {
-            return Ok(Next::Stop);
+        columnar::push(source, &batch.map_err(damaged)?, rows, &mut seen)?;
+        if seen.next == Next::Stop {
+            break;
         }
-        before += batch.num_rows() as u64;
     }
-    Ok(Next::Read)
+    Ok(seen)
 }

@@ -8,9 +8,11 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::lines::Lines;
-use super::rows::{At, Collector, Next};
+use super::chunk::Sentence;
+use super::encoding::Wrong;
+use super::rows::{At, Collector, Next, Row, Seen};
 use super::tags::{Scheme, entities};
+use crate::fetch::Fetched;
 use crate::stage::StageError;
 use crate::table::spans::Span;
 
@@ -91,51 +93,43 @@ const DOCUMENT: &str = "-DOCSTART-";
 
 /// The sentence that is being read.
 #[derive(Default)]
-struct Sentence {
+struct Reading {
     /// The line of its first token.
     line: u64,
-    /// Each token with its tag.
     tokens: Vec<String>,
+    /// Each token's tag and line.
     tags: Vec<(String, u64)>,
+    /// Its bytes that were no text.
+    undecoded: Vec<Wrong>,
     /// The first thing that is wrong with it.
     wrong: Option<StageError>,
 }
 
 /// Reads a file's rows.
-pub(super) fn read(options: &Conll, mut lines: Lines, rows: &mut Collector<'_>) -> Result<Next, StageError> {
-    let source = lines.source.clone();
-    let places = rows.wanted.find(&source, &["text".to_owned()])?;
-    let mut reader =
-        Reader { options, source: &source, columns: places.len(), width: None, sentence: Sentence::default() };
-    let mut line = Vec::new();
-    loop {
-        let more = lines.next(&mut line)?;
-        let at = At { source: &source, unit: "line", number: lines.line };
-        let text = match std::str::from_utf8(&line) {
-            Ok(text) => text,
-            Err(error) => {
-                return Err(at
-                    .error(
-                        None,
-                        &format!("byte {} is not UTF-8", error.valid_up_to() + 1),
-                        &String::from_utf8_lossy(&line),
-                    )
-                    .help("write the file anew as UTF-8, for instance with `iconv -f latin1 -t utf8`"));
+pub(super) fn read(options: &Conll, file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
+    let columns = rows.find(&file.source, &["text".to_owned()])?.len();
+    let mut lines = rows.open(file)?;
+    let mut reader = Reader { options, source: &file.source, columns, width: None, reading: Reading::default() };
+    let mut seen = Seen::default();
+    while seen.next == Next::Read && lines.next()? {
+        let text = lines.text();
+        let at = At { source: &file.source, unit: "line", number: lines.line };
+        if options.comment.as_deref().is_some_and(|prefix| text.starts_with(prefix)) {
+            rows.counts.comments += 1;
+        } else if text.trim_ascii().is_empty() || text.starts_with(DOCUMENT) {
+            reader.end(rows, &mut seen)?;
+        } else {
+            if !lines.wrong.is_empty() {
+                rows.looks_like(lines.looks());
+                reader.reading.undecoded.extend(&lines.wrong);
             }
-        };
-        let comment = options.comment.as_deref().is_some_and(|prefix| !prefix.is_empty() && text.starts_with(prefix));
-        let between = text.trim_ascii().is_empty() || text.starts_with(DOCUMENT);
-        if more && !comment && !between {
             reader.take(text, at);
-            continue;
-        }
-        if between && reader.end(rows)? == Next::Stop {
-            return Ok(Next::Stop);
-        }
-        if !more {
-            return reader.end(rows);
         }
     }
+    if seen.next == Next::Read {
+        reader.end(rows, &mut seen)?;
+    }
+    Ok(seen)
 }
 
 struct Reader<'a> {
@@ -145,22 +139,22 @@ struct Reader<'a> {
     columns: usize,
     /// How many columns the lines have.
     width: Option<usize>,
-    sentence: Sentence,
+    reading: Reading,
 }
 
 impl Reader<'_> {
     /// Takes a line with a token.
     fn take(&mut self, text: &str, at: At<'_>) {
-        if self.sentence.tokens.is_empty() && self.sentence.wrong.is_none() {
-            self.sentence.line = at.number;
+        if self.reading.tokens.is_empty() && self.reading.wrong.is_none() {
+            self.reading.line = at.number;
         }
         match self.token(text, at) {
             Ok((token, tag)) => {
-                self.sentence.tokens.push(token);
-                self.sentence.tags.push((tag, at.number));
+                self.reading.tokens.push(token);
+                self.reading.tags.push((tag, at.number));
             }
             Err(error) => {
-                self.sentence.wrong.get_or_insert(error);
+                self.reading.wrong.get_or_insert(error);
             }
         }
     }
@@ -191,31 +185,41 @@ impl Reader<'_> {
     }
 
     /// The sentence ends here, if there is one.
-    fn end(&mut self, rows: &mut Collector<'_>) -> Result<Next, StageError> {
-        let sentence = std::mem::take(&mut self.sentence);
-        if let Some(error) = sentence.wrong {
-            return rows.refuse(error);
+    fn end(&mut self, rows: &mut Collector<'_>, seen: &mut Seen) -> Result<(), StageError> {
+        let reading = std::mem::take(&mut self.reading);
+        if reading.tokens.is_empty() && reading.wrong.is_none() {
+            return Ok(());
         }
-        if sentence.tokens.is_empty() {
-            return Ok(Next::Read);
-        }
-        let text = sentence.tokens.join(" ");
-        let tags: Vec<&str> = sentence.tags.iter().map(|(tag, _)| tag.as_str()).collect();
-        let found: Vec<Span> = match entities(&tags, self.options.scheme) {
-            Ok(found) => found,
-            Err(wrong) => {
-                let number = sentence.tags.get(wrong.token).map_or(sentence.line, |(_, line)| *line);
-                let error = At { source: self.source, unit: "line", number }.error(None, &wrong.message, &text);
-                let error = error.at_param(&["format"]);
-                return rows.refuse(match wrong.fits {
-                    Some(scheme) => error.help(format!("`scheme: {scheme}` would read it")),
-                    None => error,
-                });
+        seen.rows += 1;
+        seen.next = match self.spans(&reading) {
+            _ if reading.wrong.is_some() => reading.wrong.map_or(Ok(Next::Read), |error| rows.refuse(error))?,
+            Err(error) => rows.refuse(error)?,
+            Ok(spans) => {
+                let text = reading.tokens.join(" ");
+                let cells = vec![Some(text.as_str()); self.columns];
+                rows.take(&Row {
+                    at: At { source: self.source, unit: "line", number: reading.line },
+                    cells: &cells,
+                    show: &|| text.clone(),
+                    wrong: &reading.undecoded,
+                    sentence: Some(Sentence { tokens: &reading.tokens, spans: &spans }),
+                })?
             }
         };
-        let at = At { source: self.source, unit: "line", number: sentence.line };
-        let cells = vec![Some(text.as_str()); self.columns];
-        rows.push_sentence(at, &cells, &|| text.clone(), (sentence.tokens, found))
+        Ok(())
+    }
+
+    fn spans(&self, reading: &Reading) -> Result<Vec<Span>, StageError> {
+        let tags: Vec<&str> = reading.tags.iter().map(|(tag, _)| tag.as_str()).collect();
+        entities(&tags, self.options.scheme).map_err(|wrong| {
+            let number = reading.tags.get(wrong.token).map_or(reading.line, |(_, line)| *line);
+            let at = At { source: self.source, unit: "line", number };
+            let error = at.error(None, &wrong.message, &reading.tokens.join(" ")).at_param(&["format"]);
+            match wrong.fits {
+                Some(scheme) => error.help(format!("`scheme: {scheme}` would read it")),
+                None => error,
+            }
+        })
     }
 }
 

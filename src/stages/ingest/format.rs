@@ -14,6 +14,8 @@ use super::files::Named;
 use super::json::Json;
 use crate::stage::elided;
 
+use super::delimited::Style;
+
 /// How a file is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::stages) enum Format {
@@ -31,6 +33,8 @@ pub(in crate::stages) enum Format {
     Arrow(NoOptions),
     /// A sentence over several lines, a token with its tag on each.
     Conll(Conll),
+    /// Each line is the text of a row.
+    Lines(Named),
     /// Each file is one row.
     Files(Named),
     /// Each file is one e-mail.
@@ -38,7 +42,7 @@ pub(in crate::stages) enum Format {
 }
 
 /// The formats' names.
-const FORMATS: &[&str] = &["csv", "tsv", "jsonl", "json", "parquet", "arrow", "conll", "files", "mail"];
+const FORMATS: &[&str] = &["csv", "tsv", "jsonl", "json", "parquet", "arrow", "conll", "lines", "files", "mail"];
 
 /// The endings that are told from what they hold: how a file is packed.
 const PACKED: [&str; 2] = [".gz", ".zst"];
@@ -71,6 +75,7 @@ impl Format {
             "parquet" => Format::Parquet(NoOptions {}),
             "arrow" => Format::Arrow(NoOptions {}),
             "conll" => Format::Conll(Conll::default()),
+            "lines" => Format::Lines(Named::default()),
             "files" => Format::Files(Named::default()),
             "mail" => Format::Mail(Named::default()),
             _ => return None,
@@ -79,7 +84,7 @@ impl Format {
 
     /// True if rows hold something of the names of their files.
     pub(super) fn reads_names(&self) -> bool {
-        matches!(self, Format::Files(_) | Format::Mail(_))
+        matches!(self, Format::Lines(_) | Format::Files(_) | Format::Mail(_))
     }
 
     /// The options as a key sees them: those at their defaults left out.
@@ -89,9 +94,59 @@ impl Format {
             Format::Tsv(options) => json!({ "tsv": elided(options, &Tsv::default()) }),
             Format::Json(options) => json!({ "json": elided(options, &Json::default()) }),
             Format::Conll(options) => json!({ "conll": elided(options, &Conll::default()) }),
+            Format::Lines(options) => json!({ "lines": elided(options, &Named::default()) }),
             Format::Files(options) => json!({ "files": elided(options, &Named::default()) }),
             Format::Mail(options) => json!({ "mail": elided(options, &Named::default()) }),
             other @ (Format::Jsonl(_) | Format::Parquet(_) | Format::Arrow(_)) => json!(other),
+        }
+    }
+}
+
+impl Format {
+    /// What is wrong with its options, and what would be right.
+    pub(super) fn fault(&self) -> Option<(String, &'static str)> {
+        let no_comment = || Some(("`comment` is empty: every line begins so".to_owned(), "leave it out"));
+        let style = match self {
+            Format::Conll(conll) if conll.comment.as_deref() == Some("") => return no_comment(),
+            Format::Csv(csv) => csv.style(),
+            Format::Tsv(tsv) => tsv.style(),
+            _ => return None,
+        };
+        if style.rest && style.quote.is_some() {
+            let message = "`rest` takes a line as it stands, but its fields may be quoted".to_owned();
+            return Some((message, "set `quote: none`"));
+        }
+        if style.comment.as_deref() == Some("") {
+            return no_comment();
+        }
+        None
+    }
+}
+
+impl Csv {
+    /// How such a file is written.
+    pub(super) fn style(&self) -> Style {
+        Style {
+            delimiter: self.delimiter.0,
+            quote: self.quote.0,
+            header: self.header,
+            columns: self.columns.clone(),
+            comment: self.comment.clone(),
+            rest: self.rest,
+        }
+    }
+}
+
+impl Tsv {
+    /// How such a file is written.
+    pub(super) fn style(&self) -> Style {
+        Style {
+            delimiter: b'\t',
+            quote: self.quote.0,
+            header: self.header,
+            columns: self.columns.clone(),
+            comment: self.comment.clone(),
+            rest: self.rest,
         }
     }
 }
@@ -108,11 +163,22 @@ pub(in crate::stages) struct Csv {
     pub quote: Quote,
     /// The columns' names; with a header they replace it. Without either, columns are called `0`, `1`, …
     pub columns: Option<Vec<String>>,
+    /// Lines that begin with this are no rows; they are counted. None do unless it is set.
+    pub comment: Option<String>,
+    /// The last column holds whatever is left of the line, delimiters too. Only where nothing is quoted.
+    pub rest: bool,
 }
 
 impl Default for Csv {
     fn default() -> Self {
-        Csv { header: true, delimiter: Delimiter(b','), quote: Quote(Some(b'"')), columns: None }
+        Csv {
+            header: true,
+            delimiter: Delimiter(b','),
+            quote: Quote(Some(b'"')),
+            columns: None,
+            comment: None,
+            rest: false,
+        }
     }
 }
 
@@ -126,11 +192,15 @@ pub(in crate::stages) struct Tsv {
     pub quote: Quote,
     /// The columns' names; with a header they replace it. Without either, columns are called `0`, `1`, …
     pub columns: Option<Vec<String>>,
+    /// Lines that begin with this are no rows; they are counted. None do unless it is set.
+    pub comment: Option<String>,
+    /// The last column holds whatever is left of the line, delimiters too. Only where nothing is quoted.
+    pub rest: bool,
 }
 
 impl Default for Tsv {
     fn default() -> Self {
-        Tsv { header: true, quote: Quote(None), columns: None }
+        Tsv { header: true, quote: Quote(None), columns: None, comment: None, rest: false }
     }
 }
 
@@ -150,6 +220,7 @@ impl Serialize for Format {
             Format::Parquet(options) => map.serialize_entry("parquet", options)?,
             Format::Arrow(options) => map.serialize_entry("arrow", options)?,
             Format::Conll(options) => map.serialize_entry("conll", options)?,
+            Format::Lines(options) => map.serialize_entry("lines", options)?,
             Format::Files(options) => map.serialize_entry("files", options)?,
             Format::Mail(options) => map.serialize_entry("mail", options)?,
         }
@@ -164,7 +235,7 @@ impl<'de> Deserialize<'de> for Format {
             type Value = Format;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `files` or `mail`, or one of them with options")
+                f.write_str("`csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `lines`, `files` or `mail`, or one of them with options")
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Format, E> {
@@ -181,6 +252,7 @@ impl<'de> Deserialize<'de> for Format {
                     "parquet" => Format::Parquet(map.next_value()?),
                     "arrow" => Format::Arrow(map.next_value()?),
                     "conll" => Format::Conll(map.next_value()?),
+                    "lines" => Format::Lines(map.next_value()?),
                     "files" => Format::Files(map.next_value()?),
                     "mail" => Format::Mail(map.next_value()?),
                     other => return Err(de::Error::unknown_variant(other, FORMATS)),
@@ -216,6 +288,7 @@ impl JsonSchema for Format {
             one("parquet", generator.subschema_for::<NoOptions>()),
             one("arrow", generator.subschema_for::<NoOptions>()),
             one("conll", generator.subschema_for::<Conll>()),
+            one("lines", generator.subschema_for::<Named>()),
             one("files", generator.subschema_for::<Named>()),
             one("mail", generator.subschema_for::<Named>()),
         ];

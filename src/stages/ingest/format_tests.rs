@@ -31,9 +31,12 @@ fn classes(output: &Output) -> Vec<Vec<String>> {
 
 #[test]
 fn json_rows_are_found_by_a_pointer() {
-    let list = r#"[{"text": "a", "y": 1}, {"text": "b", "y": null}]"#;
+    let list = r#"[{"text": "a", "y": 1}, {"text": "b", "y": true}]"#;
     let (_, read, target, _) = one_file("x.json", list.as_bytes(), json!({ "label": "y" })).unwrap();
-    assert_eq!((read, target.label.unwrap()), (vec!["a".to_owned(), "b".to_owned()], vec![Some("1".to_owned()), None]));
+    assert_eq!(
+        (read, target.label.unwrap()),
+        (vec!["a".to_owned(), "b".to_owned()], vec![Some("1".to_owned()), Some("true".to_owned())])
+    );
     let deep = r#"{"info": {"items": 0}, "data": {"items": [{"text": "a"}], "more": []}}"#;
     assert_eq!(texts("x.json", deep, json!({ "format": { "json": { "rows": "/data/items/*" } } })), ["a"]);
     let splits = r#"{"val": [["v", "x"]], "train": [["t", "x"], ["u", "y"]]}"#;
@@ -72,7 +75,7 @@ fn arrow_files_and_streams_are_read() {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("n", Arc::new(Int64Array::from(vec![1, 2]))),
         ("text", Arc::new(StringArray::from(vec!["a", "b"]))),
-        ("y", Arc::new(StringArray::from(vec![Some("p"), None]))),
+        ("y", Arc::new(StringArray::from(vec![Some("p"), Some("q")]))),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut file = Vec::new();
@@ -88,7 +91,7 @@ fn arrow_files_and_streams_are_read() {
     drop(writer);
     for (name, bytes, count) in [("x.arrow", &file, 4), ("x.feather", &file, 4), ("x.arrows", &stream, 2)] {
         let (_, read, target, _) = one_file(name, bytes, json!({ "label": "y" })).unwrap();
-        assert_eq!((read.len(), target.label.unwrap()[1].clone()), (count, None), "{name}");
+        assert_eq!((read.len(), target.label.unwrap()[1].as_deref()), (count, Some("q")), "{name}");
     }
     assert!(said("x.arrow", &file, json!({ "text": "n" })).contains("a text is wanted, but it holds Int64"));
     assert!(said("x.arrow", &file[..file.len() / 2], json!({})).contains("cannot be read as Arrow"));
@@ -118,7 +121,56 @@ fn a_file_is_a_row_with_its_name() {
     assert!(ingest(dir.path(), with).unwrap_err().contains("its columns are `text`, `path`, `name`, `folder`"));
     fs::write(dir.path().join("r/pos/2-c.txt"), b"fine\nb\xe9b\xe9").unwrap();
     let with = json!({ "source": "r/*/*.txt", "format": "files" });
-    assert!(ingest(dir.path(), with).unwrap_err().contains("`r/pos/2-c.txt`, line 2: byte 7 of the file is not UTF-8"));
+    let error = ingest(dir.path(), with.clone()).unwrap_err();
+    assert!(error.contains("`r/pos/2-c.txt`, line 2: byte 2: 0xE9 is not utf-8"), "{error}");
+    let mut other = with;
+    other["encoding"] = "latin1".into();
+    assert_eq!(ingest(dir.path(), other).unwrap().1[2], "fine\nb\u{e9}b\u{e9}");
+}
+
+#[test]
+fn a_line_is_a_row_with_the_name_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("pos.txt"), "good\n\n also\tgood\r\n").unwrap();
+    fs::write(dir.path().join("neg.txt"), "bad\u{85}still").unwrap();
+    let format = json!({ "lines": { "pattern": "(?P<label>pos|neg)" } });
+    let with = json!({ "source": "*.txt", "format": format, "label": "label" });
+    let (_, read, target, output) = ingest(dir.path(), with).unwrap();
+    assert_eq!(read, ["bad\u{85}still", "good", " also\tgood"]);
+    assert_eq!(target.label.unwrap().iter().flatten().collect::<Vec<_>>(), ["neg", "pos", "pos"]);
+    assert_eq!(output.facts["blank_lines"], 1);
+}
+
+#[test]
+fn a_split_may_have_several_sources() {
+    let dir = tempfile::tempdir().unwrap();
+    ["a", "b", "c"].map(|name| fs::write(dir.path().join(format!("{name}.txt")), format!("{name}\n")).unwrap());
+    let source = json!({ "train": ["c.txt", "a.txt"], "test": "b.txt" });
+    let (_, read, target, _) = ingest(dir.path(), json!({ "source": source, "format": "lines" })).unwrap();
+    assert_eq!(read, ["b", "c", "a"]);
+    assert_eq!(target.split.unwrap().iter().flatten().collect::<Vec<_>>(), ["test", "train", "train"]);
+}
+
+#[test]
+fn lines_of_json_have_pointers_too() {
+    let line = "{\"meta\": {\"y\": 7}, \"data\": [{\"text\": \"a\"}, {\"text\": \"b\"}]}\n";
+    let with = json!({ "text": "/data/*/text", "label": "/meta/y" });
+    let (_, read, target, _) = one_file("x.jsonl", line.as_bytes(), with).unwrap();
+    assert_eq!((read, target.label.unwrap()), (vec!["ab".to_owned()], vec![Some("7".to_owned())]));
+    let twice = said("x.jsonl", b"{\"text\": \"a\", \"text\": \"b\"}\n", json!({}));
+    assert!(twice.contains("line 1") && twice.contains("`text` stands twice"), "{twice}");
+    assert!(said("x.jsonl", line.as_bytes(), json!({ "text": "/data/*/txt" })).contains("has no column `/data/*/txt`"));
+}
+
+#[test]
+fn bytes_of_a_document_are_told_with_their_row() {
+    let latin = b"[{\"text\": \"a\"},\n {\"text\": \"caf\xe9\"}]";
+    let error = said("x.json", latin, json!({}));
+    assert!(error.contains("`x.json`, row 2: byte 15: 0xE9 is not utf-8"), "{error}");
+    let (_, read, ..) = one_file("x.json", latin, json!({ "encoding": "latin1" })).unwrap();
+    assert_eq!(read[1], "caf\u{e9}");
+    let (_, read, _, output) = one_file("x.json", latin, json!({ "encoding_errors": "skip" })).unwrap();
+    assert_eq!((read.len(), &output.facts["rows_skipped"]), (1, &json!(1)));
 }
 
 #[test]
@@ -136,8 +188,15 @@ fn a_mail_has_columns() {
     assert_eq!(column("date"), "2002-01-01T10:00:00+01:00");
     assert!(column("headers").contains("To: a@b.c, d@e.f\n"));
     let bare = b"Subject: caf\xe9\n\nna\xefve \x93text\x94\n";
-    assert_eq!(texts_of(bare, "subject"), "caf\u{e9}");
-    assert_eq!(texts_of(bare, "body"), "na\u{ef}ve \u{201c}text\u{201d}\n");
+    let error = said("x.eml", bare, json!({ "text": "body" }));
+    assert!(error.contains("`x.eml`, line 1: byte 13: 0xE9 is not utf-8"), "{error}");
+    let with = json!({ "text": ["subject", "body"], "encoding": "windows-1252" });
+    assert_eq!(one_file("x.eml", bare, with).unwrap().1, ["caf\u{e9}\nna\u{ef}ve \u{201c}text\u{201d}\n"]);
+    let broken = b"Subject: x\nContent-Type: text/plain; charset=utf-8\n\none\nb\xff\xffd\n";
+    let error = said("x.eml", broken, json!({ "text": "body" }));
+    assert!(error.contains("`x.eml`, line 5: byte 2: 0xFF is not utf-8"), "{error}");
+    let with = json!({ "text": "body", "encoding_errors": "replace" });
+    assert_eq!(one_file("x.eml", broken, with).unwrap().3.facts["replaced_bytes"], 2);
     let only_html = b"Subject: x\nContent-Type: text/html\n\n<p>one</p><p>two &amp; three</p>";
     assert_eq!(texts_of(only_html, "body").trim(), "one\ntwo & three");
     assert!(said("x.eml", b"no header here\n\nbody", json!({ "text": "body" })).contains("no header"));
@@ -202,6 +261,8 @@ fn real_files_of_each_format_give_all_their_rows() {
     let films =
         json!({ "source": "long_reviews/sample_dir/*/*.txt", "format": "files", "label": "folder", "id": "path" });
     assert_eq!(count(films).0, 50);
-    let mails = json!({ "source": "spamassassin/raw/*/*.txt", "format": "mail", "label": "folder", "text": ["subject", "body"] });
-    assert_eq!(count(mails).0, 280);
+    let mails = json!({ "source": "spamassassin/raw/*/*.txt", "format": "mail", "label": "folder", "text": ["subject", "body"],
+        "encoding": "auto", "encoding_errors": "replace" });
+    let (mails, output) = count(mails);
+    assert_eq!((mails, &output.facts["rows_skipped"]), (280, &json!(0)));
 }

@@ -2,15 +2,22 @@
 //!
 //! The document is read as a stream: one row of it is in memory at a time, whatever its size.
 
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Read};
+use std::rc::Rc;
+
 use schemars::JsonSchema;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fmt;
 
-use super::lines::{Lines, unreadable};
-use super::pointer::{Pointer, Step, Strict, cell};
-use super::rows::{At, Collector, Next, no_column};
+use super::encoding::{Decoder, Wrong};
+use super::lines::unreadable;
+use super::pointer::{Cell, Pointer, Step, Strict, cell, column_of};
+use super::rows::{At, Collector, Next, Row, Seen};
+use super::wanted::no_column;
+use crate::fetch::Fetched;
 use crate::stage::StageError;
 
 /// Options of `json`.
@@ -35,41 +42,64 @@ impl Default for Json {
     }
 }
 
-/// Where a wanted column is found.
-enum Place {
-    /// What the star with this number passed.
-    Key(usize),
-    Name(String),
-    Pointer(Pointer),
-}
-
 /// Reads a file's rows.
-pub(super) fn read(options: &Json, lines: Lines, rows: &mut Collector<'_>) -> Result<Next, StageError> {
-    let place = |name: &str| match options.keys.iter().position(|key| key == name) {
-        Some(star) => Place::Key(star),
-        None => Pointer::parse(name)
-            .filter(|p| !p.steps.is_empty())
-            .map_or_else(|| Place::Name(name.to_owned()), Place::Pointer),
-    };
-    let places = rows.wanted.columns.iter().map(|(name, _)| place(name)).collect();
-    let source = lines.source.clone();
+pub(super) fn read(options: &Json, file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
+    let source = file.source.as_str();
+    let (decoder, text) = rows.open(file)?.into_text();
+    let feed = Rc::new(RefCell::new(Feed { decoder, text, taken: 0, before: 0 }));
     let mut document = Document {
-        source: &source,
+        source,
         options,
-        places,
+        feed: Rc::clone(&feed),
         keys: Vec::new(),
-        number: 0,
-        next: Next::Read,
+        seen: Seen::default(),
         failed: None,
         rows,
     };
-    let mut deserializer = serde_json::Deserializer::from_reader(lines.reader);
+    let mut deserializer = serde_json::Deserializer::from_reader(Letters(feed));
     let whole = Level { steps: &options.rows.steps, document: &mut document }.deserialize(&mut deserializer);
     let whole = whole.and_then(|()| deserializer.end());
-    match (document.failed, document.next, whole) {
+    match (document.failed, document.seen.next, whole) {
         (Some(error), ..) => Err(error),
-        (None, Next::Stop, _) | (None, Next::Read, Ok(())) => Ok(document.next),
-        (None, Next::Read, Err(error)) => Err(wrong(&source, &error)),
+        (None, Next::Stop, _) | (None, Next::Read, Ok(())) => Ok(document.seen),
+        (None, Next::Read, Err(error)) => Err(wrong(source, &error)),
+    }
+}
+
+/// The document's text as it is decoded.
+struct Feed {
+    decoder: Decoder,
+    text: String,
+    /// How much of `text` has been read.
+    taken: usize,
+    /// Text before it.
+    before: u64,
+}
+
+impl Feed {
+    /// Bytes that were no text, up to where the document has been read.
+    fn wrong(&mut self) -> Vec<Wrong> {
+        let here = self.before + self.taken as u64;
+        let count = self.decoder.wrong.iter().take_while(|wrong| wrong.at < here).count();
+        self.decoder.wrong.drain(..count).collect()
+    }
+}
+
+/// The feed as the parser reads it: it asks for one byte at a time, so that it is known which bytes a row has.
+struct Letters(Rc<RefCell<Feed>>);
+
+impl Read for Letters {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let feed = &mut *self.0.borrow_mut();
+        if feed.taken == feed.text.len() {
+            feed.before += feed.text.len() as u64;
+            feed.text.clear();
+            feed.taken = 0;
+            feed.decoder.more(&mut feed.text)?;
+        }
+        let count = feed.text.as_bytes().get(feed.taken..).unwrap_or_default().read(buffer)?;
+        feed.taken += count;
+        Ok(count)
     }
 }
 
@@ -93,11 +123,10 @@ fn wrong(source: &str, error: &serde_json::Error) -> StageError {
 struct Document<'a, 'r> {
     source: &'a str,
     options: &'a Json,
-    places: Vec<Place>,
+    feed: Rc<RefCell<Feed>>,
     /// What the stars on the way passed.
     keys: Vec<String>,
-    number: u64,
-    next: Next,
+    seen: Seen,
     failed: Option<StageError>,
     rows: &'a mut Collector<'r>,
 }
@@ -105,61 +134,82 @@ struct Document<'a, 'r> {
 impl Document<'_, '_> {
     /// Takes a row; false if no more are wanted.
     fn take(&mut self, row: &Value) -> bool {
-        self.number += 1;
+        self.seen.rows += 1;
         match self.push(row) {
-            Ok(Next::Read) => true,
-            Ok(Next::Stop) => {
-                self.next = Next::Stop;
-                false
-            }
-            Err(error) => {
-                self.failed = Some(error);
-                false
+            Ok(next) => self.seen.next = next,
+            Err(error) => self.failed = Some(error),
+        }
+        self.failed.is_none() && self.seen.next == Next::Read
+    }
+
+    fn at(&self) -> At<'_> {
+        At { source: self.source, unit: "row", number: self.seen.rows }
+    }
+
+    fn push(&mut self, row: &Value) -> Result<Next, StageError> {
+        if self.rows.wanted.all {
+            let has = self.columns(row);
+            self.rows.find(self.source, &has)?;
+        }
+        let (wrong, looks) = {
+            let mut feed = self.feed.borrow_mut();
+            (feed.wrong(), feed.decoder.looks)
+        };
+        if !wrong.is_empty() {
+            self.rows.looks_like(looks);
+        }
+        match self.cells(row) {
+            Err(error) => self.rows.refuse(error),
+            Ok(cells) => {
+                for (is_text, cell) in self.rows.is_text.iter_mut().zip(&cells) {
+                    *is_text = cell.is_text;
+                }
+                let cells: Vec<Option<&str>> = cells.iter().map(|cell| cell.value.as_deref()).collect();
+                let (at, show) = (At { source: self.source, unit: "row", number: self.seen.rows }, || row.to_string());
+                self.rows.take(&Row { at, cells: &cells, show: &show, wrong: &wrong, sentence: None })
             }
         }
     }
 
-    fn push(&mut self, row: &Value) -> Result<Next, StageError> {
-        let at = At { source: self.source, unit: "row", number: self.number };
+    fn cells(&self, row: &Value) -> Result<Vec<Cell>, StageError> {
         if let (Some(columns), Value::Array(items)) = (&self.options.columns, row)
             && columns.len() != items.len()
         {
             let message = format!("`columns` names {}, but the row has {} items", columns.len(), items.len());
-            return self.rows.refuse(at.error(None, &message, &row.to_string()).at_param(&["format"]));
+            return Err(self.at().error(None, &message, &row.to_string()).at_param(&["format"]));
         }
-        let mut cells = Vec::with_capacity(self.places.len());
-        for (column, place) in self.places.iter().enumerate() {
-            match self.cell(row, column, place) {
-                Ok(cell) => cells.push(cell),
-                Err(error) => return self.rows.refuse(error),
-            }
-        }
-        let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
-        self.rows.push(at, &cells, &|| row.to_string())
+        let wanted = &self.rows.wanted;
+        let one = |(column, (name, param)): (usize, &(String, Vec<&'static str>))| match self.cell(row, name, column) {
+            Some(Ok(cell)) => Ok(cell),
+            Some(Err(message)) => Err(self.at().error(Some(name), &message, &row.to_string()).at_param(param)),
+            None if wanted.may_lack(column) => Ok(Cell::default()),
+            None => Err(self.absent(row, name, param)),
+        };
+        wanted.columns.iter().enumerate().map(one).collect()
     }
 
-    fn cell(&self, row: &Value, column: usize, place: &Place) -> Result<Option<String>, StageError> {
-        let at = At { source: self.source, unit: "row", number: self.number };
-        let (name, param) =
-            self.rows.wanted.columns.get(column).map(|(n, p)| (n.as_str(), p.as_slice())).unwrap_or_default();
-        let is_text = self.rows.wanted.text.contains(&column);
-        let wrong = |message: String| at.error(Some(name), &message, &row.to_string());
-        let value = match place {
-            Place::Key(star) => {
-                let none = || wrong(format!("`rows` has no `*` with the number {}, which `keys` names", star + 1));
-                return self.keys.get(*star).cloned().map(Some).ok_or_else(|| none().at_param(&["format"]));
-            }
-            Place::Pointer(pointer) => return pointer.cell(row, is_text).map_err(|m| wrong(m).at_param(param)),
-            Place::Name(name) => match row {
-                Value::Object(fields) => fields.get(name),
-                Value::Array(items) => self.item(name).and_then(|at| items.get(at)),
-                scalar => self.item(name).filter(|&at| at == 0).map(|_| scalar),
-            },
-        };
-        match value {
-            Some(value) => cell(value, is_text).map_err(wrong),
-            None => Err(self.absent(row, name, param)),
+    /// What a row holds in a column; nothing if it has no such column.
+    fn cell(&self, row: &Value, name: &str, column: usize) -> Option<Result<Cell, String>> {
+        if let Some(star) = self.options.keys.iter().position(|key| key == name) {
+            return self.keys.get(star).map(|key| Ok(Cell { value: Some(key.clone()), is_text: true }));
         }
+        let takes = self.rows.wanted.takes(column);
+        match (row, self.item(name)) {
+            (Value::Array(items), Some(at)) => Some(cell(items.get(at)?, takes)),
+            (Value::Array(_) | Value::Object(_), _) => column_of(row, name, takes),
+            (scalar, at) => at.filter(|&at| at == 0).map(|_| cell(scalar, takes)),
+        }
+    }
+
+    /// The names of a row's columns.
+    fn columns(&self, row: &Value) -> Vec<String> {
+        let own: Vec<String> = match (row, &self.options.columns) {
+            (Value::Object(fields), _) => fields.keys().cloned().collect(),
+            (_, Some(columns)) => columns.clone(),
+            (Value::Array(items), None) => (0..items.len()).map(|at| at.to_string()).collect(),
+            (_, None) => vec!["0".to_owned()],
+        };
+        self.options.keys.iter().cloned().chain(own).collect()
     }
 
     /// The number of a list's item.
@@ -171,14 +221,7 @@ impl Document<'_, '_> {
     }
 
     fn absent(&self, row: &Value, name: &str, param: &[&'static str]) -> StageError {
-        let own: Vec<String> = match (row, &self.options.columns) {
-            (Value::Object(fields), _) => fields.keys().cloned().collect(),
-            (_, Some(columns)) => columns.clone(),
-            (Value::Array(items), None) => (0..items.len()).map(|at| at.to_string()).collect(),
-            (_, None) => vec!["0".to_owned()],
-        };
-        let has: Vec<String> = self.options.keys.iter().cloned().chain(own).collect();
-        let error = no_column(&format!("{}`, row `{}", self.source, self.number), name, &has, param);
+        let error = no_column(&format!("{}`, row `{}", self.source, self.seen.rows), name, &self.columns(row), param);
         let nested = match row {
             Value::Array(items) => items.iter().any(|item| item.is_array() || item.is_object()),
             Value::Object(fields) => fields.values().any(Value::is_array),

@@ -1,6 +1,10 @@
 //! How does an e-mail become a row?
+//!
+//! Each part of it is decoded as it declares; what declares nothing, as `encoding` says.
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use std::io;
+
+use encoding_rs::UTF_8;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
@@ -8,31 +12,42 @@ use mail_parser::{
     Address, Encoding as Transfer, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType,
 };
 
-use super::files::{Named, content, row};
-use super::rows::{At, Collector, Next};
+use super::encoding::{Encoding, Found, Why, Wrong, decode, detect};
+use super::files::{Columns, Named, content};
+use super::lines::unreadable;
+use super::rows::{At, Collector, Opened, Seen};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
-/// Reads a file as a row with the columns `subject`, `from`, `to`, `cc`, `date`, `headers`, `body`, `html`, `attachments` and `content_type`.
-pub(super) fn read(options: &Named, file: &Fetched, rows: &mut Collector<'_>) -> Result<Next, StageError> {
+/// What is read of a mail.
+const COLUMNS: [&str; 10] =
+    ["subject", "from", "to", "cc", "date", "headers", "body", "html", "attachments", "content_type"];
+
+/// Reads a file as a row.
+pub(super) fn read(options: &Named, file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
     let bytes = content(file)?;
-    let refuse = |rows: &mut Collector<'_>, message: &str| {
-        let at = At { source: &file.source, unit: "line", number: 1 };
-        let start = String::from_utf8_lossy(bytes.get(..1000).unwrap_or(&bytes)).into_owned();
-        let help = "an e-mail begins with lines such as `From: …` and `Subject: …`";
-        rows.refuse(at.error(None, message, &start).help(help))
+    let columns = Columns::of(options, file, &COLUMNS, rows)?;
+    let mut text = Texts { encoding: rows.encoding(), found: None, looks: None, wrong: Vec::new() };
+    let failed = |error: io::Error| unreadable(&file.source, 1, &error);
+    let whole = text.upright(&bytes).map_err(failed)?;
+    let message =
+        Some(&whole).filter(|whole| begins_with_header(whole)).and_then(|w| MessageParser::default().parse(w));
+    let next = match message {
+        Some(message) => {
+            let cells = text.columns(&message).map_err(failed)?;
+            let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
+            let found = text.found.unwrap_or(Found { encoding: UTF_8, why: Why::Declared });
+            rows.reading(Opened { source: file.source.clone(), found, looks: text.looks });
+            columns.take(&cells, 1, &text.wrong, rows)?
+        }
+        None => {
+            let at = At { source: &file.source, unit: "line", number: 1 };
+            let start = String::from_utf8_lossy(bytes.get(..1000).unwrap_or(&bytes)).into_owned();
+            let error = at.error(None, "the file has no header, so it is no e-mail", &start);
+            rows.refuse(error.help("an e-mail begins with lines such as `From: …` and `Subject: …`"))?
+        }
     };
-    let mut replaced = 0;
-    let whole = upright(&bytes, &mut replaced);
-    if !begins_with_header(&whole) {
-        return refuse(rows, "the file has no header, so it is no e-mail");
-    }
-    let Some(message) = MessageParser::default().parse(&whole) else {
-        return refuse(rows, "the file has no header, so it is no e-mail");
-    };
-    let cells = columns(&message, &mut replaced);
-    rows.replaced += replaced;
-    row(options, file, &cells, rows)
+    Ok(Seen { rows: 1, next })
 }
 
 /// True if the first line is a header's: a name, then a colon.
@@ -42,87 +57,96 @@ fn begins_with_header(bytes: &[u8]) -> bool {
     name.len() < line.len() && !name.is_empty() && name.iter().all(|byte| (33..127).contains(byte))
 }
 
-/// The mail without the line that mailboxes put before it, its header as UTF-8.
-fn upright(bytes: &[u8], replaced: &mut u64) -> Vec<u8> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let bytes = match bytes.starts_with(b"From ") {
-        true => bytes.iter().position(|&byte| byte == b'\n').and_then(|at| bytes.get(at + 1..)).unwrap_or_default(),
-        false => bytes,
-    };
-    let ends = [b"\n\n".as_slice(), b"\r\n\r\n"];
-    let end = ends.iter().filter_map(|end| bytes.windows(end.len()).position(|window| window == *end)).min();
-    let (header, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-    let mut whole = decoded(header, None, replaced).into_bytes();
-    whole.extend_from_slice(rest);
-    whole
+/// Decodes what a mail holds.
+struct Texts {
+    /// Of bytes for which the mail declares none.
+    encoding: Encoding,
+    /// What the bytes were decoded as that are no text in it, and what they look like.
+    found: Option<Found>,
+    looks: Option<&'static encoding_rs::Encoding>,
+    wrong: Vec<Wrong>,
 }
 
-/// Bytes as text: in the encoding that they declare; else UTF-8; else, as mail programs do, Windows-1252.
-fn decoded(bytes: &[u8], declared: Option<&'static Encoding>, replaced: &mut u64) -> String {
-    let encoding = match declared {
-        Some(encoding) => encoding,
-        None if std::str::from_utf8(bytes).is_ok() => UTF_8,
-        None => WINDOWS_1252,
-    };
-    let (text, wrong) = encoding.decode_without_bom_handling(bytes);
-    if wrong {
-        *replaced += text.matches('\u{fffd}').count() as u64;
+impl Texts {
+    /// Bytes that begin on a line, as text: in the encoding that they declare, if they do.
+    fn decoded(&mut self, bytes: &[u8], declared: Option<&str>, line: u64) -> io::Result<String> {
+        let declared =
+            declared.and_then(|label| encoding_rs::Encoding::for_label_no_replacement(label.trim().as_bytes()));
+        let (text, found, wrong) = decode(bytes, declared.map_or(self.encoding, Encoding::Named))?;
+        if !wrong.is_empty() && self.wrong.is_empty() {
+            self.found = Some(found);
+            self.looks = Some(detect(bytes, true).encoding);
+        }
+        self.wrong.extend(wrong.into_iter().map(|mut wrong| {
+            wrong.line += line - 1;
+            wrong
+        }));
+        Ok(text)
     }
-    text.into_owned()
-}
 
-fn columns(message: &Message<'_>, replaced: &mut u64) -> Vec<(&'static str, Option<String>)> {
-    let texts: Vec<String> = message
-        .text_body
-        .iter()
-        .filter_map(|&id| message.part(id))
-        .filter_map(|part| text(message, part, replaced))
-        .collect();
-    let is_html = |part: &&MessagePart<'_>| matches!(part.body, PartType::Html(_));
-    let html: Vec<String> = message
-        .html_body
-        .iter()
-        .filter_map(|&id| message.part(id))
-        .filter(is_html)
-        .map(|part| part_text(message, part, &mut 0))
-        .collect();
-    let headers: Vec<String> =
-        message.headers_raw().map(|(name, value)| format!("{name}: {}", unfolded(value))).collect();
-    let some = |text: String| Some(text).filter(|text| !text.is_empty());
-    vec![
-        ("subject", Some(message.subject().unwrap_or_default().to_owned())),
-        ("from", message.from().and_then(|address| some(addresses(address)))),
-        ("to", message.to().and_then(|address| some(addresses(address)))),
-        ("cc", message.cc().and_then(|address| some(addresses(address)))),
-        ("date", message.date().map(|date| date.to_rfc3339())),
-        ("headers", Some(headers.join("\n"))),
-        ("body", Some(texts.join("\n"))),
-        ("html", some(html.join("\n"))),
-        ("attachments", Some(message.attachment_count().to_string())),
-        ("content_type", message.header_raw(HeaderName::ContentType).map(unfolded)),
-    ]
-}
-
-/// What a reader of the mail sees of a part.
-fn text(message: &Message<'_>, part: &MessagePart<'_>, replaced: &mut u64) -> Option<String> {
-    match part.body {
-        PartType::Text(_) => Some(part_text(message, part, replaced)),
-        PartType::Html(_) => Some(html_to_text(&part_text(message, part, replaced))),
-        _ => None,
+    /// The mail without the line that mailboxes put before it, its header as UTF-8.
+    fn upright(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = match bytes.starts_with(b"From ") {
+            true => memchr::memchr(b'\n', bytes).and_then(|at| bytes.get(at + 1..)).unwrap_or_default(),
+            false => bytes,
+        };
+        let ends = [b"\n\n".as_slice(), b"\r\n\r\n"];
+        let end = ends.iter().filter_map(|end| memchr::memmem::find(bytes, end)).min();
+        let (header, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        let mut whole = self.decoded(header, None, 1)?.into_bytes();
+        whole.extend_from_slice(rest);
+        Ok(whole)
     }
-}
 
-/// A part's bytes, unpacked and decoded.
-fn part_text(message: &Message<'_>, part: &MessagePart<'_>, replaced: &mut u64) -> String {
-    let raw = message.raw_message.get(part.offset_body as usize..part.offset_end as usize).unwrap_or_default();
-    let unpacked = match part.encoding {
-        Transfer::None => Some(raw.to_vec()),
-        Transfer::QuotedPrintable => quoted_printable_decode(raw),
-        Transfer::Base64 => base64_decode(raw),
-    };
-    let declared = part.content_type().and_then(|kind| kind.attribute("charset"));
-    let declared = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
-    decoded(&unpacked.unwrap_or_else(|| raw.to_vec()), declared, replaced)
+    /// The columns, in the order of [`COLUMNS`].
+    fn columns(&mut self, message: &Message<'_>) -> io::Result<Vec<Option<String>>> {
+        let (mut bodies, mut pages) = (Vec::new(), Vec::new());
+        for part in message.text_body.iter().filter_map(|&id| message.part(id)) {
+            match part.body {
+                PartType::Text(_) => bodies.push(self.part(message, part)?),
+                PartType::Html(_) => bodies.push(html_to_text(&self.part(message, part)?)),
+                _ => {}
+            }
+        }
+        for part in message.html_body.iter().filter_map(|&id| message.part(id)) {
+            if matches!(part.body, PartType::Html(_)) {
+                // what is wrong in it was told with the body, or is not in the text
+                let so_far = self.wrong.len();
+                pages.push(self.part(message, part)?);
+                self.wrong.truncate(so_far);
+            }
+        }
+        let headers = message.headers_raw().map(|(name, value)| format!("{name}: {}", unfolded(value)));
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        Ok(vec![
+            Some(message.subject().unwrap_or_default().to_owned()),
+            message.from().map(addresses).and_then(some),
+            message.to().map(addresses).and_then(some),
+            message.cc().map(addresses).and_then(some),
+            message.date().map(|date| date.to_rfc3339()),
+            Some(headers.collect::<Vec<_>>().join("\n")),
+            Some(bodies.join("\n")),
+            some(pages.join("\n")),
+            Some(message.attachment_count().to_string()),
+            message.header_raw(HeaderName::ContentType).map(unfolded),
+        ])
+    }
+
+    /// A part's bytes, unpacked and decoded.
+    fn part(&mut self, message: &Message<'_>, part: &MessagePart<'_>) -> io::Result<String> {
+        let (from, to) = (part.offset_body as usize, part.offset_end as usize);
+        let raw = message.raw_message.get(from..to).unwrap_or_default();
+        let unpacked = match part.encoding {
+            Transfer::None => None,
+            Transfer::QuotedPrintable => quoted_printable_decode(raw),
+            Transfer::Base64 => base64_decode(raw),
+        };
+        let before = message.raw_message.get(..from).unwrap_or_default();
+        let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+        let declared = part.content_type().and_then(|kind| kind.attribute("charset"));
+        self.decoded(unpacked.as_deref().unwrap_or(raw), declared, line)
+    }
 }
 
 /// A header's value on one line.

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 
 use super::columnar;
 use super::lines::fetch_failed;
-use super::rows::{Collector, Next};
+use super::rows::{Collector, Next, Seen};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
@@ -17,25 +17,25 @@ use crate::stage::StageError;
 const BATCH: usize = 8192;
 
 /// Reads a file's rows.
-pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Next, StageError> {
+pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
     let source = file.source.as_str();
     let damaged = |error: ParquetError| {
         StageError::failed(format!("`{source}` cannot be read as Parquet")).because(error.to_string())
     };
     let reader = ParquetRecordBatchReaderBuilder::try_new(on_disk(file)?).map_err(damaged)?;
     let has: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let places = rows.wanted.find(source, &has)?;
+    let places = rows.find(source, &has)?;
     let mask = ProjectionMask::roots(reader.parquet_schema(), places.iter().copied());
     let batches = reader.with_projection(mask).with_batch_size(BATCH).build().map_err(damaged)?;
-    let mut before = 0_u64;
+    let mut seen = Seen { rows: 0, next: Next::Read };
     for batch in batches {
         let batch = batch.map_err(|error| damaged(error.into()))?;
-        if columnar::push(source, &batch, rows, before)? == Next::Stop {
-            return Ok(Next::Stop);
+        columnar::push(source, &batch, rows, &mut seen)?;
+        if seen.next == Next::Stop {
+            break;
         }
-        before += batch.num_rows() as u64;
     }
-    Ok(Next::Read)
+    Ok(seen)
 }
 
 /// Parquet is read from its end, so a member of an archive is unpacked to a nameless file first.

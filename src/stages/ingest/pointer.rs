@@ -11,6 +11,8 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use super::wanted::Takes;
+
 /// The way to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::stages) struct Pointer {
@@ -41,11 +43,6 @@ impl Pointer {
         Some(Pointer { written: written.to_owned(), steps: parts.map(step).collect() })
     }
 
-    /// True if it may lead to several values.
-    fn is_many(&self) -> bool {
-        self.steps.contains(&Step::Each)
-    }
-
     /// The values that it leads to.
     fn find<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         let mut found = vec![value];
@@ -66,38 +63,58 @@ impl Pointer {
         found
     }
 
-    /// The text where it leads, for a cell; the texts one after the other where it has a `*`.
-    pub(super) fn cell(&self, value: &Value, is_text: bool) -> Result<Option<String>, String> {
+    /// What it leads to, as a cell: the texts one after the other where it has a `*`. Nothing if it leads to nothing.
+    fn cell(&self, value: &Value, takes: Takes) -> Option<Result<Cell, String>> {
         let found = self.find(value);
-        if found.is_empty() {
-            return Err("it leads to nothing in this row".to_owned());
+        let first = found.first()?;
+        if !self.steps.contains(&Step::Each) {
+            return Some(cell(first, takes));
         }
-        if !self.is_many() {
-            return found.first().map_or(Ok(None), |value| cell(value, is_text));
-        }
-        let mut joined = String::new();
-        for value in found {
-            joined.push_str(&cell(value, is_text)?.ok_or("one of the values that it leads to is null")?);
-        }
-        Ok(Some(joined))
+        let join = || {
+            let mut joined = String::new();
+            for value in &found {
+                let part = cell(value, takes)?.value;
+                joined.push_str(&part.ok_or("one of the values that it leads to is null")?);
+            }
+            Ok(Cell { value: Some(joined), is_text: true })
+        };
+        Some(join())
     }
 }
 
-/// What a value is as a cell.
-pub(super) fn cell(value: &Value, is_text: bool) -> Result<Option<String>, String> {
-    let what = match value {
-        Value::Null => return Ok(None),
-        Value::String(text) => return Ok(Some(text.clone())),
-        Value::Number(number) if !is_text && beyond(number) => {
+/// A cell, and whether it is text in the file itself, whatever it looks like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Cell {
+    pub(super) value: Option<String>,
+    pub(super) is_text: bool,
+}
+
+/// What an object holds under a name, or where a pointer leads in it; nothing if there is no such thing. Inside, why it
+/// cannot be a cell.
+pub(super) fn column_of(row: &Value, name: &str, takes: Takes) -> Option<Result<Cell, String>> {
+    match row.get(name) {
+        Some(value) => Some(cell(value, takes)),
+        None => Pointer::parse(name).filter(|pointer| !pointer.steps.is_empty())?.cell(row, takes),
+    }
+}
+
+/// A value as a cell, where its column takes it.
+pub(super) fn cell(value: &Value, takes: Takes) -> Result<Cell, String> {
+    let some = |text: String, is_text| Ok(Cell { value: Some(text), is_text });
+    let what = match (value, takes) {
+        (Value::Null, _) => return Ok(Cell::default()),
+        (Value::String(text), _) => return some(text.clone(), true),
+        (Value::Number(number), Takes::Values | Takes::Lists) if beyond(number) => {
             return Err(format!(
                 "the number {number} is too large to be kept to the digit: write it as a text, in quotes"
             ));
         }
-        Value::Number(_) | Value::Bool(_) if !is_text => return Ok(Some(value.to_string())),
-        Value::Number(_) => "a number",
-        Value::Bool(_) => "true or false",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        (Value::Number(_) | Value::Bool(_), Takes::Values | Takes::Lists) => return some(value.to_string(), false),
+        (Value::Array(_), Takes::Lists) => return some(value.to_string(), false),
+        (Value::Number(_), _) => "a number",
+        (Value::Bool(_), _) => "true or false",
+        (Value::Array(_), _) => "a list",
+        (Value::Object(_), _) => "an object",
     };
     Err(format!("a text is wanted, but it holds {what}"))
 }
@@ -218,14 +235,15 @@ mod tests {
     #[test]
     fn pointers_lead_to_values_and_stars_join() {
         let row = json!({ "meta": { "la/bel": "x", "n": 3 }, "data": [{ "text": "a " }, { "text": "b", "slot": "s" }], "none": null });
-        let at = |pointer: &str, is_text| Pointer::parse(pointer).unwrap().cell(&row, is_text);
-        assert_eq!(at("/meta/la~1bel", true), Ok(Some("x".to_owned())));
-        assert_eq!(at("/data/*/text", true), Ok(Some("a b".to_owned())));
-        assert_eq!(at("/data/1/slot", true), Ok(Some("s".to_owned())));
-        assert_eq!(at("/meta/n", false), Ok(Some("3".to_owned())));
-        assert_eq!(at("/none", true), Ok(None));
-        assert!(at("/meta/n", true).unwrap_err().contains("a number"));
-        assert!(at("/meta/m", true).unwrap_err().contains("nothing"));
+        let at = |pointer: &str, takes| column_of(&row, pointer, takes).map(|found| found.map(|cell| cell.value));
+        let some = |text: &str| Some(Ok(Some(text.to_owned())));
+        assert_eq!(at("/meta/la~1bel", Takes::Texts), some("x"));
+        assert_eq!(at("/data/*/text", Takes::Texts), some("a b"));
+        assert_eq!(at("/data/1/slot", Takes::Texts), some("s"));
+        assert_eq!(at("/meta/n", Takes::Values), some("3"));
+        assert_eq!(at("none", Takes::Texts), Some(Ok(None)));
+        assert!(at("/meta/n", Takes::Texts).unwrap().unwrap_err().contains("a number"));
+        assert_eq!(at("/meta/m", Takes::Texts), None);
         assert!(Pointer::parse("data/x").is_none());
         assert_eq!(Pointer::parse("").unwrap().steps, []);
     }
@@ -237,7 +255,7 @@ mod tests {
         let value: Strict = serde_json::from_str("{\"a\": [1, -2, 0.5, null, true, \"x\"]}").unwrap();
         assert_eq!(value.0, json!({ "a": [1, -2, 0.5, null, true, "x"] }));
         let large = serde_json::from_str::<Strict>("123456789012345678901234567890").unwrap().0;
-        assert!(cell(&large, false).unwrap_err().contains("too large"));
-        assert_eq!(cell(&json!(u64::MAX), false), Ok(Some(u64::MAX.to_string())));
+        assert!(cell(&large, Takes::Values).unwrap_err().contains("too large"));
+        assert_eq!(cell(&json!(u64::MAX), Takes::Values).unwrap().value, Some(u64::MAX.to_string()));
     }
 }
