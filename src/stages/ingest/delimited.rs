@@ -74,7 +74,7 @@ pub(super) fn read(style: &Style, file: &Fetched, rows: &mut Collector<'_>) -> R
             rows.refuse(ragged(style, header.names.len(), record.fields.len(), at, &show()))?
         } else {
             let cells: Vec<Option<&str>> = header.places.iter().map(|&place| record.field(whole, place)).collect();
-            rows.take(&Row { at, cells: &cells, show: &show, wrong: &record.wrong })?
+            rows.take(&Row { at, cells: &cells, show: &show, wrong: &record.wrong, sentence: None })?
         };
         if seen.next == Next::Stop {
             return Ok(seen);
