@@ -159,6 +159,11 @@ pub trait Stage: Send + Sync {
         Vec::new()
     }
 
+    /// True if the names of its files are in its answer; then they enter the key too.
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     /// True if its answer depends on chance; then a seed enters the key.
     fn seeded(&self) -> bool {
         false

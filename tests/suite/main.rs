@@ -18,5 +18,6 @@ mod store;
 mod support;
 mod tidy;
 mod torture;
+mod traps;
 mod verify;
 mod why;

@@ -99,6 +99,11 @@ impl Lines {
         }
     }
 
+    /// What decodes the file and what is decoded of it, for a reader that knows no lines.
+    pub(super) fn into_text(self) -> (Decoder, String) {
+        (self.decoder, self.text)
+    }
+
     /// The file's encoding, and how it is known.
     pub(super) fn found(&self) -> Found {
         self.decoder.found

@@ -9,7 +9,7 @@ use arrow::array::Int64Builder;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Sentence};
 use super::encoding::{Encoding, EncodingErrors, Found, Wrong, name};
 use super::kept::Kept;
 use super::label::{Class, Rule};
@@ -19,6 +19,7 @@ use super::sample::Survey;
 use super::wanted::Wanted;
 use crate::fetch::Fetched;
 use crate::stage::{Ctx, Emit, Failure, StageError};
+use crate::table::spans::Spans;
 use crate::table::target::TargetRow;
 
 /// How many characters of a bad row are shown.
@@ -91,6 +92,8 @@ pub(super) struct Row<'r> {
     pub(super) show: &'r dyn Fn() -> String,
     /// Its bytes that were no text.
     pub(super) wrong: &'r [Wrong],
+    /// Its tokens and spans, where it is a sentence.
+    pub(super) sentence: Option<Sentence<'r>>,
 }
 
 /// A text file that is being read.
@@ -109,6 +112,8 @@ pub(super) struct Rules<'a> {
     pub(super) encoding: Encoding,
     pub(super) encoding_errors: EncodingErrors,
     pub(super) on_row_error: OnRowError,
+    /// Whether some rows are sentences.
+    pub(super) sentences: bool,
 }
 
 /// Which of the rows that are right are handed on.
@@ -165,6 +170,8 @@ pub(super) struct Collector<'a> {
     pub(super) replaced: Vec<Value>,
     /// The text files so far.
     pub(super) encodings: Vec<Opened>,
+    /// What is being read.
+    current: Option<Opened>,
 }
 
 impl<'a> Collector<'a> {
@@ -179,6 +186,7 @@ impl<'a> Collector<'a> {
         let chunk = Chunk::new(
             wanted.target(multi),
             (rules.encoding_errors == EncodingErrors::Replace).then(Int64Builder::new),
+            rules.sentences.then(Spans::default),
         );
         let is_text = vec![false; wanted.columns.len()];
         Collector {
@@ -198,6 +206,7 @@ impl<'a> Collector<'a> {
             skipped: Vec::new(),
             replaced: Vec::new(),
             encodings: Vec::new(),
+            current: None,
         }
     }
 
@@ -212,13 +221,25 @@ impl<'a> Collector<'a> {
     /// Opens a text file with the encoding that the pipeline names.
     pub(super) fn open(&mut self, file: &Fetched) -> Result<Lines, StageError> {
         let lines = Lines::open(file, self.rules.encoding)?;
-        self.encodings.push(Opened { source: file.source.clone(), found: lines.found(), looks: None });
+        let opened = Opened { source: file.source.clone(), found: lines.found(), looks: None };
+        self.encodings.push(opened.clone());
+        self.current = Some(opened);
         Ok(lines)
+    }
+
+    /// How files are encoded that say nothing themselves.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.rules.encoding
+    }
+
+    /// Says how the text was encoded that the next row is read from, where a file is one row; of these no list is kept.
+    pub(super) fn reading(&mut self, opened: Opened) {
+        self.current = Some(opened);
     }
 
     /// Says what the bytes of the current file that are no text look like.
     pub(super) fn looks_like(&mut self, looks: Option<&'static encoding_rs::Encoding>) {
-        if let Some(file) = self.encodings.last_mut() {
+        if let Some(file) = &mut self.current {
             file.looks = looks;
         }
     }
@@ -228,7 +249,7 @@ impl<'a> Collector<'a> {
         if wrong.is_empty() || self.rules.encoding_errors == EncodingErrors::Replace {
             return Ok(());
         }
-        Err(undecodable(&Row { at, cells: &[], show, wrong }, self.encodings.last()))
+        Err(undecodable(&Row { at, cells: &[], show, wrong, sentence: None }, self.current.as_ref()))
     }
 
     /// True once no more rows of this split are wanted.
@@ -250,7 +271,7 @@ impl<'a> Collector<'a> {
         cells: &[Option<&str>],
         show: &dyn Fn() -> String,
     ) -> Result<Next, StageError> {
-        self.take(&Row { at, cells, show, wrong: &[] })
+        self.take(&Row { at, cells, show, wrong: &[], sentence: None })
     }
 
     /// Takes a row. Readers give every row that a file holds either here, once, or to [`Collector::refuse`].
@@ -303,7 +324,7 @@ impl<'a> Collector<'a> {
     fn judge(&mut self, row: &Row<'_>) -> Result<(), Refused> {
         let (rules, number) = (self.rules, self.counts.read - 1);
         if !row.wrong.is_empty() && rules.encoding_errors != EncodingErrors::Replace {
-            return Err(Refused::Bytes(undecodable(row, self.encodings.last())));
+            return Err(Refused::Bytes(undecodable(row, self.current.as_ref())));
         }
         let cell = |column: usize| row.cells.get(column).copied().flatten();
         let class = match (self.wanted.label, &rules.rule) {
@@ -425,7 +446,7 @@ impl<'a> Collector<'a> {
             let is_text = |column: usize| self.is_text.get(column).copied().unwrap_or_default();
             kept.push(row_id, self.wanted.kept.iter().map(|&column| (cell(column), is_text(column))));
         }
-        self.chunk.push(row_id, text, target, replaced as i64);
+        self.chunk.push(row_id, text, target, replaced as i64, row.sentence);
         if self.chunk.is_full() { self.flush() } else { Ok(()) }
     }
 
