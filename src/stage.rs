@@ -19,6 +19,7 @@
 
 mod derived;
 mod row_wise;
+mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,6 +43,9 @@ pub use derived::{ByRow, Derivations, Derived, OpenRows};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
 pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
+#[cfg(test)]
+pub(crate) use source::read_whole;
+pub use source::{Account, Emit, Source};
 
 /// The parts of rows that only the stage has that began their frame; stages that map texts hand on `text` alone.
 pub const FRAME_PARTS: [&str; 4] = ["target", "columns", "spans", "notes"];
@@ -172,12 +176,6 @@ pub trait Stage: Send + Sync {
     fn advice(&self) -> Vec<String> {
         Vec::new()
     }
-}
-
-/// Reads files; has no input.
-pub trait Source: Stage {
-    /// Reads the files (one list per [`FileNeed`], in order) into rows.
-    fn read(&self, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError>;
 }
 
 /// Needs all rows at once but learns nothing from them.

@@ -19,6 +19,7 @@ mod perform;
 mod predictions;
 mod rows;
 mod session;
+mod source;
 mod states;
 mod summary;
 mod tag;

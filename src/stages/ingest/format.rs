@@ -8,6 +8,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::delimited::Style;
+
 /// How a file is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::stages) enum Format {
@@ -39,6 +41,53 @@ impl Format {
     }
 }
 
+impl Format {
+    /// What is wrong with its options, and what would be right.
+    pub(super) fn fault(&self) -> Option<(String, &'static str)> {
+        let style = match self {
+            Format::Csv(csv) => csv.style(),
+            Format::Tsv(tsv) => tsv.style(),
+            _ => return None,
+        };
+        if style.rest && style.quote.is_some() {
+            let message = "`rest` takes a line as it stands, but its fields may be quoted".to_owned();
+            return Some((message, "set `quote: none`"));
+        }
+        if style.comment.as_deref() == Some("") {
+            return Some(("`comment` is empty: every line begins so".to_owned(), "leave it out"));
+        }
+        None
+    }
+}
+
+impl Csv {
+    /// How such a file is written.
+    pub(super) fn style(&self) -> Style {
+        Style {
+            delimiter: self.delimiter.0,
+            quote: self.quote.0,
+            header: self.header,
+            columns: self.columns.clone(),
+            comment: self.comment.clone(),
+            rest: self.rest,
+        }
+    }
+}
+
+impl Tsv {
+    /// How such a file is written.
+    pub(super) fn style(&self) -> Style {
+        Style {
+            delimiter: b'\t',
+            quote: self.quote.0,
+            header: self.header,
+            columns: self.columns.clone(),
+            comment: self.comment.clone(),
+            rest: self.rest,
+        }
+    }
+}
+
 /// Options of `csv`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -51,11 +100,22 @@ pub(in crate::stages) struct Csv {
     pub quote: Quote,
     /// The columns' names; with a header they replace it. Without either, columns are called `0`, `1`, …
     pub columns: Option<Vec<String>>,
+    /// Lines that begin with this are no rows; they are counted. None do unless it is set.
+    pub comment: Option<String>,
+    /// The last column holds whatever is left of the line, delimiters too. Only where nothing is quoted.
+    pub rest: bool,
 }
 
 impl Default for Csv {
     fn default() -> Self {
-        Csv { header: true, delimiter: Delimiter(b','), quote: Quote(Some(b'"')), columns: None }
+        Csv {
+            header: true,
+            delimiter: Delimiter(b','),
+            quote: Quote(Some(b'"')),
+            columns: None,
+            comment: None,
+            rest: false,
+        }
     }
 }
 
@@ -69,11 +129,15 @@ pub(in crate::stages) struct Tsv {
     pub quote: Quote,
     /// The columns' names; with a header they replace it. Without either, columns are called `0`, `1`, …
     pub columns: Option<Vec<String>>,
+    /// Lines that begin with this are no rows; they are counted. None do unless it is set.
+    pub comment: Option<String>,
+    /// The last column holds whatever is left of the line, delimiters too. Only where nothing is quoted.
+    pub rest: bool,
 }
 
 impl Default for Tsv {
     fn default() -> Self {
-        Tsv { header: true, quote: Quote(None), columns: None }
+        Tsv { header: true, quote: Quote(None), columns: None, comment: None, rest: false }
     }
 }
 

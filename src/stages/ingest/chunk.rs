@@ -1,0 +1,71 @@
+//! How do rows become tables? Some at a time; how many changes nothing.
+
+use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder};
+
+use crate::stage::{Emit, StageError};
+use crate::table;
+use crate::table::target::{TargetBuilder, TargetColumns, TargetRow};
+
+/// A chunk is handed on once it has so many rows, or so many bytes of text.
+const ROWS: usize = 8 * 1024;
+const BYTES: usize = 4 << 20;
+
+/// Rows that have not been handed on yet.
+pub(super) struct Chunk {
+    row_id: StringBuilder,
+    text: StringBuilder,
+    target: TargetBuilder,
+    /// Bytes replaced, if they are counted.
+    replaced: Option<Int64Builder>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Chunk {
+    /// Without rows.
+    pub(super) fn new(target: TargetColumns, counts_replaced: Option<Int64Builder>) -> Self {
+        Chunk {
+            row_id: StringBuilder::new(),
+            text: StringBuilder::new(),
+            target: TargetBuilder::new(target),
+            replaced: counts_replaced,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Adds a row, of which so many bytes were replaced.
+    pub(super) fn push(&mut self, row_id: &str, text: &str, target: TargetRow<'_>, replaced: i64) {
+        self.row_id.append_value(row_id);
+        self.text.append_value(text);
+        self.target.push(target);
+        if let Some(counts) = &mut self.replaced {
+            counts.append_value(replaced);
+        }
+        self.rows += 1;
+        self.bytes += text.len();
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= ROWS || self.bytes >= BYTES
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Hands the rows on.
+    pub(super) fn flush(&mut self, to: &mut dyn Emit) -> Result<(), StageError> {
+        let row_ids = self.row_id.finish();
+        to.emit("text", table::text::of_columns(row_ids.clone(), self.text.finish()).map_err(StageError::caused)?)?;
+        to.emit("target", self.target.finish(row_ids.clone()).map_err(StageError::caused)?)?;
+        if let Some(counts) = &mut self.replaced {
+            let ids: ArrayRef = std::sync::Arc::new(row_ids);
+            let counts: ArrayRef = std::sync::Arc::new(counts.finish());
+            let columns = [("row_id", ids, false), ("replaced", counts, false)];
+            to.emit("notes", RecordBatch::try_from_iter_with_nullable(columns).map_err(StageError::caused)?)?;
+        }
+        (self.rows, self.bytes) = (0, 0);
+        Ok(())
+    }
+}
