@@ -34,10 +34,7 @@ impl Valences {
     pub fn new(entries: impl IntoIterator<Item = (String, f64)>) -> Self {
         let by_word: FxHashMap<Box<str>, f64> =
             entries.into_iter().map(|(word, valence)| (word.into_boxed_str(), valence)).collect();
-        let mut longest = 1;
-        for word in by_word.iter().map(|(word, _)| word) {
-            longest = longest.max(word.split_whitespace().count());
-        }
+        let longest = by_word.keys().map(|word| word.split_whitespace().count()).max().unwrap_or(1);
         Valences { by_word, longest }
     }
 

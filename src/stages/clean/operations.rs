@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::params::{Case, Control, Entities, Html, Mask, Mojibake, Params, Replace, Unicode, Whitespace, ZeroWidth};
 use super::{characters, html};
-use crate::problem::{Problem, Problems};
+use crate::problem::Problems;
 use crate::stage::Scope;
 
 /// An operation that is on.
@@ -80,7 +80,7 @@ pub(super) fn operations(params: &Params, at: &Scope<'_>) -> Result<Vec<Operatio
     for (place, replace) in params.replace.iter().enumerate() {
         match compiled(replace, place, at) {
             Ok(regex) => replacements.push((regex, replace.with.clone())),
-            Err(problem) => problems.push(problem),
+            Err(more) => problems.0.extend(more.0),
         }
     }
     if !replacements.is_empty() {
@@ -147,15 +147,15 @@ fn replaced<'t>(text: &'t str, replacements: &[(Regex, String)]) -> Cow<'t, str>
 }
 
 /// The pattern of a replacement, if it can be read and has the groups that the replacement names.
-fn compiled(replace: &Replace, place: usize, at: &Scope<'_>) -> Result<Regex, Problem> {
+fn compiled(replace: &Replace, place: usize, at: &Scope<'_>) -> Result<Regex, Problems> {
     let place = place.to_string();
     let regex = Regex::new(&replace.pattern).map_err(|error| {
         let message = format!("`{}` is no regular expression", replace.pattern);
         let problem = at.problem("invalid-param", &["replace", &place, "pattern"], message);
         // the regex crate draws several lines; the last one says what is wrong
         match error.to_string().lines().last() {
-            Some(line) => problem.because(line.trim().trim_start_matches("error: ")),
-            None => problem,
+            Some(line) => Problems::from(problem.because(line.trim().trim_start_matches("error: "))),
+            None => problem.into(),
         }
     })?;
     match stranger(&replace.with, &regex) {
@@ -163,7 +163,7 @@ fn compiled(replace: &Replace, place: usize, at: &Scope<'_>) -> Result<Regex, Pr
         Some(group) => {
             let message = format!("`{}` has no group `{group}`", replace.pattern);
             let problem = at.problem("invalid-param", &["replace", &place, "with"], message);
-            Err(problem.help("write `$$` for a dollar sign, and `${1}x` for a group before a letter"))
+            Err(problem.help("write `$$` for a dollar sign, and `${1}x` for a group before a letter").into())
         }
     }
 }

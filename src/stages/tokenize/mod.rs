@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::fetch;
 use crate::ml::{Analyzer, Language};
 use crate::model::{ModelError, ModelFiles, PretrainedTokenizer};
-use crate::problem::{Problem, Problems};
+use crate::problem::Problems;
 use crate::stage::{
     Conclusion, Ctx, FileNeed, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Scope, Stage, StageError,
     StageKind, Totals, Work, elided,
@@ -38,7 +38,7 @@ impl StageKind for Tokenize {
     fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
         let mut problems = params.strangers(at);
         let cutter = match &params.tokenizer {
-            Chosen::Pretrained(model) => pretrained(model, at).map(Cutter::Pretrained).map_err(Problems::from),
+            Chosen::Pretrained(model) => pretrained(model, at).map(Cutter::Pretrained),
             _ => analyzer(&params, at).map(|analyzer| Cutter::Own(Box::new(analyzer))),
         };
         match cutter {
@@ -73,16 +73,16 @@ impl StageKind for Tokenize {
 }
 
 /// The specification of a model's tokenizer.
-fn pretrained(model: &str, at: &Scope<'_>) -> Result<fetch::Spec, Problem> {
+fn pretrained(model: &str, at: &Scope<'_>) -> Result<fetch::Spec, Problems> {
     let param = ["tokenizer", "pretrained"];
     match fetch::model(model, at.base) {
         Ok(found) => match found.files.into_iter().find(|(name, _)| name == TOKENIZER) {
             Some((_, spec)) => Ok(spec),
-            None => Err(at.problem("invalid-param", &param, format!("`{model}` has no file `{TOKENIZER}`"))),
+            None => Err(at.problem("invalid-param", &param, format!("`{model}` has no file `{TOKENIZER}`")).into()),
         },
         Err(error) => {
             let problem = at.problem("invalid-param", &param, error.message);
-            Err(error.help.into_iter().fold(problem, |problem, help| problem.help(help)))
+            Err(error.help.into_iter().fold(problem, |problem, help| problem.help(help)).into())
         }
     }
 }

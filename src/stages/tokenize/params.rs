@@ -142,10 +142,10 @@ impl Chosen {
 /// The analyser that the parameters of a tokenizer of one's own ask for.
 pub(super) fn analyzer(params: &Params, at: &Scope<'_>) -> Result<Analyzer, Problems> {
     let mut problems = Problems::default();
-    let mut kept = |found: Result<Option<&'static Language>, Problem>| match found {
-        Ok(language) => language,
-        Err(problem) => {
-            problems.push(problem);
+    let mut kept = |found: Result<&'static Language, Problems>| match found {
+        Ok(language) => Some(language),
+        Err(more) => {
+            problems.0.extend(more.0);
             None
         }
     };
@@ -154,12 +154,12 @@ pub(super) fn analyzer(params: &Params, at: &Scope<'_>) -> Result<Analyzer, Prob
         Some(StopWords::List(words)) => ml::StopWords::List(words.clone()),
         Some(StopWords::Of(name)) => {
             let listed = |language: &Language| language.stop_words().is_some();
-            kept(language(name, "stop_words", "list of stop words", listed, at).map(Some))
+            kept(language(name, "stop_words", "list of stop words", listed, at))
                 .map_or(ml::StopWords::Keep, ml::StopWords::Language)
         }
     };
     let stem = params.stem.as_ref().and_then(|name| {
-        kept(language(name, "stem", "algorithm for stems", |language| language.stemmer.is_some(), at).map(Some))
+        kept(language(name, "stem", "algorithm for stems", |language| language.stemmer.is_some(), at))
     });
     if params.stem.is_some() && !params.lowercase {
         let message = "stems are of words in lower case, but `lowercase` is false";
@@ -214,7 +214,7 @@ fn language(
     what: &str,
     has: fn(&Language) -> bool,
     at: &Scope<'_>,
-) -> Result<&'static Language, Problem> {
+) -> Result<&'static Language, Problems> {
     let known = Language::of(name);
     if let Some(language) = known.filter(|language| has(language)) {
         return Ok(language);
@@ -227,7 +227,7 @@ fn language(
     let near = suggest(name, names.iter().copied()).filter(|_| known.is_none());
     let problem = at.problem("unknown-choice", &[param], message);
     let problem = near.into_iter().fold(problem, |problem, near| problem.help(format!("did you mean `{near}`?")));
-    Err(problem.note(format!("the languages are {}", names.join(", "))))
+    Err(problem.note(format!("the languages are {}", names.join(", "))).into())
 }
 
 fn unreadable(error: &AnalyzerError, tokenizer: &Chosen, at: &Scope<'_>) -> Problem {
