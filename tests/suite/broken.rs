@@ -596,7 +596,7 @@ fn archives() {
             "{ source: x.zip!in.zip!a.csv }",
             &["`x.zip!in.zip!a.csv`", "made to do harm"],
         ),
-        broken("a member larger than its archive", "x.tar", huge, "{ source: x.tar!a.csv }", &["x.tar"]),
+        broken("a member larger than its archive", "x.tar", huge, "{ source: x.tar!a.csv }", &["x.tar"]).early(),
         broken(
             "half a tar.gz",
             "x.tar.gz",
