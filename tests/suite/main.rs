@@ -19,5 +19,6 @@ mod store;
 mod support;
 mod tidy;
 mod torture;
+mod traps;
 mod verify;
 mod why;

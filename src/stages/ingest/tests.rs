@@ -14,6 +14,8 @@ use crate::stage::{Made, Output, Progress, read_whole};
 use crate::table;
 use crate::table::target::Target;
 
+mod rules;
+
 struct Quiet;
 impl Progress for Quiet {
     fn progress(&self, _: u64, _: u64, _: &'static str) {}
