@@ -54,7 +54,7 @@ pub(super) fn read(style: &Style, file: &Fetched, rows: &mut Collector<'_>) -> R
             Some(header) => (header, false),
             None => {
                 if style.header {
-                    rows.header(at, &record.wrong, &show)?;
+                    rows.check_bytes(at, &record.wrong, &show)?;
                 }
                 let names = names(style, &record, whole, at)?;
                 let places = rows.find(source, &names).map_err(|error| one_column(error, &names, style))?;

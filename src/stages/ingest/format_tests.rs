@@ -144,7 +144,9 @@ fn a_line_is_a_row_with_the_name_of_its_file() {
 #[test]
 fn a_split_may_have_several_sources() {
     let dir = tempfile::tempdir().unwrap();
-    ["a", "b", "c"].map(|name| fs::write(dir.path().join(format!("{name}.txt")), format!("{name}\n")).unwrap());
+    for name in ["a", "b", "c"] {
+        fs::write(dir.path().join(format!("{name}.txt")), format!("{name}\n")).unwrap();
+    }
     let source = json!({ "train": ["c.txt", "a.txt"], "test": "b.txt" });
     let (_, read, target, _) = ingest(dir.path(), json!({ "source": source, "format": "lines" })).unwrap();
     assert_eq!(read, ["b", "c", "a"]);

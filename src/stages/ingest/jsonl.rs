@@ -58,6 +58,13 @@ fn cells(at: At<'_>, text: &str, rows: &mut Collector<'_>) -> Result<Result<Cell
     if rows.wanted.all {
         rows.find(at.source, &has())?;
     }
+    if let Some(new) = rows.wanted.new_column(row.as_object().into_iter().flat_map(Map::keys)) {
+        let message = format!("the column `{new}` is not in the first row, so it is not known to be kept");
+        return Ok(Err(at
+            .error(None, &message, text)
+            .help("name the columns: `columns: [a, b]`")
+            .at_param(&["columns"])));
+    }
     let mut cells: Cells = Vec::with_capacity(rows.wanted.columns.len());
     for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {
         let found = match column_of(&row, name, rows.wanted.takes(column)) {

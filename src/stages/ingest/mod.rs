@@ -5,6 +5,7 @@
 
 mod account;
 mod arrow_ipc;
+mod cells;
 mod chunk;
 mod columnar;
 mod conll;
@@ -20,6 +21,7 @@ mod lines;
 mod mail;
 mod params;
 mod parquet;
+mod place;
 mod pointer;
 mod rows;
 mod sample;

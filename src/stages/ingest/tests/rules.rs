@@ -63,6 +63,8 @@ fn json_lines_may_lack_what_is_only_kept() {
     assert_eq!(types, ["Utf8", "Float64", "Utf8", "Boolean"]);
     let missing = said("x.jsonl", lines.as_bytes(), json!({ "columns": ["nn"] }));
     assert!(missing.contains("no row has a value in the column `nn`"), "{missing}");
+    let new = said("x.jsonl", lines.as_bytes(), json!({ "columns": "all" }));
+    assert!(new.starts_with("`x.jsonl`, line 2: the column `b` is not in the first row"), "{new}");
     let missing = said("x.jsonl", b"{\"text\":\"a\"}\n", json!({ "label": "y" }));
     assert!(missing.contains("line `1` has no column `y`"), "{missing}");
 }
