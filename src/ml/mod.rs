@@ -11,6 +11,7 @@ mod tfidf;
 
 pub mod ensemble;
 pub mod linear;
+pub mod near;
 pub mod stats;
 
 pub use folds::*;
