@@ -1,5 +1,7 @@
 //! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
 
+mod data;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::stage::Parts;
+
+pub use data::*;
 
 /// `summary.json`: what ran, what came out, from what.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +40,9 @@ pub struct Summary {
     pub inputs: Vec<InputSummary>,
     /// The model files read.
     pub models: Vec<ModelSummary>,
+    /// What the rows are like: one entry for each frame of texts and evaluation of it.
+    #[serde(default)]
+    pub data: Vec<DataSummary>,
     /// What a person should know about the numbers.
     pub warnings: Vec<String>,
 }

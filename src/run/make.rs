@@ -12,7 +12,7 @@ use super::files::still_the_same;
 use super::perform::{Inputs, perform};
 use super::rows::{self, Pace, Streamed};
 use super::{Event, Listener, Tag};
-use crate::plan::{Phase, Unit, UnitId};
+use crate::plan::{Unit, UnitId};
 use crate::problem::Problem;
 use crate::stage::{Ctx, Files, Made, Output, Progress, RowWise, StageError, Work};
 use crate::store::{Claim, Fields, Key, Lookup, Manifest, PartEntry, Published, Recall, STORE_FORMAT};
@@ -161,7 +161,7 @@ impl Executor<'_> {
         let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: &stop.asked, progress: &told };
         ctx.check()?;
         let done = match &*unit.work {
-            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), &job, &ctx),
+            Work::RowWise(stage) => self.stream(stage.as_ref(), &job, &ctx),
             _ => self.whole(unit, work, &ctx),
         };
         // First of all: what a file that changed meanwhile led to, an error or a table, is about something else.

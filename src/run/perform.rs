@@ -54,7 +54,7 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, files: &Files, ctx: &Ctx<'_>
     };
     match (&*unit.work, unit.phase) {
         (Work::Source(source), Phase::Run) => source.read(files, ctx),
-        (Work::WholeTable(stage), Phase::Run) => {
+        (Work::WholeTable(stage), Phase::Run | Phase::Ledger) => {
             let all: Vec<Parts> = inputs.rows.values().cloned().collect();
             stage.run(&all, ctx)
         }

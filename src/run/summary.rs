@@ -58,6 +58,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
+        data: Vec::new(),
         warnings: warnings(run),
         totals,
         units,

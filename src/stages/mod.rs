@@ -5,6 +5,7 @@ mod cross_validate;
 mod embed;
 mod fuse;
 mod ingest;
+pub mod ledger;
 mod report;
 mod tfidf;
 mod tokenize;
