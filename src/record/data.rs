@@ -14,13 +14,24 @@ pub struct DataSummary {
     pub evaluation: Option<String>,
     /// Ids of the variants that these rows are of.
     pub variants: Vec<String>,
-    /// Rows that stages dropped or skipped before, by stage.
-    pub dropped: BTreeMap<String, u64>,
+    /// Rows that were dropped or skipped on the way to these.
+    pub dropped: Vec<Dropped>,
     /// The counts.
     #[serde(flatten)]
     pub ledger: Ledger,
     /// What is worth knowing, the worst first.
     pub findings: Vec<Finding>,
+}
+
+/// Rows that a stage left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dropped {
+    /// The stage.
+    pub stage: String,
+    /// What it calls them: `rows_dropped`, `dropped_duplicates`, …
+    pub what: String,
+    /// How many.
+    pub rows: u64,
 }
 
 /// The counts over the rows of a frame.

@@ -43,6 +43,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         skipped: count(Outcome::Skipped),
         seconds: run.seconds,
     };
+    let data = super::ledger::data(run);
+    let mut warnings = warnings(run);
+    warnings.extend(super::ledger::told(&data));
     let status = match () {
         () if run.interrupted => Status::Interrupted,
         () if totals.failed + totals.skipped > 0 => Status::Failed,
@@ -58,8 +61,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
-        data: Vec::new(),
-        warnings: warnings(run),
+        expectations: super::ledger::expectations(run.pipeline, &data),
+        warnings,
+        data,
         totals,
         units,
     }
