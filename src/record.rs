@@ -17,8 +17,8 @@ use crate::stage::Parts;
 pub use data::*;
 pub use findings::findings;
 pub(crate) use findings::{number, share};
-pub use tables::{DataTable, caption, tables};
 pub use measures::{Bound, Found, Looks, MEASURES, Measure, Op};
+pub use tables::{DataTable, caption, tables};
 
 /// `summary.json`: what ran, what came out, from what.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

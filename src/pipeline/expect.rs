@@ -25,7 +25,8 @@ pub(super) fn read(overlay: &Overlay, problems: &mut Problems) -> Vec<Expected> 
         None | Some(serde_json::Value::Null | serde_json::Value::Object(_)) => {}
         Some(_) => {
             let problem = Problem::error("wrong-type", "`expect` must be a map from what is counted to bounds");
-            problems.push(problem.at(overlay.origin(&["expect"])).help("write `expect: { duplicates_across_splits: 0 }`"));
+            problems
+                .push(problem.at(overlay.origin(&["expect"])).help("write `expect: { duplicates_across_splits: 0 }`"));
         }
     }
     let mut all = Vec::new();

@@ -47,7 +47,8 @@ pub struct Ledger {
     pub across_splits: Vec<Across>,
     /// Each fold of the evaluation.
     pub folds: Vec<FoldSides>,
-    /// Rows to look at, by what was found: `train/test` for texts of `test` that stand in `train`, `conflict` for texts with two labels.
+    /// Rows to look at, by what was found: `train/test` for texts of `test` that stand in `train`,
+    /// `folds` for the first fold, `conflict/train` for texts of `train` with two labels (`conflict` where there are no splits).
     pub examples: BTreeMap<String, Vec<Example>>,
 }
 

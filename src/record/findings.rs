@@ -1,6 +1,6 @@
 //! What of the data is worth a line?
 
-use super::{Conflicts, Copies, DataSummary, Finding, Overlap, Side};
+use super::{Across, Conflicts, Copies, DataSummary, Finding, Overlap, Side};
 
 /// Names that are listed in a line.
 const NAMED: usize = 5;
@@ -12,10 +12,20 @@ const NOTABLE: f64 = 0.005;
 pub fn findings(data: &DataSummary) -> Vec<Finding> {
     let ledger = &data.ledger;
     let mut all = Vec::new();
-    for across in &ledger.across_splits {
+    // What the later splits share with the first weighs most: it is learned from.
+    let first = ledger.splits.first().map(|split| split.split.as_str());
+    let mut pairs: Vec<_> = ledger.across_splits.iter().collect();
+    let share_of = |of: &Across| of.overlap.copies.exact as f64 / of.rows.max(1) as f64;
+    pairs.sort_by(|a, b| {
+        let late = |of: &Across| Some(of.stand_in.as_str()) != first;
+        late(a).cmp(&late(b)).then(share_of(b).total_cmp(&share_of(a)))
+    });
+    for across in pairs {
         let (here, there) = (across.rows_of.as_str(), across.stand_in.as_str());
         let examples = Some(format!("{there}/{here}"));
-        if let Some((measure, count, message)) = copies(&across.overlap, across.rows, &format!("{here} texts"), &format!("in {there}")) {
+        if let Some((measure, count, message)) =
+            copies(&across.overlap, across.rows, &format!("{here} texts"), &format!("in {there}"))
+        {
             all.push(Finding { measure: measure.into(), message, count, of: across.rows, examples });
         }
         if let Some(grouped) = across.overlap.grouped.filter(|rows| *rows > 0) {
@@ -51,7 +61,9 @@ fn copies(overlap: &Overlap, of: u64, texts: &str, place: &str) -> Option<(&'sta
         () => String::new(),
     };
     let nearly = match () {
-        () if exact + folded > 0 && near > folded && notable(near - folded) => format!("; about {} nearly", number(near)),
+        () if exact + folded > 0 && near > folded && notable(near - folded) => {
+            format!("; about {} nearly", number(near))
+        }
         () => String::new(),
     };
     let head = |count| format!("{} of {} {texts} {} {place}", number(count), number(of), standing(count));
@@ -64,13 +76,16 @@ fn copies(overlap: &Overlap, of: u64, texts: &str, place: &str) -> Option<(&'sta
         () if folded > 0 => (
             "folded_duplicates_across_splits",
             folded,
-            format!("{} but for case and punctuation ({}){}{nearly}", head(folded), share(folded, of), relabelled(overlap.relabelled.folded)),
+            format!(
+                "{} but for case and punctuation ({}){}{nearly}",
+                head(folded),
+                share(folded, of),
+                relabelled(overlap.relabelled.folded)
+            ),
         ),
-        () if notable(near) => (
-            "near_duplicates_across_splits",
-            near,
-            format!("about {} nearly ({})", head(near), share(near, of)),
-        ),
+        () if notable(near) => {
+            ("near_duplicates_across_splits", near, format!("about {} nearly ({})", head(near), share(near, of)))
+        }
         () => return None,
     })
 }
@@ -141,7 +156,7 @@ fn inside(name: &str, side: &Side, all: &mut Vec<Finding>) {
         let carry = if texts == 1 { "1 text".to_owned() } else { format!("{} texts", number(texts)) };
         let verb = if texts == 1 { "carries" } else { "carry" };
         let message = format!("{carry}{of} {verb} two or more labels ({})", rows(conflicting));
-        let examples = Some("conflict".to_owned());
+        let examples = Some(if name.is_empty() { "conflict".to_owned() } else { format!("conflict/{name}") });
         all.push(Finding { measure: "conflicting_texts".into(), message, count: texts, of: side.rows, examples });
     }
     let repeated = side.duplicates.exact;

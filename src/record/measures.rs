@@ -59,9 +59,7 @@ pub static MEASURES: &[Measure] = &[
     rows("replaced_bytes", "bytes that could not be decoded and were replaced", Op::Most, |side| {
         Some(side.notes.get("replaced").map_or(0, |noted| noted.total))
     }),
-    each("duplicates", "rows whose text stands in an earlier row of the split", |side| {
-        Some(side.duplicates.exact)
-    }),
+    each("duplicates", "rows whose text stands in an earlier row of the split", |side| Some(side.duplicates.exact)),
     each("folded_duplicates", "the same, but for case and punctuation", |side| Some(side.duplicates.folded)),
     each("near_duplicates", "the same, nearly", |side| side.duplicates.near),
     each("conflicting_texts", "texts that carry two or more labels", |side| Some(side.conflicts.texts)),
@@ -73,9 +71,11 @@ pub static MEASURES: &[Measure] = &[
         Some(across.overlap.copies.folded)
     }),
     across("near_duplicates_across_splits", "the same, nearly", |across| across.overlap.copies.near),
-    across("relabelled_across_splits", "rows whose text stands in a split before theirs with another label", |across| {
-        Some(across.overlap.relabelled.exact)
-    }),
+    across(
+        "relabelled_across_splits",
+        "rows whose text stands in a split before theirs with another label",
+        |across| Some(across.overlap.relabelled.exact),
+    ),
     across("groups_across_splits", "rows of a split whose group stands in one before it", |across| {
         Some(across.overlap.grouped.unwrap_or(0))
     }),
@@ -141,7 +141,10 @@ impl Measure {
             place: name.to_owned(),
             count: of(side),
             of: side.rows,
-            examples: self.name.starts_with("conflicting").then(|| "conflict".to_owned()),
+            examples: self.name.starts_with("conflicting").then(|| match name {
+                "" => "conflict".to_owned(),
+                split => format!("conflict/{split}"),
+            }),
         };
         match (self.looks, split) {
             (Looks::Rows(of) | Looks::EachSplit(of), Some(split)) => {
@@ -159,19 +162,29 @@ impl Measure {
             (Looks::AcrossSplits(_), _) if ledger.across_splits.is_empty() => {
                 Err("the rows have no splits to compare".to_owned())
             }
-            (Looks::AcrossSplits(of), _) => Ok(ledger.across_splits.iter().map(|across| Found {
-                place: format!("{} in {}", across.rows_of, across.stand_in),
-                count: of(across),
-                of: across.rows,
-                examples: Some(format!("{}/{}", across.stand_in, across.rows_of)),
-            }).collect()),
-            (Looks::AcrossFolds(_), _) if ledger.folds.is_empty() => Err("nothing is evaluated, so there are no folds".to_owned()),
-            (Looks::AcrossFolds(of), _) => Ok(ledger.folds.iter().map(|fold| Found {
-                place: format!("fold {}", fold.fold + 1),
-                count: of(fold),
-                of: fold.test.rows,
-                examples: (fold.fold == 0).then(|| "folds".to_owned()),
-            }).collect()),
+            (Looks::AcrossSplits(of), _) => Ok(ledger
+                .across_splits
+                .iter()
+                .map(|across| Found {
+                    place: format!("{} in {}", across.rows_of, across.stand_in),
+                    count: of(across),
+                    of: across.rows,
+                    examples: Some(format!("{}/{}", across.stand_in, across.rows_of)),
+                })
+                .collect()),
+            (Looks::AcrossFolds(_), _) if ledger.folds.is_empty() => {
+                Err("nothing is evaluated, so there are no folds".to_owned())
+            }
+            (Looks::AcrossFolds(of), _) => Ok(ledger
+                .folds
+                .iter()
+                .map(|fold| Found {
+                    place: format!("fold {}", fold.fold + 1),
+                    count: of(fold),
+                    of: fold.test.rows,
+                    examples: (fold.fold == 0).then(|| "folds".to_owned()),
+                })
+                .collect()),
         }
     }
 }
@@ -191,14 +204,8 @@ pub enum Op {
     Equal,
 }
 
-const OPS: [(&str, Op); 6] = [
-    ("<=", Op::Most),
-    (">=", Op::Least),
-    ("==", Op::Equal),
-    ("<", Op::Below),
-    (">", Op::Above),
-    ("=", Op::Equal),
-];
+const OPS: [(&str, Op); 6] =
+    [("<=", Op::Most), (">=", Op::Least), ("==", Op::Equal), ("<", Op::Below), (">", Op::Above), ("=", Op::Equal)];
 
 /// What a count is held against: a number, or a share of the rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -214,7 +221,8 @@ pub struct Bound {
 impl Bound {
     /// Reads `0`, `"< 1%"`, `">= 1000"`; `bare` is what a number alone means. An error says what would be right.
     pub fn read(value: &Value, bare: Op) -> Result<Bound, &'static str> {
-        const WRONG: &str = "a bound is a number of 0 or more, or a comparison such as \"< 1%\", \"<= 5\", \">= 100\", \"== 3\"";
+        const WRONG: &str =
+            "a bound is a number of 0 or more, or a comparison such as \"< 1%\", \"<= 5\", \">= 100\", \"== 3\"";
         let text = match value {
             Value::Number(number) => number.to_string(),
             Value::String(text) => text.trim().to_owned(),
@@ -287,7 +295,9 @@ mod tests {
         assert_eq!(read(json!(" >= 100 ")).to_string(), ">= 100");
         assert_eq!(read(json!("= 3")).to_string(), "== 3");
         assert_eq!(read(json!("2.5%")).to_string(), "<= 2.5%");
-        for wrong in [json!(-1), json!("< "), json!("about 3"), json!(true), json!(null), json!("< -1"), json!("nan"), json!([])] {
+        for wrong in
+            [json!(-1), json!("< "), json!("about 3"), json!(true), json!(null), json!("< -1"), json!("nan"), json!([])]
+        {
             assert!(Bound::read(&wrong, Op::Most).is_err(), "{wrong}");
         }
         assert!(read(json!("< 1%")).holds(9, 1000) && !read(json!("< 1%")).holds(10, 1000));

@@ -17,7 +17,7 @@ pub struct DataTable {
 const SIDES: usize = 8;
 
 /// Languages that are named.
-const LANGUAGES: usize = 4;
+const LANGUAGES: usize = 3;
 
 /// Folds and pairs of splits that are listed.
 const LISTED: usize = 20;
@@ -83,14 +83,18 @@ fn sides(data: &DataSummary) -> DataTable {
         .collect();
     lines.extend(classes);
     for (at, cut) in ledger.whole.truncated.iter().enumerate() {
-        let cell = move |side: &Side| side.truncated.get(at).map_or_else(String::new, |cut| {
-            format!("{} ({} tokens)", number(cut.rows), number(cut.tokens_lost))
-        });
+        let cell = move |side: &Side| {
+            side.truncated
+                .get(at)
+                .map_or_else(String::new, |cut| format!("{} ({} tokens)", number(cut.rows), number(cut.tokens_lost)))
+        };
         lines.push((format!("cut by {}", cut.stage), Box::new(cell)));
     }
     for name in ledger.whole.notes.keys() {
         let cell = move |side: &Side| {
-            side.notes.get(name).map_or_else(String::new, |noted| format!("{} (in {} rows)", number(noted.total), number(noted.rows)))
+            side.notes
+                .get(name)
+                .map_or_else(String::new, |noted| format!("{} (in {} rows)", number(noted.total), number(noted.rows)))
         };
         lines.push((name.clone(), Box::new(cell)));
     }
@@ -131,7 +135,8 @@ fn folds(data: &DataSummary) -> Option<DataTable> {
 }
 
 fn overlaps(title: &str, first: &[&str]) -> DataTable {
-    let rest = ["exactly", "with another label", "but for case and punctuation", "nearly", "by group", "classes unseen"];
+    let rest =
+        ["exactly", "with another label", "but for case and punctuation", "nearly", "by group", "classes unseen"];
     let head = first.iter().chain(&rest).map(|name| (*name).to_owned()).collect();
     DataTable { title: title.to_owned(), head, rows: Vec::new() }
 }
@@ -158,8 +163,15 @@ fn upper(spread: &Spread) -> String {
 fn class(classes: &[String], side: &Side, largest: bool) -> String {
     let counted = || classes.iter().zip(&side.classes).filter(|(_, count)| **count > 0);
     // of several the first in the order of their names
-    let found = if largest { counted().rev().max_by_key(|(_, count)| **count) } else { counted().min_by_key(|(_, count)| **count) };
-    found.map_or_else(|| "–".to_owned(), |(name, count)| format!("{} ({}, {})", short(name), number(*count), share(*count, side.rows)))
+    let found = if largest {
+        counted().rev().max_by_key(|(_, count)| **count)
+    } else {
+        counted().min_by_key(|(_, count)| **count)
+    };
+    found.map_or_else(
+        || "–".to_owned(),
+        |(name, count)| format!("{} ({}, {})", short(name), number(*count), share(*count, side.rows)),
+    )
 }
 
 fn short(name: &str) -> String {

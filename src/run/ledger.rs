@@ -8,6 +8,9 @@ use crate::record::{DataSummary, Dropped, Expectation, Found, Ledger, Side, find
 /// Findings that the stages which bring them about tell by themselves.
 const TOLD_BY_STAGES: [&str; 3] = ["empty_rows", "truncated_rows", "replaced_bytes"];
 
+/// So many lines at the end of a run.
+const LINES: usize = 5;
+
 /// The ledgers of a run, as far as they were made.
 pub(super) fn data(run: &Run<'_>) -> Vec<DataSummary> {
     let wanted = |ledger: &&LedgerUnits| run.units.contains(&ledger.unit);
@@ -64,6 +67,11 @@ pub(super) fn told(data: &[DataSummary]) -> Vec<String> {
                 lines.push(line);
             }
         }
+    }
+    if lines.len() > LINES {
+        let more = lines.len() - LINES;
+        lines.truncate(LINES);
+        lines.push(format!("data: {more} more findings are in the report; `fuseline check --data` prints them"));
     }
     lines
 }

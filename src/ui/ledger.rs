@@ -30,7 +30,8 @@ pub fn shown(example: &Example) -> String {
         Some(label) => format!("{row} ({label})"),
         None => row.to_owned(),
     };
-    let rows = format!("{} = {}", labelled(&example.row_id, &example.label), labelled(&example.other, &example.other_label));
+    let rows =
+        format!("{} = {}", labelled(&example.row_id, &example.label), labelled(&example.other, &example.other_label));
     let text = example.text.as_deref().map(|text| {
         let plain: String = text.chars().flat_map(visible).take(SHOWN).collect();
         let more = if text.chars().count() > SHOWN { "…" } else { "" };

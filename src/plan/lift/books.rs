@@ -52,7 +52,9 @@ impl<'a> Lift<'a> {
             frames.dedup();
             // Rows that another stage begins anew are looked at there.
             let goes_on = |frame: usize| {
-                nodes.iter().any(|node| node.frame != frame && node.inputs.iter().any(|&from| nodes[from].frame == frame))
+                nodes
+                    .iter()
+                    .any(|node| node.frame != frame && node.inputs.iter().any(|&from| nodes[from].frame == frame))
             };
             for frame in frames.into_iter().filter(|&frame| !goes_on(frame)) {
                 self.look_at_frame(of, frame, None);
@@ -125,7 +127,8 @@ impl<'a> Lift<'a> {
         let evaluation = frame.evaluation.as_ref().map(|(node, _)| node.id.clone());
         let node = looking(evaluation.as_ref().unwrap_or(&frame.node.id), "ledger", ledger::ledger());
         let rows = |unit, reads| Input { unit, role: Role::Input(0), reads: Reads::Patterns(reads) };
-        let mut inputs = vec![rows(frame.unit, &["text", "target", "notes"]), rows(frame.profile, &["profile", "near"])];
+        let mut inputs =
+            vec![rows(frame.unit, &["text", "target", "notes"]), rows(frame.profile, &["profile", "near"])];
         inputs.extend(frame.evaluation.iter().map(|(_, split)| rows(*split, &["fold."])));
         for (number, &unit) in frame.surveys.iter().enumerate() {
             inputs.push(Input { unit, role: Role::Input(number + 1), reads: Reads::Patterns(&["notes"]) });

@@ -291,7 +291,9 @@ impl Lookup {
             for_each_wanted(texts, "text", wanted, &mut |row, text| {
                 if let Some((_, kept)) = found.0.get_mut(&row) {
                     let cut = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
-                    *kept = text.get(..cut).map(|start| if cut < text.len() { format!("{start}…") } else { start.to_owned() });
+                    *kept = text
+                        .get(..cut)
+                        .map(|start| if cut < text.len() { format!("{start}…") } else { start.to_owned() });
                 }
             })?;
         }
@@ -307,12 +309,7 @@ impl Lookup {
     }
 }
 
-fn for_each_wanted(
-    part: &Part,
-    name: &str,
-    wanted: &[u32],
-    each: &mut dyn FnMut(u32, &str),
-) -> Result<(), StageError> {
+fn for_each_wanted(part: &Part, name: &str, wanted: &[u32], each: &mut dyn FnMut(u32, &str)) -> Result<(), StageError> {
     let mut left = wanted.iter().copied().peekable();
     let mut base = 0;
     for batch in part.batches()? {

@@ -112,7 +112,8 @@ fn conflicts(columns: &Columns, keep: &[bool]) -> Conflicts {
 pub(super) fn conflicting(columns: &Columns, keep: &[bool]) -> Shown {
     let first = first_of(&columns.exact, keep);
     let pair = |row: usize| (row, first[columns.exact[row] as usize] as usize);
-    let conflicting = (0..columns.rows()).map(pair).filter(|&(row, other)| differ(columns, row, other));
+    let kept = (0..columns.rows()).filter(|&row| keep[row]);
+    let conflicting = kept.map(pair).filter(|&(row, other)| differ(columns, row, other));
     conflicting.take(EXAMPLES).map(|(row, other)| (row as u32, other as u32)).collect()
 }
 
@@ -180,6 +181,7 @@ pub(super) fn overlap(columns: &Columns, there: &[bool], here: &[bool]) -> Overl
 /// Rows of `here` whose group stands in `there`.
 fn grouped(group: &[u32], there: &[bool], here: &[bool]) -> u64 {
     let of = |group: &&u32| **group != NONE;
-    let stands: BTreeSet<u32> = group.iter().zip(there).filter(|(g, there)| **there && of(g)).map(|(g, _)| *g).collect();
+    let stands: BTreeSet<u32> =
+        group.iter().zip(there).filter(|(g, there)| **there && of(g)).map(|(g, _)| *g).collect();
     group.iter().zip(here).filter(|(g, here)| **here && stands.contains(g)).count() as u64
 }

@@ -82,7 +82,9 @@ impl WholeTable for Books {
         let mut work = Counting { columns: &columns, examples: BTreeMap::new() };
         let all = vec![true; columns.rows()];
         let mut ledger = Ledger { classes: columns.classes.clone(), whole: side(&columns, &all), ..Ledger::default() };
-        work.conflicts(&all);
+        if columns.splits.is_empty() {
+            work.conflicts("conflict", &all);
+        }
         work.splits(&mut ledger, ctx)?;
         for (number, (id, part)) in folds(rows).into_iter().enumerate() {
             ctx.check()?;
@@ -121,6 +123,7 @@ impl Counting<'_> {
             .collect();
         for (split, mask) in columns.splits.iter().zip(&masks) {
             ledger.splits.push(SplitSide { split: split.clone(), side: side(columns, mask) });
+            self.conflicts(&format!("conflict/{split}"), mask);
         }
         for there in 0..masks.len() {
             for here in there + 1..masks.len() {
@@ -145,10 +148,10 @@ impl Counting<'_> {
     }
 
     /// Rows whose text carries another label elsewhere.
-    fn conflicts(&mut self, all: &[bool]) {
-        let shown = count::conflicting(self.columns, all);
+    fn conflicts(&mut self, name: &str, keep: &[bool]) {
+        let shown = count::conflicting(self.columns, keep);
         if !shown.is_empty() {
-            self.examples.insert("conflict".to_owned(), shown);
+            self.examples.insert(name.to_owned(), shown);
         }
     }
 }

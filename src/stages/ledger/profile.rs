@@ -6,9 +6,7 @@ use arrow::array::{Array, ArrayRef, FixedSizeBinaryBuilder, RecordBatch, StringA
 use rayon::prelude::*;
 
 use crate::ml::near::{self, Signature, fold, signature};
-use crate::stage::{
-    Conclusion, Ctx, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Stage, StageError, Totals,
-};
+use crate::stage::{Conclusion, Ctx, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Stage, StageError, Totals};
 use crate::table::text;
 
 /// One text in so many has its language guessed: a guess takes ten times as long as all else.
