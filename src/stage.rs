@@ -237,7 +237,13 @@ pub trait Evaluate: Stage {
     /// The folds, where the parameters alone decide; `None` where the data does (`folds: given`).
     fn folds(&self) -> Option<Vec<FoldId>>;
 
-    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`.
+    /// Which parts of the frame's profile (see [`crate::stages::ledger`]) it divides the rows by.
+    fn looks_at(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`, and those
+    /// of [`Evaluate::looks_at`].
     fn split(&self, target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
 
     /// Scores the held-out predictions of all folds.

@@ -118,7 +118,12 @@ impl<'a> Lift<'a> {
         let model = node.inputs[0];
         let frame = self.node(of, of.variant.stages[model].frame, None);
         let target = |role| Input { unit: frame, role, reads: Reads::Patterns(&["target"]) };
-        let split = self.unit(of, node, Phase::Split, None, vec![target(Role::Target)]);
+        let mut inputs = vec![target(Role::Target)];
+        if !evaluate.looks_at().is_empty() {
+            let unit = self.profile(of, of.variant.stages[model].frame, frame);
+            inputs.push(Input { unit, role: Role::Target, reads: Reads::Patterns(evaluate.looks_at()) });
+        }
+        let split = self.unit(of, node, Phase::Split, None, inputs);
         self.place(of, node, split, Phase::Split, None);
         let text = self.text_of(of, model);
         let mut units = EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };

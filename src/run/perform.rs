@@ -25,7 +25,12 @@ impl Inputs {
                     whole.insert(name, part.clone());
                 }
             }
-            Role::Target => self.target = Some(parts),
+            Role::Target => {
+                let whole = self.target.get_or_insert_default();
+                for (name, part) in parts.iter() {
+                    whole.insert(name, part.clone());
+                }
+            }
             Role::Fold => self.fold = Some(parts),
             Role::Learned => self.learned = Some(parts),
             Role::Predicted(fold) => self.predicted.push((fold, parts)),
