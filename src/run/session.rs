@@ -137,6 +137,7 @@ impl Done {
     pub fn seen_by(&self, evaluations: &[String]) -> Summary {
         let mut summary = self.summary.clone();
         summary.variants.retain(|variant| evaluations.contains(&variant.evaluation));
+        summary.data.retain(|data| data.evaluation.as_ref().is_none_or(|of| evaluations.contains(of)));
         summary
     }
 

@@ -8,6 +8,7 @@ mod cli;
 mod diff;
 mod exec;
 mod leak;
+mod ledger;
 mod lock;
 mod matrix;
 mod model;
