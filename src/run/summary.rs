@@ -110,7 +110,11 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         rows: manifest.map_or(0, |m| m.rows),
         remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(ToString::to_string),
-        facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+        facts: match unit.phase {
+            // what it counts stands under `data`
+            Phase::Ledger => BTreeMap::new(),
+            _ => manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+        },
     }
 }
 

@@ -308,3 +308,14 @@ fn one_ledger_serves_a_whole_sweep() {
     let what = project.ok(["plan", "pipeline.yaml"]).stdout;
     assert!(what.contains("1 profile") && what.contains("1 ledger"), "{what}");
 }
+
+#[test]
+fn the_manual_has_every_measure() {
+    let page = include_str!("../../docs/data.md");
+    for measure in fuseline::record::MEASURES {
+        let row = format!("| `{}` | {} |", measure.name, measure.summary);
+        let line =
+            page.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("docs/data.md lacks {row}"));
+        assert!(line.ends_with(&format!("| `{}` |", measure.bare.sign())), "{line}");
+    }
+}

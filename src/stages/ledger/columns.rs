@@ -136,21 +136,21 @@ impl Columns {
 
     fn of_profile(rows: &Parts) -> Result<Self, StageError> {
         let (mut characters, mut words, mut language) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut exact, mut folded) = (First::default(), First::default());
+        let (mut exact, mut folded) = (Vec::new(), Vec::new());
         let mut languages = Names::default();
         for batch in part(rows, "profile")?.batches()? {
             let batch = batch?;
             characters.extend(column::<UInt32Array>(&batch, "characters")?.values());
             words.extend(column::<UInt32Array>(&batch, "words")?.values());
-            exact.extend(column::<UInt64Array>(&batch, "exact")?.values());
-            folded.extend(column::<UInt64Array>(&batch, "folded")?.values());
+            exact.extend_from_slice(column::<UInt64Array>(&batch, "exact")?.values());
+            folded.extend_from_slice(column::<UInt64Array>(&batch, "folded")?.values());
             language.extend(column::<StringArray>(&batch, "language")?.iter().map(|code| languages.number(code)));
         }
         Ok(Columns {
             characters: Ranked::of(characters),
             words: Ranked::of(words),
-            exact: exact.rows,
-            folded: folded.rows,
+            exact: firsts(exact),
+            folded: firsts(folded),
             near: None,
             language,
             languages: languages.names,
@@ -227,20 +227,15 @@ fn number(batch: &RecordBatch, name: &str, names: &mut Names, into: &mut Vec<u32
     Ok(())
 }
 
-/// For each row the first with the same value.
-#[derive(Default)]
-struct First {
-    of: FxHashMap<u64, u32>,
-    rows: Vec<u32>,
-}
-
-impl First {
-    fn extend(&mut self, values: &[u64]) {
-        for value in values {
-            let row = self.rows.len() as u32;
-            self.rows.push(*self.of.entry(*value).or_insert(row));
-        }
+/// For each row the first with the same value. Sorts, since a map of millions of texts takes several times the memory.
+fn firsts(values: Vec<u64>) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    order.sort_unstable_by_key(|&row| (values[row as usize], row));
+    let mut first = vec![0; values.len()];
+    for equal in order.chunk_by(|&a, &b| values[a as usize] == values[b as usize]) {
+        equal.iter().for_each(|&row| first[row as usize] = equal[0]);
     }
+    first
 }
 
 /// The rows that have any of what was counted.
