@@ -41,7 +41,7 @@ use crate::record::Results;
 pub use derived::{ByRow, Derivations, Derived, OpenRows};
 pub use error::{Failure, StageError};
 pub(crate) use parts::held_out;
-pub use parts::{Load, Part, Parts, TrainRows, is_row_level};
+pub use parts::{Load, Part, Parts, Tables, TrainRows, is_row_level};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
 pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
@@ -242,7 +242,13 @@ pub trait Evaluate: Stage {
     /// The folds, where the parameters alone decide; `None` where the data does (`folds: given`).
     fn folds(&self) -> Option<Vec<FoldId>>;
 
-    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`.
+    /// Which parts of the frame's profile (see [`crate::stages::ledger`]) it divides the rows by.
+    fn looks_at(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`, and those
+    /// of [`Evaluate::looks_at`].
     fn split(&self, target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
 
     /// Scores the held-out predictions of all folds.

@@ -17,7 +17,16 @@ pub trait Load: Send + Sync {
 
     /// What has been worked out from its tables.
     fn derivations(&self) -> &Derivations;
+
+    /// The table of a blob, some rows at a time.
+    fn batches(&self, digest: &Digest) -> Result<Tables, StageError> {
+        let whole = self.load(digest)?;
+        Ok(Box::new(std::iter::once(Ok((*whole).clone()))))
+    }
 }
+
+/// A table, some rows at a time.
+pub type Tables = Box<dyn Iterator<Item = Result<RecordBatch, StageError>>>;
 
 /// A table of an artifact: in memory, or in the store and loaded when first asked for.
 #[derive(Clone)]
@@ -72,6 +81,17 @@ impl Part {
                 Ok(Arc::new(cut.map_err(StageError::caused)?))
             }
             _ => Ok(whole),
+        }
+    }
+
+    /// The table, some rows at a time where it is a whole stored one.
+    pub fn batches(&self) -> Result<Tables, StageError> {
+        match &self.kind {
+            PartKind::Stored { digest, load } if self.rows.is_none() => load.batches(digest),
+            _ => {
+                let whole = self.table()?;
+                Ok(Box::new(std::iter::once(Ok((*whole).clone()))))
+            }
         }
     }
 }

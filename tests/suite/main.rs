@@ -9,6 +9,7 @@ mod cli;
 mod diff;
 mod exec;
 mod leak;
+mod ledger;
 mod lock;
 mod matrix;
 mod model;
