@@ -62,7 +62,10 @@ fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     rust_files(&Path::new(ROOT).join(folder), &mut paths);
-    let is_test = |path: &Path| path.iter().any(|name| name == "tests") || path.to_string_lossy().ends_with("tests.rs");
+    let is_test = |path: &Path| {
+        path.strip_prefix(ROOT).unwrap().iter().any(|name| name == "tests")
+            || path.to_string_lossy().ends_with("tests.rs")
+    };
     paths.retain(|path| !is_test(path));
     paths.sort();
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
