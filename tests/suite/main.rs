@@ -16,6 +16,7 @@ mod reuse;
 mod rows;
 mod store;
 mod support;
+mod text;
 mod tidy;
 mod torture;
 mod verify;
