@@ -18,6 +18,7 @@ mod reuse;
 mod rows;
 mod store;
 mod support;
+mod text;
 mod tidy;
 mod torture;
 mod traps;

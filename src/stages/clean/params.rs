@@ -8,7 +8,7 @@ use crate::ml::near;
 /// What to do with texts. All operations are off unless asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(in super::super) struct Params {
+pub(in crate::stages) struct Params {
     /// `repair` reads the control characters U+0080 to U+009F as windows-1252 has them (U+0092 becomes ’), where it has any: they
     /// come of text that was taken for Latin-1. U+0085, elsewhere a line end, becomes … then.
     pub mojibake: Mojibake,
@@ -53,7 +53,7 @@ pub(in super::super) struct Params {
 /// What to do with wrongly read characters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Mojibake {
+pub(in crate::stages) enum Mojibake {
     /// Leave them.
     #[default]
     Keep,
@@ -64,7 +64,7 @@ pub(in super::super) enum Mojibake {
 /// What to do with markup.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Html {
+pub(in crate::stages) enum Html {
     /// Leave it.
     #[default]
     Keep,
@@ -75,7 +75,7 @@ pub(in super::super) enum Html {
 /// What to do with entities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Entities {
+pub(in crate::stages) enum Entities {
     /// Leave them.
     #[default]
     Keep,
@@ -86,7 +86,7 @@ pub(in super::super) enum Entities {
 /// A Unicode normal form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Unicode {
+pub(in crate::stages) enum Unicode {
     /// As it is.
     #[default]
     None,
@@ -103,7 +103,7 @@ pub(in super::super) enum Unicode {
 /// What to do with control characters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Control {
+pub(in crate::stages) enum Control {
     /// Leave them.
     #[default]
     Keep,
@@ -116,7 +116,7 @@ pub(in super::super) enum Control {
 /// What to do with characters without width.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum ZeroWidth {
+pub(in crate::stages) enum ZeroWidth {
     /// Leave them.
     #[default]
     Keep,
@@ -127,7 +127,7 @@ pub(in super::super) enum ZeroWidth {
 /// What to do with letter case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Case {
+pub(in crate::stages) enum Case {
     /// Leave it.
     #[default]
     Keep,
@@ -141,7 +141,7 @@ pub(in super::super) enum Case {
 /// this order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(in super::super) struct Masks {
+pub(in crate::stages) struct Masks {
     /// Addresses of the web, `<url>`: `(?i)\b(?:(?:https?|ftp)://|www\.)[^\s<>"]*[^\s<>"'.,;:!?)\]}…]`.
     pub url: Option<Mask>,
     /// Addresses of mail, `<email>`: `(?i)\b[a-z0-9][a-z0-9._%+-]*@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}\b`.
@@ -155,7 +155,7 @@ pub(in super::super) struct Masks {
 /// What to put in a place: text, or the usual word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(in super::super) enum Mask {
+pub(in crate::stages) enum Mask {
     /// The usual word, or none.
     Usual(bool),
     /// This text.
@@ -165,7 +165,7 @@ pub(in super::super) enum Mask {
 /// A regular expression and what to put in the place of its matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in super::super) struct Replace {
+pub(in crate::stages) struct Replace {
     /// A regular expression of the regex crate: without look-around and back-references; `(?i)` at its start ignores case.
     #[schemars(length(min = 1))]
     pub pattern: String,
@@ -176,7 +176,7 @@ pub(in super::super) struct Replace {
 /// What to do with white space.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Whitespace {
+pub(in crate::stages) enum Whitespace {
     /// Leave it.
     #[default]
     Keep,
@@ -189,7 +189,7 @@ pub(in super::super) enum Whitespace {
 /// How long a text may be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(in super::super) struct Length {
+pub(in crate::stages) struct Length {
     /// The least.
     pub min: Option<usize>,
     /// The most.
@@ -201,7 +201,7 @@ pub(in super::super) struct Length {
 /// What is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Measure {
+pub(in crate::stages) enum Measure {
     /// Characters (Unicode scalar values).
     #[default]
     Characters,
@@ -212,7 +212,7 @@ pub(in super::super) enum Measure {
 /// What to do with rows of equal text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Duplicates {
+pub(in crate::stages) enum Duplicates {
     /// Leave them.
     #[default]
     Keep,
@@ -223,7 +223,7 @@ pub(in super::super) enum Duplicates {
 /// When texts are nearly the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(in super::super) struct NearDuplicates {
+pub(in crate::stages) struct NearDuplicates {
     /// The least share of common shingles, runs of four characters, in all shingles of two texts (Jaccard's similarity), above 0
     /// and at most 1. It is computed on the texts themselves, for pairs that MinHash finds (98 in 100 of those just at the
     /// threshold, nearly all above). Texts that are joined through others are one group.
@@ -239,7 +239,7 @@ impl Default for NearDuplicates {
 /// What becomes of one text with different labels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in super::super) enum Conflicts {
+pub(in crate::stages) enum Conflicts {
     /// The first row stays.
     #[default]
     KeepFirst,

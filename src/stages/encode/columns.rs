@@ -124,7 +124,10 @@ pub(super) fn numbers(table: &RecordBatch, column: &Column) -> Result<Vec<Option
     }
     let Some(real) = any.downcast_ref::<Float64Array>() else {
         let error = column.error(format!("the column `{}` holds text, not numbers", column.name));
-        return Err(error.help(format!("name it under `{CATEGORICAL}`, or make it numbers where it comes from")));
+        return Err(error.help(format!(
+            "name it under `{CATEGORICAL}`, or keep it as numbers in `ingest`: `columns: {{ {}: number }}`",
+            column.name
+        )));
     };
     let numbers: Vec<Option<f64>> = real.iter().map(|value| value.filter(|value| !value.is_nan())).collect();
     match numbers.iter().position(|value| value.is_some_and(f64::is_infinite)) {

@@ -13,7 +13,7 @@ use crate::stage::Scope;
 /// With `tokenizer: { pretrained: MODEL }` tokens are the pieces of that model's tokenizer, without special tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(in super::super) struct Params {
+pub(in crate::stages) struct Params {
     /// Who cuts.
     pub(super) tokenizer: Chosen,
     /// Turn texts to lower case first. Not for a pretrained tokenizer.
