@@ -1,11 +1,68 @@
 //! Which rows must stand on one side of every fold? Those of a group, and copies of a text where that is asked for.
 
-use arrow::array::{Array, FixedSizeBinaryArray, UInt64Array};
+use std::borrow::Cow;
 
-use super::{Copies, Mask};
+use arrow::array::{Array, FixedSizeBinaryArray, UInt64Array};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Mask;
 use crate::ml::near::{self, Sets, Signature};
 use crate::stage::{Output, Parts, StageError};
 use crate::table::target::Target;
+
+/// Which texts are copies of each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// Nobody looks.
+    #[default]
+    Unlooked,
+    /// Byte for byte.
+    Exact,
+    /// But for case and punctuation.
+    Folded,
+    /// Nearly.
+    Near,
+}
+
+const COPIES: [(&str, Copies); 3] = [("exact", Copies::Exact), ("folded", Copies::Folded), ("near", Copies::Near)];
+
+impl Serialize for Copies {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match COPIES.iter().find(|(_, copies)| copies == self) {
+            Some((name, _)) => to.serialize_str(name),
+            None => to.serialize_bool(false),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Copies {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(from)?;
+        let named = |word: &str| COPIES.iter().find(|(name, _)| *name == word).map(|(_, copies)| *copies);
+        match &value {
+            serde_json::Value::Bool(false) => Some(Copies::Unlooked),
+            serde_json::Value::Bool(true) => Some(Copies::Exact),
+            serde_json::Value::String(word) => named(word),
+            _ => None,
+        }
+        .ok_or_else(|| de::Error::custom(format!("must be true, false, `exact`, `folded` or `near`, but is {value}")))
+    }
+}
+
+impl JsonSchema for Copies {
+    fn schema_name() -> Cow<'static, str> {
+        "Copies".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "type": "boolean" }, { "enum": ["exact", "folded", "near"] }] })
+    }
+}
 
 /// A number for each row, equal where rows belong together; `None` where nothing says so of any.
 pub(super) fn of(target: &Target, copies: Copies, parts: &Parts) -> Result<Option<Vec<usize>>, StageError> {

@@ -25,6 +25,8 @@ use crate::table::predictions::{Predictions, Scored};
 use crate::table::scores::{ClassScore, FoldMetric, classes_table, confusion_table, metrics_table};
 use crate::table::target::Target;
 
+use groups::Copies;
+
 /// The kind `cross_validate`.
 pub(super) struct CrossValidate;
 
@@ -55,55 +57,6 @@ pub(super) struct Params {
 enum FoldCount {
     Given,
     Made(u32),
-}
-
-/// Which texts are copies of each other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Copies {
-    #[default]
-    Unlooked,
-    Exact,
-    Folded,
-    Near,
-}
-
-const COPIES: [(&str, Copies); 3] = [("exact", Copies::Exact), ("folded", Copies::Folded), ("near", Copies::Near)];
-
-impl Serialize for Copies {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match COPIES.iter().find(|(_, copies)| copies == self) {
-            Some((name, _)) => to.serialize_str(name),
-            None => to.serialize_bool(false),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Copies {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(from)?;
-        let named = |word: &str| COPIES.iter().find(|(name, _)| *name == word).map(|(_, copies)| *copies);
-        match &value {
-            serde_json::Value::Bool(false) => Some(Copies::Unlooked),
-            serde_json::Value::Bool(true) => Some(Copies::Exact),
-            serde_json::Value::String(word) => named(word),
-            _ => None,
-        }
-        .ok_or_else(|| de::Error::custom(format!("must be true, false, `exact`, `folded` or `near`, but is {value}")))
-    }
-}
-
-impl JsonSchema for Copies {
-    fn schema_name() -> Cow<'static, str> {
-        "Copies".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "oneOf": [{ "type": "boolean" }, { "enum": ["exact", "folded", "near"] }] })
-    }
 }
 
 const COUNT: &str = "must be a whole number from 2 to 1000, or `given`";

@@ -1,14 +1,16 @@
 //! What are the rows like? Two stages that no file names: the planner adds them for each frame of texts.
 //!
 //! The *profile* looks at each text once, row by row; the *ledger* counts over profiles, labels, splits and folds. What it
-//! counts is the fact `ledger`, in the words of [`crate::record::Ledger`].
+//! counts is the fact `ledger`, and the one cell of the part `ledger`, in the words of [`crate::record::Ledger`].
 
 mod columns;
 mod count;
 mod profile;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +104,11 @@ impl WholeTable for Books {
         }
         ledger.examples = looked_up(rows, work.examples, &columns)?;
         let facts = serde_json::to_value(&ledger).map_err(StageError::caused)?;
-        Ok(Output::new().rows(columns.rows()).fact("ledger", facts))
+        // A table as well: it is what a repeated run is held against.
+        let table = StringArray::from_iter_values([facts.to_string()]);
+        let table =
+            RecordBatch::try_from_iter([("ledger", Arc::new(table) as ArrayRef)]).map_err(StageError::caused)?;
+        Ok(Output::new().table("ledger", table).rows(columns.rows()).fact("ledger", facts))
     }
 }
 
