@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows serde, paths, clocks, globals or threads' number: equal input gives equal bits.
 
+mod encode;
 mod folds;
 mod matrix;
 mod metrics;
@@ -14,6 +15,7 @@ pub mod linear;
 pub mod near;
 pub mod stats;
 
+pub use encode::{Filling, LeastRows, Scale, Scaling, rare};
 pub use folds::*;
 pub use matrix::{Block, Csr, Dense, Features};
 pub use metrics::*;

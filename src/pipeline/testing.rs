@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::problem::Problems;
 use crate::record::Results;
 use crate::stage::{
-    ApplyTo, Arity, Conclusion, Ctx, Evaluate, Files, FoldId, Form, Kind, Learner, Mapper, Output, Parts, Port,
-    Refusal, RowWise, Scope, Sink, Source, Stage, StageError, StageKind, Totals, TrainRows, WholeTable, Work,
+    Account, ApplyTo, Arity, Conclusion, Ctx, Emit, Evaluate, Files, FoldId, Form, Kind, Learner, Mapper, Output,
+    Parts, Port, Refusal, RowWise, Scope, Sink, Source, Stage, StageError, StageKind, Totals, TrainRows, WholeTable,
+    Work,
 };
 
 /// The kinds.
@@ -60,8 +61,8 @@ fn nothing() -> Result<Output, StageError> {
 }
 
 impl Source for Fake {
-    fn read(&self, _: &Files, _: &Ctx<'_>) -> Result<Output, StageError> {
-        nothing()
+    fn read(&self, _: &Files, _: &mut dyn Emit, _: &Ctx<'_>) -> Result<Account, StageError> {
+        Ok(Account::default())
     }
 }
 

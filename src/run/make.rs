@@ -11,6 +11,7 @@ use super::executor::Executor;
 use super::files::still_the_same;
 use super::perform::{Inputs, perform};
 use super::rows::{self, Pace, Streamed};
+use super::source;
 use super::{Event, Listener, Tag};
 use crate::plan::{Unit, UnitId};
 use crate::problem::Problem;
@@ -162,6 +163,7 @@ impl Executor<'_> {
         ctx.check()?;
         let done = match &*unit.work {
             Work::RowWise(stage) => self.stream(stage.as_ref(), &job, &ctx),
+            Work::Source(stage) => source::read(stage.as_ref(), &work.files, self.store, &ctx),
             _ => self.whole(unit, work, &ctx),
         };
         // First of all: what a file that changed meanwhile led to, an error or a table, is about something else.
@@ -199,7 +201,7 @@ impl Executor<'_> {
 
     /// Runs a unit that needs its rows at once, and keeps the tables it makes.
     fn whole(&self, unit: &Unit, work: &Prepared, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
-        let Output { parts, rows, facts, warnings } = perform(unit, &work.inputs, &work.files, ctx)?;
+        let Output { parts, rows, facts, warnings } = perform(unit, &work.inputs, ctx)?;
         let mut made = Vec::new();
         for (name, part) in parts {
             made.push(self.keep(name, part, &work.entries)?);

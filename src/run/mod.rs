@@ -20,6 +20,7 @@ mod perform;
 mod predictions;
 mod rows;
 mod session;
+mod source;
 mod states;
 mod summary;
 mod tag;

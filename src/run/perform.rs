@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Input, Phase, Role, Unit};
-use crate::stage::{Ctx, Files, FoldId, Output, Parts, StageError, TrainRows, Work, held_out};
+use crate::stage::{Ctx, FoldId, Output, Parts, StageError, TrainRows, Work, held_out};
 
 /// The inputs of a unit by what they are to it.
 #[derive(Default)]
@@ -51,14 +51,13 @@ fn missing(what: &str) -> StageError {
     StageError::failed(format!("the planner gave a unit no {what}; this is a bug in Fuseline"))
 }
 
-/// Runs one unit; one of a row-wise stage is [`super::rows::stream`]ed.
-pub(super) fn perform(unit: &Unit, inputs: &Inputs, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+/// Runs one unit, except of a stage whose rows stream: [`super::rows::stream`], [`super::source::read`].
+pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Output, StageError> {
     let fold = match (&inputs.fold, unit.fold) {
         (Some(parts), Some((id, _))) => Some(parts.part(&id.part()).ok_or_else(|| missing("fold"))?),
         _ => None,
     };
     match (&*unit.work, unit.phase) {
-        (Work::Source(source), Phase::Run) => source.read(files, ctx),
         (Work::WholeTable(stage), Phase::Run | Phase::Ledger) => {
             let all: Vec<Parts> = inputs.rows.values().cloned().collect();
             stage.run(&all, ctx)

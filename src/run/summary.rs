@@ -205,6 +205,7 @@ fn sources<'a>(run: &'a Run<'_>) -> impl Iterator<Item = &'a Unit> {
 
 fn inputs(run: &Run<'_>) -> Vec<InputSummary> {
     let mut all: Vec<InputSummary> = Vec::new();
+    let mut known: FxHashSet<(String, String)> = FxHashSet::default();
     for unit in sources(run).filter(|unit| matches!(*unit.work, Work::Source(_))) {
         let facts = run.states.of(unit).manifest().and_then(|m| m.facts.get("inputs"));
         let counted: Vec<&Value> = facts.and_then(Value::as_array).map(|all| all.iter().collect()).unwrap_or_default();
@@ -212,7 +213,7 @@ fn inputs(run: &Run<'_>) -> Vec<InputSummary> {
         for (at, file) in files.0.iter().flat_map(|(_, files)| files).enumerate() {
             let rows = counted.get(at).and_then(|fact| fact.get("rows")).and_then(Value::as_u64).unwrap_or(0);
             let entry = InputSummary { source: file.source.clone(), digest: format!("sha256:{}", file.sha256), rows };
-            if !all.iter().any(|known| known.source == entry.source && known.digest == entry.digest) {
+            if known.insert((entry.source.clone(), entry.digest.clone())) {
                 all.push(entry);
             }
         }

@@ -13,8 +13,8 @@ use crate::fetch::{FetchOptions, Fetcher};
 use crate::pipeline::Pipeline;
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Ctx, Files, Kind, Output, Parts, Port, Refusal, Scope, Source, Stage, StageError, StageKind, WholeTable,
-    Work,
+    Account, Arity, Ctx, Emit, Files, Kind, Output, Parts, Port, Refusal, Scope, Source, Stage, StageError, StageKind,
+    WholeTable, Work,
 };
 use crate::store::Store;
 
@@ -52,7 +52,7 @@ impl Stage for Fake {
 }
 
 impl Fake {
-    fn act(&self) -> Result<Output, StageError> {
+    fn act(&self) -> Result<RecordBatch, StageError> {
         static CALLS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         std::thread::sleep(Duration::from_millis(self.does.millis));
         let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -63,20 +63,20 @@ impl Fake {
             _ => self.does.name.clone(),
         };
         let column: ArrayRef = Arc::new(StringArray::from(vec![text]));
-        let table = RecordBatch::try_from_iter([("row_id", column.clone()), ("text", column)]).unwrap();
-        Ok(Output::new().table("text", table))
+        Ok(RecordBatch::try_from_iter([("row_id", column.clone()), ("text", column)]).unwrap())
     }
 }
 
 impl Source for Fake {
-    fn read(&self, _: &Files, _: &Ctx<'_>) -> Result<Output, StageError> {
-        self.act()
+    fn read(&self, _: &Files, rows: &mut dyn Emit, _: &Ctx<'_>) -> Result<Account, StageError> {
+        rows.emit("text", self.act()?)?;
+        Ok(Account { read: 1, ..Account::default() })
     }
 }
 
 impl WholeTable for Fake {
     fn run(&self, _: &[Parts], _: &Ctx<'_>) -> Result<Output, StageError> {
-        self.act()
+        Ok(Output::new().table("text", self.act()?))
     }
 }
 

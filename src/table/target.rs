@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Float64Builder, Int64Array, Int64Builder, ListArray, RecordBatch, StringArray,
+    StringBuilder,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 
@@ -109,6 +112,102 @@ impl Target {
     }
 }
 
+/// Which columns a [`TargetBuilder`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TargetColumns {
+    /// `label`.
+    pub label: bool,
+    /// `fold`.
+    pub fold: bool,
+    /// `split`.
+    pub split: bool,
+    /// `group`.
+    pub group: bool,
+    /// `weight`.
+    pub weight: bool,
+    /// `label_set`.
+    pub label_set: bool,
+}
+
+/// One row of the part.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TargetRow<'r> {
+    /// Its class.
+    pub label: Option<&'r str>,
+    /// The fold that holds it out.
+    pub fold: Option<i64>,
+    /// Its split.
+    pub split: Option<&'r str>,
+    /// Its group.
+    pub group: Option<&'r str>,
+    /// Its weight; 1 if not said.
+    pub weight: Option<f64>,
+    /// Its classes, in code-point order, each once.
+    pub label_set: Vec<String>,
+}
+
+/// Makes tables of rows that come one by one; they are [`Target::to_table`]'s.
+#[derive(Debug, Default)]
+pub struct TargetBuilder {
+    has: TargetColumns,
+    label: StringBuilder,
+    fold: Int64Builder,
+    split: StringBuilder,
+    group: StringBuilder,
+    weight: Float64Builder,
+    label_set: Vec<Vec<String>>,
+}
+
+impl TargetBuilder {
+    /// Tables with these columns.
+    pub fn new(has: TargetColumns) -> Self {
+        TargetBuilder { has, ..TargetBuilder::default() }
+    }
+
+    /// Adds a row; what has no column is not kept.
+    pub fn push(&mut self, row: TargetRow<'_>) {
+        let has = self.has;
+        if has.label {
+            self.label.append_option(row.label);
+        }
+        if has.fold {
+            self.fold.append_option(row.fold);
+        }
+        if has.split {
+            self.split.append_option(row.split);
+        }
+        if has.group {
+            self.group.append_option(row.group);
+        }
+        if has.weight {
+            self.weight.append_value(row.weight.unwrap_or(1.0));
+        }
+        if has.label_set {
+            self.label_set.push(row.label_set);
+        }
+    }
+
+    /// The table of the rows added since the last one; there must be as many as row ids.
+    pub fn finish(&mut self, row_ids: StringArray) -> Result<RecordBatch, TableError> {
+        let (rows, has) = (row_ids.len(), self.has);
+        let mut columns: Vec<(&'static str, ArrayRef, bool)> = vec![("row_id", Arc::new(row_ids), false)];
+        let mut add = |is_there: bool, name: &'static str, column: ArrayRef, nullable: bool| {
+            if is_there {
+                same_length(name, rows, column.len())?;
+                columns.push((name, column, nullable));
+            }
+            Ok::<(), TableError>(())
+        };
+        add(has.label, "label", Arc::new(self.label.finish()), true)?;
+        add(has.fold, "fold", Arc::new(self.fold.finish()), true)?;
+        add(has.split, "split", Arc::new(self.split.finish()), true)?;
+        add(has.group, "group", Arc::new(self.group.finish()), true)?;
+        add(has.weight, "weight", Arc::new(self.weight.finish()), false)?;
+        add(has.label_set, "label_set", Arc::new(lists(&std::mem::take(&mut self.label_set))?), false)?;
+        Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+    }
+}
+
 /// A list of strings for each row.
 fn lists(sets: &[Vec<String>]) -> Result<ListArray, TableError> {
     let items = Arc::new(Field::new("item", DataType::Utf8, false));
@@ -154,8 +253,33 @@ mod tests {
             ..three_rows()
         };
         for target in [Target::default(), bare, three_rows(), split, more] {
-            assert_eq!(Target::from_table(&target.to_table().unwrap()).unwrap(), target);
+            let table = target.to_table().unwrap();
+            assert_eq!(Target::from_table(&table).unwrap(), target);
+            assert_eq!(row_by_row(&target), table);
         }
+    }
+
+    fn row_by_row(target: &Target) -> RecordBatch {
+        let Target { row_id, label, fold, split, group, weight, label_set } = target;
+        let mut builder = TargetBuilder::new(TargetColumns {
+            label: label.is_some(),
+            fold: fold.is_some(),
+            split: split.is_some(),
+            group: group.is_some(),
+            weight: weight.is_some(),
+            label_set: label_set.is_some(),
+        });
+        for row in 0..row_id.len() {
+            builder.push(TargetRow {
+                label: label.as_ref().and_then(|column| column[row].as_deref()),
+                fold: fold.as_ref().and_then(|column| column[row]),
+                split: split.as_ref().and_then(|column| column[row].as_deref()),
+                group: group.as_ref().and_then(|column| column[row].as_deref()),
+                weight: weight.as_ref().map(|column| column[row]),
+                label_set: label_set.as_ref().map(|column| column[row].clone()).unwrap_or_default(),
+            });
+        }
+        builder.finish(StringArray::from(row_id.clone())).unwrap()
     }
 
     #[test]

@@ -28,8 +28,11 @@ pub fn table<R: AsRef<str>, T: AsRef<str>>(
     row_id: impl IntoIterator<Item = R>,
     text: impl IntoIterator<Item = T>,
 ) -> Result<RecordBatch, TableError> {
-    let row_ids = strings("row_id", row_id.into_iter().map(Some))?;
-    let texts = strings("text", text.into_iter().map(Some))?;
+    of_columns(strings("row_id", row_id.into_iter().map(Some))?, strings("text", text.into_iter().map(Some))?)
+}
+
+/// The table of these two columns, equally long.
+pub fn of_columns(row_ids: StringArray, texts: StringArray) -> Result<RecordBatch, TableError> {
     same_length("text", arrow::array::Array::len(&row_ids), arrow::array::Array::len(&texts))?;
     let columns: [(&str, ArrayRef, bool); 2] = [("row_id", Arc::new(row_ids), false), ("text", Arc::new(texts), false)];
     Ok(RecordBatch::try_from_iter_with_nullable(columns)?)

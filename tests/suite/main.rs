@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "figures are worth a look with --nocapture")]
 
+mod broken;
 mod cases;
 mod cli;
 mod diff;
@@ -17,7 +18,9 @@ mod reuse;
 mod rows;
 mod store;
 mod support;
+mod text;
 mod tidy;
 mod torture;
+mod traps;
 mod verify;
 mod why;

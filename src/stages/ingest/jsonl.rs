@@ -1,62 +1,86 @@
 //! How are rows read from lines of JSON objects?
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use super::lines::Lines;
-use super::rows::{At, Collector, Next, no_column};
+use super::pointer::{Cell, Strict, column_of};
+use super::rows::{At, Collector, Next, Row, Seen};
+use super::wanted::no_column;
+use crate::fetch::Fetched;
 use crate::stage::StageError;
 
 /// Reads a file's rows.
-pub(super) fn read(mut lines: Lines, rows: &mut Collector<'_>) -> Result<Next, StageError> {
-    let source = lines.source.clone();
-    let mut line = Vec::new();
-    while lines.next(&mut line)? {
-        let at = At { source: &source, unit: "line", number: lines.line };
-        let text = std::str::from_utf8(&line).map_err(|error| {
-            at.error(None, &format!("byte {} is not UTF-8", error.valid_up_to() + 1), &String::from_utf8_lossy(&line))
-                .help("write the file anew as UTF-8, for instance with `iconv -f latin1 -t utf8`")
-        })?;
+pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
+    let mut lines = rows.open(file)?;
+    let mut seen = Seen { rows: 0, next: Next::Read };
+    while lines.next()? {
+        let text = lines.text();
         if text.trim().is_empty() {
-            rows.blank += 1;
+            rows.counts.blank += 1;
             continue;
         }
-        let object: Map<String, Value> = match serde_json::from_str(text) {
-            Ok(object) => object,
-            Err(error) => {
-                let message = format!("it is not a JSON object ({error})");
-                let help = "each line must hold one whole object: `{\"text\": \"…\", \"label\": \"…\"}`";
-                if rows.refuse(at.error(None, &message, text).help(help))? == Next::Stop {
-                    return Ok(Next::Stop);
-                }
-                continue;
-            }
-        };
-        let mut cells: Vec<Option<String>> = Vec::with_capacity(rows.wanted.columns.len());
-        for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {
-            let Some(value) = object.get(name) else {
-                let has: Vec<String> = object.keys().cloned().collect();
-                return Err(no_column(&format!("{source}`, line `{}", lines.line), name, &has, param));
-            };
-            let is_text = rows.wanted.text.contains(&column);
-            cells.push(cell(value, is_text).map_err(|message| at.error(Some(name), &message, text))?);
+        seen.rows += 1;
+        if !lines.wrong.is_empty() {
+            rows.looks_like(lines.looks());
         }
-        let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
-        if rows.push(at, &cells, &|| text.to_owned())? == Next::Stop {
-            return Ok(Next::Stop);
+        let at = At { source: &file.source, unit: "line", number: lines.line };
+        let show = || text.to_owned();
+        seen.next = match cells(at, text, rows)? {
+            Ok(cells) => {
+                let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
+                rows.take(&Row { at, cells: &cells, show: &show, wrong: &lines.wrong, sentence: None })?
+            }
+            Err(error) => rows.refuse(error)?,
+        };
+        if seen.next == Next::Stop {
+            break;
         }
     }
-    Ok(Next::Read)
+    Ok(seen)
 }
 
-fn cell(value: &Value, is_text: bool) -> Result<Option<String>, String> {
-    let what = match value {
-        Value::Null => return Ok(None),
-        Value::String(text) => return Ok(Some(text.clone())),
-        Value::Number(_) | Value::Bool(_) if !is_text => return Ok(Some(value.to_string())),
-        Value::Number(_) => "a number",
-        Value::Bool(_) => "true or false",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+type Cells = Vec<Option<String>>;
+
+/// The cells of a line's wanted columns; inside, what is wrong with the line.
+fn cells(at: At<'_>, text: &str, rows: &mut Collector<'_>) -> Result<Result<Cells, StageError>, StageError> {
+    let wrong = match serde_json::from_str(text) {
+        Ok(Strict(row)) if row.is_object() => Ok(row),
+        Ok(_) => Err("it is not a JSON object".to_owned()),
+        Err(error) => Err(format!("it is not a JSON object ({error})")),
     };
-    Err(format!("a text is wanted, but it holds {what}"))
+    let row = match wrong {
+        Ok(row) => row,
+        Err(message) => {
+            let help = "each line must hold one whole object: `{\"text\": \"…\", \"label\": \"…\"}`";
+            return Ok(Err(at.error(None, &message, text).help(help)));
+        }
+    };
+    let has = || row.as_object().into_iter().flat_map(Map::keys).cloned().collect::<Vec<String>>();
+    if rows.wanted.all {
+        rows.find(at.source, &has())?;
+    }
+    if let Some(new) = rows.wanted.new_column(row.as_object().into_iter().flat_map(Map::keys)) {
+        let message = format!("the column `{new}` is not in the first row, so it is not known to be kept");
+        return Ok(Err(at
+            .error(None, &message, text)
+            .help("name the columns: `columns: [a, b]`")
+            .at_param(&["columns"])));
+    }
+    let mut cells: Cells = Vec::with_capacity(rows.wanted.columns.len());
+    for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {
+        let found = match column_of(&row, name, rows.wanted.takes(column)) {
+            Some(found) => found,
+            None if rows.wanted.may_lack(column) => Ok(Cell::default()),
+            None => return Ok(Err(no_column(&format!("{}`, line `{}", at.source, at.number), name, &has(), param))),
+        };
+        match found {
+            Ok(cell) => {
+                if let Some(is_text) = rows.is_text.get_mut(column) {
+                    *is_text = cell.is_text;
+                }
+                cells.push(cell.value);
+            }
+            Err(message) => return Ok(Err(at.error(Some(name), &message, text))),
+        }
+    }
+    Ok(Ok(cells))
 }

@@ -3,34 +3,62 @@
 //! Every row that a file holds comes out, or is counted as dropped, or is an error that names its place: nothing is skipped
 //! or merged in silence. Lines with nothing on them are no rows and are counted too.
 
+mod account;
+mod arrow_ipc;
+mod cells;
+mod chunk;
+mod columnar;
+mod conll;
 mod delimited;
+mod encoding;
+mod files;
 mod format;
+mod json;
 mod jsonl;
+mod kept;
+mod label;
 mod lines;
+mod mail;
 mod params;
 mod parquet;
+mod place;
+mod pointer;
 mod rows;
+mod sample;
+mod tags;
+mod wanted;
 
 use serde_json::{Value, json};
 
 use crate::fetch::{Fetched, Spec};
 use crate::problem::{Problem, Problems};
 use crate::stage::{
-    Arity, Ctx, FileNeed, Files, Output, Port, Refusal, Scope, Source, Stage, StageError, StageKind, Work, elided,
+    Account, Arity, Ctx, Emit, FileNeed, Files, Port, Refusal, Scope, Source, Stage, StageError, StageKind, Work,
+    elided,
 };
-use crate::table;
 
-use format::{Csv, Format, Quote, Tsv};
+use account::Reading;
+use encoding::{Encoding, EncodingErrors};
+use format::Format;
+use label::{Label, Rule};
 use lines::Lines;
-use params::{Label, Params, Sources};
-use rows::{Collector, Next, Wanted};
+use params::{OnRowError, OneOrMore, Params, Sources};
+use rows::{Choice, Collector, Next, Rules, Seen};
+use sample::{Sample, Survey};
+use wanted::Wanted;
 
-/// Reads rows from files: CSV, TSV, JSON lines, Parquet; plain, `.gz` or in an archive.
+/// Reads rows from files of any [`Format`]; plain, compressed or in an archive.
 pub(super) struct Ingest {
     sources: Vec<Input>,
     wanted: Wanted,
     label: Option<Label>,
+    /// Where the label's names are.
+    names: Option<Spec>,
     limit: Option<u64>,
+    sample: Option<Sample>,
+    encoding: Encoding,
+    encoding_errors: EncodingErrors,
+    on_row_error: OnRowError,
 }
 
 /// One source.
@@ -43,7 +71,7 @@ struct Input {
 
 impl StageKind for Ingest {
     const KIND: &'static str = "ingest";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "reads rows of text, labels, folds and splits from files";
     const EXAMPLE: &'static str = "{ use: ingest, with: { source: data/reviews.tsv, id: id, text: [title, body], label: { column: stars, cuts: [3.5], names: [poor, good] } } }";
     type Params = Params;
@@ -51,17 +79,22 @@ impl StageKind for Ingest {
     fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
         let mut problems = Problems::default();
         let sources = inputs(&params, at, &mut problems);
+        let names = names_file(&params, at, &mut problems);
         check(&params, at, &mut problems);
         if problems.any_error() {
             return Err(problems);
         }
-        let mut wanted = Wanted::default();
-        wanted.id = params.id.as_ref().map(|column| wanted.want(column, &["id"]));
-        wanted.text = params.text.0.iter().map(|column| wanted.want(column, &["text"])).collect();
-        wanted.label = params.label.as_ref().map(|label| wanted.want(&label.column, &["label"]));
-        wanted.fold = params.fold.as_ref().map(|column| wanted.want(column, &["fold"]));
-        wanted.split = params.split.as_ref().map(|column| wanted.want(column, &["split"]));
-        Ok(Work::Source(Box::new(Ingest { sources, wanted, label: params.label, limit: params.limit })))
+        Ok(Work::Source(Box::new(Ingest {
+            sources,
+            wanted: Wanted::new(&params),
+            names,
+            label: params.label,
+            limit: params.limit,
+            sample: params.sample,
+            encoding: params.encoding,
+            encoding_errors: params.encoding_errors,
+            on_row_error: params.on_row_error,
+        })))
     }
 
     /// The sources count by the digests of their files, which the key holds besides; here stand their splits and formats,
@@ -73,33 +106,35 @@ impl StageKind for Ingest {
             fields.remove("format");
             let sources = written(&params.source).into_iter().map(|(split, source, _)| {
                 let format = params.format.clone().or_else(|| format_of(&source));
-                json!({ "split": split, "format": format.as_ref().map(canonical_format) })
+                json!({ "split": split, "format": format.as_ref().map(Format::canonical) })
             });
             fields.insert("sources".to_owned(), sources.collect());
+            // so do the names of labels
+            if let Some(file) = fields.get_mut("label").and_then(|label| label.get_mut("names_file")) {
+                *file = Value::Bool(true);
+            }
         }
         value
     }
 }
 
-fn canonical_format(format: &Format) -> Value {
-    match format {
-        Format::Csv(options) => json!({ "csv": elided(options, &Csv::default()) }),
-        Format::Tsv(options) => json!({ "tsv": elided(options, &Tsv::default()) }),
-        other => json!(other),
-    }
-}
-
 /// Each source with its split and the way to it in the parameters.
 fn written(sources: &Sources) -> Vec<(Option<String>, String, Vec<String>)> {
-    let way = |last: Option<String>| std::iter::once("source".to_owned()).chain(last).collect();
+    let way = |last: &[String]| std::iter::once("source".to_owned()).chain(last.iter().cloned()).collect::<Vec<_>>();
+    let listed = |split: Option<&String>, sources: &[String]| -> Vec<(Option<String>, String, Vec<String>)> {
+        let last = |number: usize| split.cloned().into_iter().chain([number.to_string()]).collect::<Vec<_>>();
+        sources.iter().enumerate().map(|(n, source)| (split.cloned(), source.clone(), way(&last(n)))).collect()
+    };
     match sources {
-        Sources::One(source) => vec![(None, source.clone(), way(None))],
-        Sources::List(sources) => {
-            sources.iter().enumerate().map(|(n, s)| (None, s.clone(), way(Some(n.to_string())))).collect()
-        }
-        Sources::Splits(splits) => {
-            splits.iter().map(|(name, s)| (Some(name.clone()), s.clone(), way(Some(name.clone())))).collect()
-        }
+        Sources::One(source) => vec![(None, source.clone(), way(&[]))],
+        Sources::List(sources) => listed(None, sources),
+        Sources::Splits(splits) => splits
+            .iter()
+            .flat_map(|(split, sources)| match sources {
+                OneOrMore::One(source) => vec![(Some(split.clone()), source.clone(), way(std::slice::from_ref(split)))],
+                OneOrMore::More(sources) => listed(Some(split), sources),
+            })
+            .collect(),
     }
 }
 
@@ -130,11 +165,23 @@ fn inputs(params: &Params, at: &Scope<'_>, problems: &mut Problems) -> Vec<Input
             None => {
                 let message = format!("the name `{}` does not tell how the file is written", spec.file_name());
                 let problem = at.problem("invalid-param", &way, message);
-                problems.push(problem.help("set `format` to `csv`, `tsv`, `jsonl` or `parquet`; in an archive, name a file with `archive!member`"));
+                problems.push(problem.help("set `format`: `csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `lines`, `files` or `mail`; in an archive, name a file with `archive!member`"));
             }
         }
     }
     all
+}
+
+fn names_file(params: &Params, at: &Scope<'_>, problems: &mut Problems) -> Option<Spec> {
+    let file = params.label.as_ref()?.names_file.as_ref()?;
+    match Spec::parse(file, at.base) {
+        Ok(spec) => Some(spec),
+        Err(error) => {
+            let problem = at.problem("invalid-param", &["label", "names_file"], error.message);
+            problems.push(error.help.into_iter().fold(problem, Problem::help));
+            None
+        }
+    }
 }
 
 fn check(params: &Params, at: &Scope<'_>, problems: &mut Problems) {
@@ -151,38 +198,18 @@ fn check(params: &Params, at: &Scope<'_>, problems: &mut Problems) {
     if params.limit == Some(0) {
         wrong(&["limit"], "`limit` must be above 0, but is 0".to_owned(), "leave it out to read all rows");
     }
-    let Some(label) = &params.label else { return };
-    if label.cuts.is_empty() {
-        if !label.names.is_empty() {
-            wrong(
-                &["label", "names"],
-                "`names` without `cuts` names nothing".to_owned(),
-                "add `cuts`, or leave `names` out",
-            );
-        }
-        return;
+    if params.limit.is_some() && params.sample.is_some() {
+        let message = "`limit` and `sample` are both given".to_owned();
+        wrong(&["sample"], message, "leave one of them out");
     }
-    if !label.cuts.iter().all(|cut| cut.is_finite()) || label.cuts.windows(2).any(|pair| pair.first() >= pair.last()) {
-        wrong(
-            &["label", "cuts"],
-            "`cuts` must rise".to_owned(),
-            "write them from the lowest to the highest, each once",
-        );
+    if let Some((message, help)) = params.sample.as_ref().and_then(Sample::fault) {
+        wrong(&["sample"], message.to_owned(), help);
     }
-    if label.names.len() != label.cuts.len() + 1 {
-        let (cuts, names) = (label.cuts.len(), label.names.len());
-        let message = format!("{cuts} `cuts` make {} classes, but `names` has {names}", cuts + 1);
-        wrong(
-            &["label", "names"],
-            message,
-            "name the classes from the lowest to the highest, one more than there are cuts",
-        );
+    if let Some((message, help)) = params.format.as_ref().and_then(Format::fault) {
+        wrong(&["format"], message, help);
     }
-    for value in &label.drop {
-        if value.text().trim().parse::<f64>().is_err() {
-            let message = format!("`drop` holds `{}`, which is no number, but `cuts` divides numbers", value.text());
-            wrong(&["label", "drop"], message, "with `cuts`, drop numbers");
-        }
+    for (field, message, help) in params.label.iter().flat_map(Label::faults) {
+        wrong(&["label", field], message, help);
     }
 }
 
@@ -205,7 +232,20 @@ impl Stage for Ingest {
             spec: input.spec.clone(),
             param: input.param.clone(),
         };
-        self.sources.iter().enumerate().map(need).collect()
+        let names = self.names.iter().map(|spec| FileNeed {
+            role: "names".to_owned(),
+            spec: spec.clone(),
+            param: ["label", "names_file"].map(str::to_owned).to_vec(),
+        });
+        self.sources.iter().enumerate().map(need).chain(names).collect()
+    }
+
+    fn seeded(&self) -> bool {
+        self.sample.as_ref().is_some_and(|sample| sample.seed.is_none())
+    }
+
+    fn reads_names(&self) -> bool {
+        self.sources.iter().any(|input| input.format.reads_names())
     }
 
     fn keeps_rows(&self) -> bool {
@@ -218,79 +258,91 @@ impl Stage for Ingest {
 }
 
 impl Source for Ingest {
-    fn read(&self, files: &Files, ctx: &Ctx<'_>) -> Result<Output, StageError> {
-        let mut rows = Collector::new(&self.wanted, self.label.as_ref(), self.limit, ctx);
-        let mut read: Vec<(String, u64)> = Vec::new();
-        let mut next = Next::Read;
-        for (input, (_, fetched)) in self.sources.iter().zip(&files.0) {
-            rows.split.clone_from(&input.split);
-            for file in fetched {
-                let before = rows.read;
-                if next == Next::Read {
-                    next = read_file(&input.format, file, &mut rows)?;
+    fn read(&self, files: &Files, rows: &mut dyn Emit, ctx: &Ctx<'_>) -> Result<Account, StageError> {
+        let names = self.names.as_ref().map(|_| read_names(files.one("names")?)).transpose()?;
+        let rules = Rules {
+            rule: self.label.as_ref().map(|label| Rule::new(label, names.as_deref())),
+            limit: self.limit,
+            encoding: self.encoding,
+            encoding_errors: self.encoding_errors,
+            on_row_error: self.on_row_error,
+            sentences: self.sources.iter().any(|input| matches!(input.format, Format::Conll(_))),
+        };
+        let choice = match &self.sample {
+            None => Choice::All,
+            Some(sample) => {
+                let survey = Choice::Survey(Box::new(Survey::new(sample, ctx.seed)));
+                let mut looking = Collector::new(self.wanted.clone(), &rules, survey, rows, ctx);
+                self.pass(files, &mut looking)?;
+                match looking.choice {
+                    Choice::Survey(survey) => Choice::Drawn(survey.draw(sample).into_iter()),
+                    other => other,
                 }
-                read.push((file.source.clone(), rows.read - before));
+            }
+        };
+        let mut collector = Collector::new(self.wanted.clone(), &rules, choice, rows, ctx);
+        let reading = self.pass(files, &mut collector)?;
+        collector.finish()?;
+        account::account(&collector, &reading)
+    }
+}
+
+impl Ingest {
+    /// Reads all files once.
+    fn pass(&self, files: &Files, rows: &mut Collector<'_>) -> Result<Reading, StageError> {
+        let mut reading = Reading::default();
+        for (input, (_, fetched)) in self.sources.iter().zip(&files.0) {
+            for file in fetched {
+                rows.begin(input.split.as_deref());
+                let full = rows.full();
+                let seen = if full { Seen::default() } else { read_file(&input.format, file, rows)? };
+                reading.stopped |= full || seen.next == Next::Stop;
+                reading.files.push((file.source.clone(), seen));
             }
         }
-        finish(&mut rows, &read, next == Next::Stop)
+        Ok(reading)
     }
 }
 
-fn read_file(format: &Format, file: &Fetched, rows: &mut Collector<'_>) -> Result<Next, StageError> {
-    let style = |delimiter: u8, quote: Quote, header: bool, columns: &Option<Vec<String>>| delimited::Style {
-        delimiter,
-        quote: quote.0,
-        header,
-        columns: columns.clone(),
-    };
+fn read_file(format: &Format, file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
     match format {
-        Format::Csv(csv) => {
-            let style = style(csv.delimiter.0, csv.quote, csv.header, &csv.columns);
-            delimited::read(&style, Lines::open(file)?, rows)
-        }
-        Format::Tsv(tsv) => {
-            let style = style(b'\t', tsv.quote, tsv.header, &tsv.columns);
-            delimited::read(&style, Lines::open(file)?, rows)
-        }
-        Format::Jsonl(_) => jsonl::read(Lines::open(file)?, rows),
+        Format::Csv(csv) => delimited::read(&csv.style(), file, rows),
+        Format::Tsv(tsv) => delimited::read(&tsv.style(), file, rows),
+        Format::Jsonl(_) => jsonl::read(file, rows),
+        Format::Json(options) => json::read(options, file, rows),
         Format::Parquet(_) => parquet::read(file, rows),
+        Format::Arrow(_) => arrow_ipc::read(file, rows),
+        Format::Conll(options) => conll::read(options, file, rows),
+        Format::Lines(options) => files::read_lines(options, file, rows),
+        Format::Files(options) => files::read(options, file, rows),
+        Format::Mail(options) => mail::read(options, file, rows),
     }
 }
 
-fn finish(rows: &mut Collector<'_>, read: &[(String, u64)], stopped: bool) -> Result<Output, StageError> {
-    if rows.row_id.is_empty() {
-        let named = read.iter().map(|(source, _)| format!("`{source}`")).collect::<Vec<_>>().join(", ");
-        return Err(match rows.dropped {
-            0 => StageError::failed(format!("{named} has no rows"))
-                .help("a file with a header alone has none; without a header, set `header: false`"),
-            dropped => StageError::failed(format!("all {dropped} rows of {named} are dropped by `drop`")),
-        });
+/// The names in a file, one on each line.
+fn read_names(file: &Fetched) -> Result<Vec<String>, StageError> {
+    let mut lines = Lines::open(file, Encoding::Auto)?;
+    let mut names: Vec<String> = Vec::new();
+    while lines.next()? {
+        names.push(lines.text().to_owned());
     }
-    let text = table::text::table(&rows.row_id, &rows.text).map_err(StageError::caused)?;
-    let target = rows.target();
-    let unlabelled = target.label.iter().flatten().filter(|label| label.is_none()).count();
-    let empty = rows.text.iter().filter(|text| text.trim().is_empty()).count();
-    let inputs: Vec<Value> = read.iter().map(|(source, rows)| json!({ "source": source, "rows": rows })).collect();
-    let mut output = Output::new()
-        .table("text", text)
-        .table("target", target.to_table().map_err(StageError::caused)?)
-        .fact("inputs", inputs)
-        .fact("rows", rows.row_id.len())
-        .fact("rows_read", rows.read)
-        .fact("rows_dropped", rows.dropped)
-        .fact("blank_lines", rows.blank)
-        .fact("stopped_at_limit", stopped);
-    for (source, _) in read.iter().filter(|(_, count)| *count == 0 && !stopped) {
-        output = output.warn(format!("`{source}` has no rows"));
+    while names.last().is_some_and(|name| name.trim().is_empty()) {
+        names.pop();
     }
-    if unlabelled > 0 {
-        output = output.fact("rows_without_label", unlabelled).warn(format!("{unlabelled} rows have no label"));
+    let param = ["label", "names_file"];
+    match names.iter().position(|name| name.trim().is_empty()) {
+        Some(at) => {
+            let message = format!("`{}`, line {}: a name is wanted, but the line is empty", file.source, at + 1);
+            Err(StageError::failed(message).at_param(&param))
+        }
+        None if names.is_empty() => {
+            Err(StageError::failed(format!("`{}` holds no names", file.source)).at_param(&param))
+        }
+        None => Ok(names),
     }
-    if empty > 0 {
-        output = output.fact("empty_texts", empty).warn(format!("{empty} texts are empty"));
-    }
-    Ok(output)
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -9,30 +9,62 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::encoding::{Encoding, EncodingErrors};
 use super::format::Format;
+use super::kept::Keep;
+use super::label::Label;
+use super::sample::Sample;
 
 /// Where rows come from and which columns mean what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::stages) struct Params {
-    /// The files: a source, a list of sources, or a map from split names to sources (read in the order of the names). A source is a path or a glob relative to
+    /// The files: a source, a list of sources, or a map from split names to a source or a list of sources each (read in the order of the names). A source is a path or a glob relative to
     /// the pipeline file, `hf:…`, `pypi:…`, `npm:…`, `http(s)://…` or `dataset:NAME`, each with `!member` for a file in an archive.
     pub source: Sources,
-    /// How the files are written: `csv`, `tsv`, `jsonl` or `parquet`, or one of these with options, for instance
+    /// How the files are written: `csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `lines`, `files` or `mail`, or one of these with options, for instance
     /// `{ tsv: { header: false, columns: [id, text] } }`. Left out, the file's name tells.
     pub format: Option<Format>,
     /// The column with the rows' ids, each once. Left out, a row's id is its number over all files, from 0, counted before any row is dropped.
     pub id: Option<String>,
     /// The column with the text; the texts of several columns are joined by a newline.
     pub text: Columns,
-    /// The column with the label, or `{ column, cuts, names, drop }`. An empty cell is a missing label.
+    /// The column with the label, or `{ column, cuts, names, names_file, classes, multi, drop, empty }`.
     pub label: Option<Label>,
     /// The column with the fold that holds a row out: a whole number.
     pub fold: Option<String>,
     /// The column with the split: `train`, `test`, …
     pub split: Option<String>,
-    /// Stop after this many rows.
+    /// The column with the group: rows of one group never stand on both sides of a fold.
+    pub group: Option<String>,
+    /// The column with the weight: how much a row counts when a learner learns. A number above 0; an empty cell is 1.
+    pub weight: Option<String>,
+    /// Further columns to keep: a list, `all` (those that nothing else uses), or a map from columns to their types (`text`, `integer`,
+    /// `number`, `boolean`). Without a type a column gets the narrowest that all its cells have.
+    pub columns: Keep,
+    /// Read at most this many rows of each split that `source` names, or of all sources if it names none.
     pub limit: Option<u64>,
+    /// Keep a part of the rows: `{ rows: 1000 }` or `{ fraction: 0.1 }`. A smaller sample is a part of a larger one.
+    pub sample: Option<Sample>,
+    /// How text files are encoded: `utf-8`, `auto`, or a name of the WHATWG's Encoding Standard (`latin1`, `windows-1252`, `shift_jis`, `euc-kr`,
+    /// `gb18030`, `utf-16le` …). `auto` looks at the first 16 MiB of each file and says what it found. A byte order mark decides by itself.
+    pub encoding: Encoding,
+    /// What becomes of bytes that are no text in that encoding: `fail`, `replace` (by U+FFFD, counted in each row) or `skip` (the row is left out and counted).
+    pub encoding_errors: EncodingErrors,
+    /// What becomes of a row that cannot be read rightly (too many fields, a null text, an empty or unknown label, a number that is none, an id twice …):
+    /// `fail`, or `skip`: it is left out, counted, and the first ten are told.
+    pub on_row_error: OnRowError,
+}
+
+/// What becomes of a row that cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::stages) enum OnRowError {
+    /// An error that names its place.
+    #[default]
+    Fail,
+    /// It is left out and counted.
+    Skip,
 }
 
 impl Default for Params {
@@ -45,7 +77,14 @@ impl Default for Params {
             label: None,
             fold: None,
             split: None,
+            group: None,
+            weight: None,
+            columns: Keep::default(),
             limit: None,
+            sample: None,
+            encoding: Encoding::default(),
+            encoding_errors: EncodingErrors::default(),
+            on_row_error: OnRowError::default(),
         }
     }
 }
@@ -57,8 +96,36 @@ pub(in crate::stages) enum Sources {
     One(String),
     /// Several, in order.
     List(Vec<String>),
-    /// A source for each split, in the order of the splits' names.
-    Splits(Vec<(String, String)>),
+    /// Sources for each split, in the order of the splits' names.
+    Splits(Vec<(String, OneOrMore)>),
+}
+
+/// A source, or several in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::stages) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl Serialize for OneOrMore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            OneOrMore::One(source) => serializer.serialize_str(source),
+            OneOrMore::More(sources) => sources.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Sources::deserialize(deserializer)? {
+            Sources::One(source) => Ok(OneOrMore::One(source)),
+            Sources::List(sources) => Ok(OneOrMore::More(sources)),
+            Sources::Splits(_) => {
+                Err(de::Error::custom("a split has a source or a list of sources, but here is a map"))
+            }
+        }
+    }
 }
 
 impl Serialize for Sources {
@@ -124,7 +191,10 @@ impl JsonSchema for Sources {
         json_schema!({ "anyOf": [
             { "type": "string" },
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },
-            { "type": "object", "additionalProperties": { "type": "string" }, "minProperties": 1 },
+            { "type": "object", "minProperties": 1, "additionalProperties": { "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            ] } },
         ] })
     }
 }
@@ -173,68 +243,6 @@ impl JsonSchema for Columns {
             { "type": "string" },
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },
         ] })
-    }
-}
-
-/// The label's column, and how its values become classes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields, transform = or_a_column)]
-pub(in crate::stages) struct Label {
-    /// The column.
-    pub column: String,
-    /// Rising numbers that divide a numeric column into classes. A value on a cut belongs to the class above it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    pub cuts: Vec<f64>,
-    /// The classes between the cuts, lowest first: one more than there are cuts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    pub names: Vec<String>,
-    /// Values whose rows are left out; with cuts compared as numbers, otherwise as text.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    pub drop: Vec<Scalar>,
-}
-
-/// The schema of [`Label`] also takes the column alone.
-fn or_a_column(schema: &mut Schema) {
-    let fields = schema.clone();
-    *schema = json_schema!({ "anyOf": [{ "type": "string" }, fields] });
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LabelFields {
-    column: String,
-    #[serde(default)]
-    cuts: Vec<f64>,
-    #[serde(default)]
-    names: Vec<String>,
-    #[serde(default)]
-    drop: Vec<Scalar>,
-}
-
-impl<'de> Deserialize<'de> for Label {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Label;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a column or `{ column, cuts, names, drop }`")
-            }
-
-            fn visit_str<E: de::Error>(self, column: &str) -> Result<Label, E> {
-                Ok(Label { column: column.to_owned(), ..Label::default() })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Label, A::Error> {
-                let fields = LabelFields::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                let LabelFields { column, cuts, names, drop } = fields;
-                Ok(Label { column, cuts, names, drop })
-            }
-        }
-        deserializer.deserialize_any(Read)
     }
 }
 

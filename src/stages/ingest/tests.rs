@@ -10,8 +10,11 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 
 use super::*;
 use crate::fetch::{FetchOptions, Fetcher, Silent};
-use crate::stage::{Made, Progress};
+use crate::stage::{Made, Output, Progress, read_whole};
+use crate::table;
 use crate::table::target::Target;
+
+mod rules;
 
 struct Quiet;
 impl Progress for Quiet {
@@ -29,7 +32,7 @@ fn build(base: &Path, with: Value) -> Result<Box<dyn Source>, String> {
 }
 
 /// Ids, texts and targets that come out, and the facts; or the message, causes and help.
-fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
+pub(super) fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
     let source = build(base, with)?;
     let dir = tempfile::tempdir().unwrap();
     let fetcher = Fetcher::new(dir.path().to_owned(), FetchOptions { offline: true, ..FetchOptions::default() });
@@ -38,7 +41,7 @@ fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target,
         files.0.push((need.role.clone(), fetcher.fetch(&need.spec, &Silent).map_err(|error| error.to_string())?));
     }
     let ctx = Ctx { seed: 0, cancelled: &AtomicBool::new(false), progress: &Quiet };
-    let output = source.read(&files, &ctx).map_err(|error| match error {
+    let output = read_whole(source.as_ref(), &files, &ctx).map_err(|error| match error {
         StageError::Failed(failure) => {
             format!("{} | {} | {}", failure.message, failure.causes.join(", "), failure.help.join(", "))
         }
@@ -58,7 +61,11 @@ fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target,
     Ok((ids, texts, Target::from_table(&part("target")).unwrap(), output))
 }
 
-fn one_file(name: &str, content: &[u8], with: Value) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
+pub(super) fn one_file(
+    name: &str,
+    content: &[u8],
+    with: Value,
+) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(name), content).unwrap();
     let mut with = with;
@@ -66,11 +73,11 @@ fn one_file(name: &str, content: &[u8], with: Value) -> Result<(Vec<String>, Vec
     ingest(dir.path(), with)
 }
 
-fn texts(name: &str, content: &str, with: Value) -> Vec<String> {
+pub(super) fn texts(name: &str, content: &str, with: Value) -> Vec<String> {
     one_file(name, content.as_bytes(), with).unwrap().1
 }
 
-fn said(name: &str, content: &[u8], with: Value) -> String {
+pub(super) fn said(name: &str, content: &[u8], with: Value) -> String {
     one_file(name, content, with).unwrap_err()
 }
 
@@ -100,7 +107,7 @@ fn cuts_make_classes_and_values_can_be_dropped() {
     let format = json!({ "tsv": { "header": false, "columns": ["id", "valence", "text"] } });
     let with = |drop: Value| {
         json!({ "format": format, "id": "id",
-                "label": { "column": "valence", "cuts": [0.0], "names": ["negative", "positive"], "drop": drop } })
+                "label": { "column": "valence", "cuts": [0.0], "names": ["negative", "positive"], "drop": drop, "empty": "keep" } })
     };
     let (ids, _, target, output) = one_file("x.txt", tsv.as_bytes(), with(json!([0]))).unwrap();
     assert_eq!(ids, ["1", "4", "5"]);
@@ -134,9 +141,9 @@ fn rows_are_numbered_over_all_files_and_splits_have_names() {
     assert_eq!(target.fold.unwrap(), [Some(0), Some(-1), None]);
     assert_eq!(target.split.unwrap(), [text("a"), text("b"), text("b")]);
     let mut limited = with;
-    limited["limit"] = 2.into();
+    limited["limit"] = 1.into();
     let (ids, _, _, output) = ingest(dir.path(), limited).unwrap();
-    assert_eq!(ids, ["0", "2"]);
+    assert_eq!(ids, ["0", "1"], "a limit is for each split");
     assert_eq!(output.facts["stopped_at_limit"], true);
 }
 
@@ -189,7 +196,11 @@ fn bad_rows_are_errors_that_name_their_place() {
     let after = said("x.csv", b"id,text\n1,\"b\"c\n", none());
     assert!(after.contains("line 2: there is text after a closing quote | the row is: 1,b"), "{after}");
     let latin = said("x.csv", b"id,text\n1,caf\xe9\n", none());
-    assert!(latin.starts_with("`x.csv`, line 2: field 2 is not UTF-8") && latin.contains("1,caf\u{fffd}"), "{latin}");
+    assert!(
+        latin.starts_with("`x.csv`, line 2: byte 6: 0xE9 is not utf-8") && latin.contains("1,caf\u{fffd}"),
+        "{latin}"
+    );
+    assert!(latin.contains("the file looks like windows-1252: set `encoding: windows-1252`"), "{latin}");
     let twice = said("x.csv", b"id,text\n1,a\n1,b\n", json!({ "id": "id" }));
     assert!(
         twice.starts_with("`x.csv`, line 3, column `id`: the id `1` stands in row 1 of all rows already"),
@@ -213,7 +224,7 @@ fn bad_rows_are_errors_that_name_their_place() {
 fn files_that_hold_nothing_right_are_refused_with_a_word() {
     assert!(said("x.csv", b"", json!({})).contains("`x.csv` is empty"));
     assert!(said("x.csv", b"id,text\n", json!({})).contains("`x.csv` has no rows"));
-    assert!(said("x.csv", b"\xff\xfei\0d\0", json!({})).contains("UTF-16"));
+    assert!(said("x.csv", b"i\0d\0\n\0", json!({})).contains("the file looks like utf-16le"));
     assert!(said("x.csv.gz", b"not gzip, but long enough to be", json!({})).contains("cannot be read"));
     assert!(said("x.zip", b"PK", json!({})).contains("does not tell how the file is written"));
 }
