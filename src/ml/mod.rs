@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows serde, paths, clocks, globals or threads' number: equal input gives equal bits.
 
+mod encode;
 mod folds;
 mod matrix;
 mod metrics;
@@ -11,8 +12,10 @@ mod tfidf;
 
 pub mod ensemble;
 pub mod linear;
+pub mod near;
 pub mod stats;
 
+pub use encode::{Filling, LeastRows, Scale, Scaling, rare};
 pub use folds::*;
 pub use matrix::{Block, Csr, Dense, Features};
 pub use metrics::*;

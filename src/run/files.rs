@@ -87,7 +87,7 @@ impl Gathered {
 /// The files that a unit itself reads: only phases that run the stage on rows read any.
 pub(super) fn needs(unit: &Unit) -> Vec<FileNeed> {
     match unit.phase {
-        crate::plan::Phase::Run => stage(unit).files(),
+        crate::plan::Phase::Run | crate::plan::Phase::Survey => stage(unit).files(),
         _ => Vec::new(),
     }
 }

@@ -43,6 +43,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         skipped: count(Outcome::Skipped),
         seconds: run.seconds,
     };
+    let data = super::ledger::data(run);
+    let mut warnings = warnings(run);
+    warnings.extend(super::ledger::told(&data));
     let status = match () {
         () if run.interrupted => Status::Interrupted,
         () if totals.failed + totals.skipped > 0 => Status::Failed,
@@ -58,7 +61,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
-        warnings: warnings(run),
+        expectations: super::ledger::expectations(run.pipeline, &data),
+        warnings,
+        data,
         totals,
         units,
     }
@@ -105,7 +110,11 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         rows: manifest.map_or(0, |m| m.rows),
         remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(ToString::to_string),
-        facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+        facts: match unit.phase {
+            // what it counts stands under `data`
+            Phase::Ledger => BTreeMap::new(),
+            _ => manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+        },
     }
 }
 

@@ -3,8 +3,11 @@
 mod clean;
 mod cross_validate;
 mod embed;
+mod encode;
 mod fuse;
 mod ingest;
+pub mod ledger;
+mod lexicon;
 mod report;
 mod tfidf;
 mod tokenize;
@@ -19,6 +22,8 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<tokenize::Tokenize>(),
     Kind::of::<tfidf::Tfidf>(),
     Kind::of::<embed::Embed>(),
+    Kind::of::<lexicon::Lexicon>(),
+    Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),
     Kind::of::<train::Train>(),
     Kind::of::<cross_validate::CrossValidate>(),

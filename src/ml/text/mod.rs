@@ -1,22 +1,34 @@
-//! What are the tokens of a text? scikit-learn's analysers: lower case, accents, word pattern, stop words, character n-grams.
+//! What are the tokens of a text? scikit-learn's analysers (lower case, accents, word pattern, stop words, character n-grams),
+//! and other ways to find words; stems.
 //!
 //! Ported from `sklearn/feature_extraction/text.py` of scikit-learn 1.9.1 (`_VectorizerMixin.build_analyzer`). Word n-grams
 //! are made from tokens later, by [`word_ngrams`], so that tokens can be kept and shared before their n-grams are.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
+use icu_segmenter::options::WordBreakInvariantOptions;
+use icu_segmenter::{WordSegmenter, WordSegmenterBorrowed};
+use rust_stemmers::Algorithm;
+use rustc_hash::FxHashSet;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
+mod language;
 mod ngrams;
 mod pattern;
 mod stop_words;
+mod vader;
+mod valence;
 
+pub use language::{LANGUAGES, Language};
 pub use ngrams::word_ngrams;
 pub use stop_words::ENGLISH_STOP_WORDS;
+pub use vader::{VaderScores, vader};
+pub use valence::{ValenceSummary, Valences};
 
-use ngrams::{char_ngrams, char_wb_ngrams};
+use language::stem;
+use ngrams::{char_ngrams, char_wb_ngrams, is_python_space};
 use pattern::TokenPattern;
 
 /// scikit-learn's default `token_pattern`: two or more word characters.
@@ -31,6 +43,21 @@ pub struct AnalyzerParams {
     pub strip_accents: Option<StripAccents>,
     /// What a token is.
     pub unit: TextUnit,
+    /// Which words are kept, and in what form; n-grams of characters are not asked.
+    pub words: WordFilter,
+}
+
+/// Which words are kept, and in what form: stop words go first, then those too short or too long, then stems are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WordFilter {
+    /// Words to leave out; compared after lower-casing and accents.
+    pub stop_words: StopWords,
+    /// Leave out words of fewer characters.
+    pub min_length: usize,
+    /// Leave out words of more characters.
+    pub max_length: Option<usize>,
+    /// The Snowball algorithm of this language makes stems of words, which should be in lower case.
+    pub stem: Option<Algorithm>,
 }
 
 /// How accents are removed.
@@ -45,13 +72,18 @@ pub enum StripAccents {
 /// What a token is: scikit-learn's `analyzer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextUnit {
-    /// Matches of a pattern, less stop words.
+    /// Matches of a pattern.
     Word {
         /// A regular expression in Python's reading (see [`AnalyzerError::Pattern`] for what cannot be read).
         token_pattern: String,
-        /// Tokens to leave out; compared after lower-casing and accents.
-        stop_words: StopWords,
     },
+    /// Whatever white space divides.
+    Whitespace,
+    /// Words by Unicode's rules (UAX 29) that have a letter or a digit.
+    Unicode,
+    /// The same, and words of scripts without spaces: by a dictionary in Chinese and Japanese, by a small network (an LSTM) in
+    /// Thai, Lao, Khmer and Burmese.
+    Segment,
     /// n-grams of characters, white space included.
     Char {
         /// Smallest and largest n.
@@ -70,8 +102,9 @@ pub enum StopWords {
     /// No token is left out.
     #[default]
     Keep,
-    /// scikit-learn's [`ENGLISH_STOP_WORDS`].
-    English,
+    /// The list of a language (for English, scikit-learn's [`ENGLISH_STOP_WORDS`]), brought to the form that tokens have: lower
+    /// case, accents, and the pieces of words that the tokens break up (`c'est`).
+    Language(&'static Language),
     /// These words.
     List(Vec<String>),
 }
@@ -122,24 +155,41 @@ pub struct Analyzer {
     lowercase: bool,
     strip_accents: Option<StripAccents>,
     unit: Unit,
+    filter: Filter,
 }
 
 #[derive(Debug, Clone)]
 enum Unit {
-    Word { pattern: Box<TokenPattern>, stop: BTreeSet<String> },
+    Word(Box<TokenPattern>),
+    Whitespace,
+    Segments(&'static LazyLock<WordSegmenterBorrowed<'static>>),
     Char((usize, usize)),
     CharWb((usize, usize)),
 }
 
+static UNICODE: LazyLock<WordSegmenterBorrowed<'static>> =
+    LazyLock::new(|| WordSegmenter::new_for_non_complex_scripts(WordBreakInvariantOptions::default()));
+
+static EVERY_SCRIPT: LazyLock<WordSegmenterBorrowed<'static>> =
+    LazyLock::new(|| WordSegmenter::new_auto(WordBreakInvariantOptions::default()));
+
+/// A compiled [`WordFilter`].
+#[derive(Debug, Clone)]
+struct Filter {
+    stop: FxHashSet<Box<str>>,
+    length: std::ops::RangeInclusive<usize>,
+    stem: Option<Algorithm>,
+}
+
 impl Default for AnalyzerParams {
     fn default() -> Self {
-        AnalyzerParams { lowercase: true, strip_accents: None, unit: TextUnit::default() }
+        AnalyzerParams { lowercase: true, strip_accents: None, unit: TextUnit::default(), words: WordFilter::default() }
     }
 }
 
 impl Default for TextUnit {
     fn default() -> Self {
-        TextUnit::Word { token_pattern: DEFAULT_TOKEN_PATTERN.to_owned(), stop_words: StopWords::Keep }
+        TextUnit::Word { token_pattern: DEFAULT_TOKEN_PATTERN.to_owned() }
     }
 }
 
@@ -150,27 +200,75 @@ impl Analyzer {
     /// A pattern that cannot be read, captures two groups or matches the empty text; an n-gram range that is none.
     pub fn new(params: &AnalyzerParams) -> Result<Self, AnalyzerError> {
         let unit = match &params.unit {
-            TextUnit::Word { token_pattern, stop_words } => {
-                Unit::Word { pattern: Box::new(TokenPattern::new(token_pattern)?), stop: stop_words.set() }
-            }
+            TextUnit::Word { token_pattern } => Unit::Word(Box::new(TokenPattern::new(token_pattern)?)),
+            TextUnit::Whitespace => Unit::Whitespace,
+            TextUnit::Unicode => Unit::Segments(&UNICODE),
+            TextUnit::Segment => Unit::Segments(&EVERY_SCRIPT),
             TextUnit::Char { ngram_range } => Unit::Char(checked(*ngram_range)?),
             TextUnit::CharWb { ngram_range } => Unit::CharWb(checked(*ngram_range)?),
         };
-        Ok(Analyzer { lowercase: params.lowercase, strip_accents: params.strip_accents, unit })
+        let WordFilter { stop_words, min_length, max_length, stem } = &params.words;
+        let filter =
+            Filter { stop: FxHashSet::default(), length: *min_length..=max_length.unwrap_or(usize::MAX), stem: *stem };
+        let mut analyzer = Analyzer { lowercase: params.lowercase, strip_accents: params.strip_accents, unit, filter };
+        analyzer.filter.stop = analyzer.stop_set(stop_words);
+        Ok(analyzer)
     }
 
     /// Calls `each` with every token of `text`, in scikit-learn's order.
     pub fn for_each_token(&self, text: &str, each: &mut dyn FnMut(&str)) {
         let text = self.preprocess(text);
         match &self.unit {
-            Unit::Word { pattern, stop } => pattern.for_each(&text, &mut |token| {
-                if stop.is_empty() || !stop.contains(token) {
-                    each(token);
-                }
-            }),
             Unit::Char(range) => char_ngrams(&text, *range, each),
             Unit::CharWb(range) => char_wb_ngrams(&text, *range, each),
+            _ => {
+                self.for_each_word(&text, &mut |word| match self.filter.stem {
+                    _ if !self.filter.keeps(word) => {}
+                    Some(algorithm) => each(&stem(word, algorithm)),
+                    None => each(word),
+                });
+            }
         }
+    }
+
+    /// Calls `each` with every word, before any is left out.
+    fn for_each_word(&self, text: &str, each: &mut dyn FnMut(&str)) {
+        match &self.unit {
+            Unit::Word(pattern) => pattern.for_each(text, each),
+            Unit::Whitespace => text.split(is_python_space).filter(|word| !word.is_empty()).for_each(each),
+            Unit::Segments(segmenter) => {
+                let mut start = 0;
+                for end in segmenter.segment_str(text) {
+                    // not the segmenter's own word type: to it a word that ends in a vowel sign is none
+                    if let Some(word) = text.get(start..end).filter(|word| word.contains(char::is_alphanumeric)) {
+                        each(word);
+                    }
+                    start = end;
+                }
+            }
+            Unit::Char(_) | Unit::CharWb(_) => {}
+        }
+    }
+
+    /// The words of a list in the form that tokens have.
+    fn stop_set(&self, words: &StopWords) -> FxHashSet<Box<str>> {
+        let mut set: FxHashSet<Box<str>> = FxHashSet::default();
+        match words {
+            StopWords::Keep => {}
+            StopWords::List(words) => set.extend(words.iter().map(|word| word.as_str().into())),
+            StopWords::Language(language) => {
+                for word in language.stop_words().unwrap_or_default() {
+                    let word = self.preprocess(word);
+                    if word.contains(['\'', '’']) {
+                        self.for_each_word(&word, &mut |piece| {
+                            set.insert(piece.into());
+                        });
+                    }
+                    set.insert(word.into());
+                }
+            }
+        }
+        set
     }
 
     /// The tokens of `text`, in scikit-learn's order.
@@ -190,13 +288,10 @@ impl Analyzer {
     }
 }
 
-impl StopWords {
-    fn set(&self) -> BTreeSet<String> {
-        match self {
-            StopWords::Keep => BTreeSet::new(),
-            StopWords::English => ENGLISH_STOP_WORDS.iter().map(|&word| word.to_owned()).collect(),
-            StopWords::List(words) => words.iter().cloned().collect(),
-        }
+impl Filter {
+    fn keeps(&self, word: &str) -> bool {
+        let open = *self.length.start() == 0 && *self.length.end() == usize::MAX;
+        (open || self.length.contains(&word.chars().count())) && (self.stop.is_empty() || !self.stop.contains(word))
     }
 }
 
@@ -220,7 +315,7 @@ mod tests {
     }
 
     fn pattern(token_pattern: &str) -> AnalyzerParams {
-        let unit = TextUnit::Word { token_pattern: token_pattern.to_owned(), stop_words: StopWords::Keep };
+        let unit = TextUnit::Word { token_pattern: token_pattern.to_owned() };
         AnalyzerParams { unit, ..AnalyzerParams::default() }
     }
 
@@ -245,14 +340,51 @@ mod tests {
         assert_eq!(words(&ascii, "Café ﬁne straße 東京"), ["cafe", "fine", "strae"]);
     }
 
+    fn filtered(unit: TextUnit, filter: WordFilter) -> AnalyzerParams {
+        AnalyzerParams { unit, words: filter, ..AnalyzerParams::default() }
+    }
+
     #[test]
     fn stop_words_are_left_out() {
-        let english = TextUnit::Word { token_pattern: DEFAULT_TOKEN_PATTERN.into(), stop_words: StopWords::English };
-        let params = AnalyzerParams { unit: english, ..AnalyzerParams::default() };
-        assert_eq!(words(&params, "The film is not a good one"), ["film", "good"]);
-        let list = StopWords::List(vec!["film".into()]);
-        let unit = TextUnit::Word { token_pattern: DEFAULT_TOKEN_PATTERN.into(), stop_words: list };
-        assert_eq!(words(&AnalyzerParams { unit, ..AnalyzerParams::default() }, "The film is"), ["the", "is"]);
+        let without = |stop_words| WordFilter { stop_words, ..WordFilter::default() };
+        let of = |name: &str| StopWords::Language(Language::of(name).unwrap());
+        let english = filtered(TextUnit::default(), without(of("en")));
+        assert_eq!(words(&english, "The film is not a good one"), ["film", "good"]);
+        let list = filtered(TextUnit::default(), without(StopWords::List(vec!["film".into()])));
+        assert_eq!(words(&list, "The film is"), ["the", "is"]);
+        // `C'est` is two tokens, of which one has a single character and the other is in the list
+        let mut french = filtered(TextUnit::default(), without(of("French")));
+        assert_eq!(words(&french, "C'est aujourd'hui même l'automne"), ["automne"]);
+        french.strip_accents = Some(StripAccents::Unicode);
+        assert_eq!(words(&french, "C'est aujourd'hui même l'automne"), ["automne"]);
+    }
+
+    #[test]
+    fn words_are_found_in_other_ways() {
+        let of = |unit| filtered(unit, WordFilter::default());
+        assert_eq!(words(&of(TextUnit::Whitespace), " A\tb-c  d\u{1c}e \u{3000}x"), ["a", "b-c", "d", "e", "x"]);
+        assert_eq!(
+            words(&of(TextUnit::Unicode), "Can't stop, 3.14 a_b 👍🏽 हिन्दी!"),
+            ["can't", "stop", "3.14", "a_b", "हिन्दी"]
+        );
+        assert_eq!(
+            words(&of(TextUnit::Segment), "我们在北京大学学习自然语言处理。"),
+            ["我们", "在", "北京", "大学", "学习", "自然", "语言", "处理"]
+        );
+        assert_eq!(words(&of(TextUnit::Segment), "ภาษาไทยง่ายนิดเดียว"), ["ภาษา", "ไทย", "ง่าย", "นิด", "เดียว"]);
+        assert_eq!(words(&of(TextUnit::Segment), ""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stop_words_go_first_then_lengths_then_stems() {
+        let filter = WordFilter {
+            stop_words: StopWords::List(vec!["running".into()]),
+            min_length: 3,
+            max_length: Some(7),
+            stem: Language::of("english").and_then(|language| language.stemmer),
+        };
+        let params = filtered(TextUnit::Unicode, filter);
+        assert_eq!(words(&params, "Running runs an fruitlessly run connected ties"), ["run", "run", "tie"]);
     }
 
     #[test]

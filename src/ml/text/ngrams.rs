@@ -62,7 +62,7 @@ pub(super) fn char_wb_ngrams(text: &str, (min, max): (usize, usize), each: &mut 
 }
 
 /// Whether Python's `str.isspace` and `\s` hold for `c`: Unicode white space and the four ASCII separators.
-fn is_python_space(c: char) -> bool {
+pub(super) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 

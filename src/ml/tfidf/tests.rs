@@ -6,7 +6,7 @@ use std::fs::File;
 use serde_json::Value;
 
 use super::*;
-use crate::ml::text::{Analyzer, AnalyzerParams, StopWords, StripAccents, TextUnit};
+use crate::ml::text::{Analyzer, AnalyzerParams, Language, StopWords, StripAccents, TextUnit};
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/tfidf_cases.json.gz");
 
@@ -196,7 +196,7 @@ impl Case {
                     analyzer.strip_accents =
                         Some(if value == "ascii" { StripAccents::Ascii } else { StripAccents::Unicode });
                 }
-                "token_pattern" | "stop_words" => read_word(&mut analyzer.unit, option, value),
+                "token_pattern" | "stop_words" => read_word(&mut analyzer, option, value),
                 _ => read_param(&mut params, option, value),
             }
         }
@@ -204,12 +204,11 @@ impl Case {
     }
 }
 
-fn read_word(unit: &mut TextUnit, option: &str, value: &Value) {
-    let TextUnit::Word { token_pattern, stop_words } = unit else { panic!("words only") };
+fn read_word(analyzer: &mut AnalyzerParams, option: &str, value: &Value) {
     match (option, value.as_str()) {
-        ("token_pattern", Some(pattern)) => *token_pattern = pattern.to_owned(),
-        (_, Some(_)) => *stop_words = StopWords::English,
-        (_, None) => *stop_words = StopWords::List(strings(value)),
+        ("token_pattern", Some(pattern)) => analyzer.unit = TextUnit::Word { token_pattern: pattern.to_owned() },
+        (_, Some(name)) => analyzer.words.stop_words = StopWords::Language(Language::of(name).unwrap()),
+        (_, None) => analyzer.words.stop_words = StopWords::List(strings(value)),
     }
 }
 

@@ -78,6 +78,25 @@ pub(super) fn strip(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&kept).into_owned())
 }
 
+/// The text with its entities unescaped once, and nothing else changed.
+pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('&') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut pieces = text.split('&');
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        // what may be an entity: the tokenizer would read markup in what follows, and make one of two line ends
+        let end = piece.find(|c: char| !c.is_ascii_alphanumeric() && c != '#').unwrap_or(piece.len());
+        let end = end + usize::from(piece.get(end..).is_some_and(|rest| rest.starts_with(';')));
+        let (entity, rest) = piece.split_at(end);
+        out.push_str(&strip(&format!("&{entity}")));
+        out.push_str(rest);
+    }
+    Cow::Owned(out)
+}
+
 #[derive(Default)]
 struct Stripped {
     kept: Vec<u8>,
