@@ -1,5 +1,10 @@
 //! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
 
+mod data;
+mod findings;
+mod measures;
+mod tables;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,6 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::stage::Parts;
+
+pub use data::*;
+pub use findings::findings;
+pub(crate) use findings::{number, share};
+pub use measures::{Bound, Found, Looks, MEASURES, Measure, Op};
+pub use tables::{DataTable, caption, tables};
 
 /// `summary.json`: what ran, what came out, from what.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -36,8 +47,29 @@ pub struct Summary {
     pub inputs: Vec<InputSummary>,
     /// The model files read.
     pub models: Vec<ModelSummary>,
+    /// What the rows are like: one entry for each frame of texts and evaluation of it.
+    #[serde(default)]
+    pub data: Vec<DataSummary>,
+    /// What the pipeline expects of its data, and whether it is so.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
     /// What a person should know about the numbers.
     pub warnings: Vec<String>,
+}
+
+/// Something that the pipeline expects of its data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expectation {
+    /// As `expect` names it: `duplicates_across_splits`, `test.rows`.
+    pub name: String,
+    /// The bound: `<= 0`, `< 1%`.
+    pub bound: String,
+    /// True if it is so; `null` where the rows were not counted.
+    pub held: Option<bool>,
+    /// What is not so, the worst first.
+    pub broken: Vec<String>,
+    /// Keys of `examples` of the rows to look at.
+    pub examples: Vec<String>,
 }
 
 /// A restriction to some of a pipeline's variants: `--variant`, `--partition`.

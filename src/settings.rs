@@ -23,8 +23,18 @@ pub const FILE: &str = "fuseline.yaml";
 const MOST_THREADS: usize = 512;
 
 /// The settings that environment variables may give, after `FUSELINE_`.
-const NAMES: [&str; 9] =
-    ["threads", "memory", "cache_dir", "files_dir", "offline", "max_variants", "progress", "timeout", "retries"];
+const NAMES: [&str; 10] = [
+    "threads",
+    "memory",
+    "cache_dir",
+    "files_dir",
+    "offline",
+    "fetch_timeout",
+    "max_variants",
+    "progress",
+    "timeout",
+    "retries",
+];
 
 /// How to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +52,8 @@ pub struct Settings {
     /// Never ask the network.
     #[serde(deserialize_with = "switch")]
     pub offline: bool,
+    /// How long a server that something is fetched from may say nothing; 30s if left out.
+    pub fetch_timeout: Option<Time>,
     /// A pipeline with more variants than this is refused before anything runs; 0 takes any number.
     pub max_variants: usize,
     /// How progress is shown.
@@ -87,6 +99,7 @@ impl Default for Settings {
             cache_dir: None,
             files_dir: None,
             offline: false,
+            fetch_timeout: None,
             max_variants: crate::pipeline::MOST_VARIANTS,
             progress: Progress::Auto,
             timeout: None,

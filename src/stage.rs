@@ -18,16 +18,17 @@
 //! Every row-level table starts with the column `row_id`; all tables of one frame have the same rows in the same order.
 
 mod derived;
+mod error;
+mod parts;
 mod row_wise;
 mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::RecordBatch;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,10 +37,11 @@ use serde_json::Value;
 use crate::fetch::{Fetched, Spec};
 use crate::problem::{Origin, Problem, Problems};
 use crate::record::Results;
-use crate::table::Digest;
 
-use derived::Mask;
 pub use derived::{ByRow, Derivations, Derived, OpenRows};
+pub use error::{Failure, StageError};
+pub(crate) use parts::held_out;
+pub use parts::{Load, Part, Parts, Tables, TrainRows, is_row_level};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
 pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
@@ -157,6 +159,11 @@ pub trait Stage: Send + Sync {
         Vec::new()
     }
 
+    /// True if the names of its files are in its answer; then they enter the key too.
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     /// True if its answer depends on chance; then a seed enters the key.
     fn seeded(&self) -> bool {
         false
@@ -235,7 +242,13 @@ pub trait Evaluate: Stage {
     /// The folds, where the parameters alone decide; `None` where the data does (`folds: given`).
     fn folds(&self) -> Option<Vec<FoldId>>;
 
-    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`.
+    /// Which parts of the frame's profile (see [`crate::stages::ledger`]) it divides the rows by.
+    fn looks_at(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`, and those
+    /// of [`Evaluate::looks_at`].
     fn split(&self, target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
 
     /// Scores the held-out predictions of all folds.
@@ -395,163 +408,6 @@ impl Scope<'_> {
     }
 }
 
-/// Loads stored tables by digest, verified.
-pub trait Load: Send + Sync {
-    /// The table of a blob.
-    fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StageError>;
-
-    /// What has been worked out from its tables.
-    fn derivations(&self) -> &Derivations;
-}
-
-/// A table of an artifact: in memory, or in the store and loaded when first asked for.
-#[derive(Clone)]
-pub struct Part {
-    kind: PartKind,
-    rows: Option<Arc<Mask>>,
-}
-
-#[derive(Clone)]
-enum PartKind {
-    Stored { digest: Digest, load: Arc<dyn Load> },
-    Memory(Arc<RecordBatch>),
-}
-
-impl fmt::Debug for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part").field("digest", &self.digest()).field("filtered", &self.rows.is_some()).finish()
-    }
-}
-
-impl Part {
-    /// A part in the store.
-    pub fn stored(digest: Digest, load: Arc<dyn Load>) -> Self {
-        Part { kind: PartKind::Stored { digest, load }, rows: None }
-    }
-
-    /// A part in memory.
-    pub fn memory(table: RecordBatch) -> Self {
-        Part { kind: PartKind::Memory(Arc::new(table)), rows: None }
-    }
-
-    /// The digest of the stored bytes, where this is a whole stored table.
-    pub fn digest(&self) -> Option<Digest> {
-        match &self.kind {
-            PartKind::Stored { digest, .. } if self.rows.is_none() => Some(*digest),
-            _ => None,
-        }
-    }
-
-    /// The table.
-    pub fn table(&self) -> Result<Arc<RecordBatch>, StageError> {
-        let whole = match &self.kind {
-            PartKind::Stored { digest, load } => load.load(digest)?,
-            PartKind::Memory(table) => table.clone(),
-        };
-        match &self.rows {
-            Some(mask) if is_row_level(&whole) => {
-                if whole.num_rows() != mask.keep.len() {
-                    return Err(divided(whole.num_rows(), mask.keep.len()));
-                }
-                let cut = arrow::compute::filter_record_batch(&whole, &mask.keep);
-                Ok(Arc::new(cut.map_err(StageError::caused)?))
-            }
-            _ => Ok(whole),
-        }
-    }
-}
-
-fn divided(rows: usize, made_for: usize) -> StageError {
-    StageError::failed(format!("a table of {rows} rows cannot be divided by folds made for {made_for} rows"))
-}
-
-/// True if a table has one row for each text: its first column is `row_id`.
-pub fn is_row_level(table: &RecordBatch) -> bool {
-    table.schema_ref().fields().first().is_some_and(|field| field.name() == "row_id")
-}
-
-/// The parts of an artifact, by name.
-#[derive(Debug, Clone, Default)]
-pub struct Parts(BTreeMap<String, Part>);
-
-impl Parts {
-    /// Adds a part.
-    pub fn insert(&mut self, name: impl Into<String>, part: Part) {
-        self.0.insert(name.into(), part);
-    }
-
-    /// The part called `name`, if there.
-    pub fn part(&self, name: &str) -> Option<&Part> {
-        self.0.get(name)
-    }
-
-    /// All parts in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Part)> {
-        self.0.iter().map(|(name, part)| (name.as_str(), part))
-    }
-
-    /// Parts whose name begins with `prefix`, in order.
-    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Part)> {
-        self.iter().filter(move |(name, _)| name.starts_with(prefix))
-    }
-
-    /// The table called `name`; an error where there is none.
-    pub fn table(&self, name: &str) -> Result<Arc<RecordBatch>, StageError> {
-        match self.0.get(name) {
-            Some(part) => part.table(),
-            None => Err(StageError::failed(format!("an input has no table `{name}`"))),
-        }
-    }
-
-    /// The same parts, row-level tables cut down to the rows of `mask`.
-    fn filtered(&self, mask: &Arc<Mask>) -> Parts {
-        let cut = |part: &Part| Part { kind: part.kind.clone(), rows: Some(mask.clone()) };
-        Parts(self.0.iter().map(|(name, part)| (name.clone(), cut(part))).collect())
-    }
-}
-
-/// The rows that a learner may learn from: training rows of one fold, or all rows where nothing is held out.
-/// Made by the runner alone, from a fold of the splits; `fit` accepts nothing else.
-#[derive(Debug)]
-pub struct TrainRows {
-    input: Parts,
-    target: Option<Parts>,
-}
-
-impl TrainRows {
-    /// Training rows of a fold: `fold` is a part `fold.RR.KK` of a splits artifact; without it, all rows.
-    pub(crate) fn of_fold(fold: Option<&Part>, input: &Parts, target: Option<&Parts>) -> Result<Self, StageError> {
-        let Some(fold) = fold else {
-            return Ok(TrainRows { input: input.clone(), target: target.cloned() });
-        };
-        let mask = Arc::new(fold_mask(fold, "train")?);
-        Ok(TrainRows { input: input.filtered(&mask), target: target.map(|t| t.filtered(&mask)) })
-    }
-
-    /// The input's parts, training rows only.
-    pub fn input(&self) -> &Parts {
-        &self.input
-    }
-
-    /// The target's parts (`target`: row_id, label, …), training rows only; an error for an unsupervised learner.
-    pub fn target(&self) -> Result<&Parts, StageError> {
-        self.target.as_ref().ok_or_else(|| StageError::failed("this learner did not ask for labels"))
-    }
-}
-
-/// The held-out rows of a fold.
-pub(crate) fn held_out(fold: &Part, input: &Parts) -> Result<Parts, StageError> {
-    Ok(input.filtered(&Arc::new(fold_mask(fold, "test")?)))
-}
-
-fn fold_mask(fold: &Part, column: &str) -> Result<Mask, StageError> {
-    let table = fold.table()?;
-    let from = fold.digest().map(|digest| Digest::of(format!("{digest} {column}").as_bytes()));
-    let keep = table.column_by_name(column).and_then(|c| c.as_any().downcast_ref::<BooleanArray>()).cloned();
-    let keep = keep.ok_or_else(|| StageError::failed("a fold has no train and test columns"))?;
-    Ok(Mask { keep, from })
-}
-
 /// The fetched files of a stage, one list per [`FileNeed`] in order.
 #[derive(Debug, Clone, Default)]
 pub struct Files(pub Vec<(FileRole, Vec<Fetched>)>);
@@ -662,74 +518,5 @@ impl Ctx<'_> {
     /// True once the run is to end.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
-    }
-}
-
-/// Why a unit failed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StageError {
-    /// The run was asked to end.
-    #[error("interrupted")]
-    Interrupted,
-    /// The stage cannot do its work.
-    #[error("{}", .0.message)]
-    Failed(Box<Failure>),
-}
-
-/// The particulars of a failure.
-#[derive(Debug, Clone, Default)]
-pub struct Failure {
-    /// What went wrong.
-    pub message: String,
-    /// Deeper causes, outermost first.
-    pub causes: Vec<String>,
-    /// What to do.
-    pub help: Vec<String>,
-    /// The way into `with` to the parameter at fault, if one is.
-    pub param: Option<Vec<String>>,
-    /// True if stored bytes are damaged.
-    pub damaged: bool,
-    /// True if the store cannot be written, so that no other unit can keep anything either.
-    pub storage: bool,
-    /// The problem's code, where it is not that a stage failed.
-    pub code: Option<&'static str>,
-}
-
-impl StageError {
-    /// A failure with a message.
-    pub fn failed(message: impl Into<String>) -> Self {
-        StageError::Failed(Box::new(Failure { message: message.into(), ..Failure::default() }))
-    }
-
-    /// A failure that an error of a library brought about.
-    pub fn caused(error: impl std::error::Error) -> Self {
-        StageError::failed(error.to_string())
-    }
-
-    /// Adds what to do.
-    #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        if let StageError::Failed(failure) = &mut self {
-            failure.help.push(help.into());
-        }
-        self
-    }
-
-    /// Adds a deeper cause.
-    #[must_use]
-    pub fn because(mut self, cause: impl Into<String>) -> Self {
-        if let StageError::Failed(failure) = &mut self {
-            failure.causes.push(cause.into());
-        }
-        self
-    }
-
-    /// Names the parameter at fault by its way into `with`.
-    #[must_use]
-    pub fn at_param(mut self, path: &[&str]) -> Self {
-        if let StageError::Failed(failure) = &mut self {
-            failure.param = Some(path.iter().map(|s| (*s).to_owned()).collect());
-        }
-        self
     }
 }

@@ -122,7 +122,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: PlanFormat,
     },
-    /// Check pipeline files and run nothing
+    /// Check pipeline files, and with `--data` the rows that they read; nothing is trained
     Check {
         /// Pipeline files
         #[arg(required = true)]
@@ -133,6 +133,9 @@ pub(super) enum Command {
         /// Hold each file to the lock beside it
         #[arg(long)]
         locked: bool,
+        /// Read the data and print what the rows are like; end with 1 if they are not as `expect` says
+        #[arg(long)]
+        data: bool,
     },
     /// Explain a kind of stage, or the code of a message; without a name, list them
     Explain {

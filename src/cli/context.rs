@@ -11,7 +11,7 @@ use super::args::{Common, MessageFormat};
 use super::console::say;
 use super::exit::Exit;
 use super::interrupt;
-use crate::fetch::{FetchOptions, Fetcher};
+use crate::fetch::{FetchOptions, Fetcher, Secret};
 use crate::problem::{Problem, Problems, Style, render, to_json};
 use crate::run::{Listener, RunError, RunErrorKind};
 use crate::settings::{FILE, Flags, Progress, SetBy, Settings};
@@ -117,7 +117,9 @@ impl Context {
                 || variable("HF_HUB_OFFLINE")
                     .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")),
             hf_endpoint: variable("HF_ENDPOINT"),
-            hf_token: variable("HF_TOKEN"),
+            hf_token: variable("HF_TOKEN").map(Secret),
+            netrc: variable("NETRC").map(PathBuf::from).or_else(|| Some(etcetera::home_dir().ok()?.join(".netrc"))),
+            silence: self.settings.fetch_timeout.map(|time| time.0),
             hf_cache: hub_cache(),
             cancelled: Arc::clone(&self.cancelled),
             pins: std::collections::BTreeMap::new(),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(super) enum Exit {
     /// All went well.
     Success = 0,
-    /// What was looked for is not so: runs differ, under `diff --exit-code`.
+    /// What was looked for is not so: runs differ, under `diff --exit-code`, or data is not as the pipeline expects.
     Differs = 1,
     /// Usage, pipeline or settings wrong; nothing ran.
     Usage = 2,

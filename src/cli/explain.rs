@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::schema::kind_page;
 use super::usage;
 use crate::problem::{CODES, Problem, suggest};
+use crate::record::{Looks, MEASURES};
 use crate::stages::{STAGES, kind};
 use crate::ui::table::align;
 
@@ -14,6 +15,9 @@ pub(super) fn explain(context: &Context, name: Option<&str>) -> Exit {
     let Some(name) = name else { return out(overview().as_bytes()) };
     if let Some(kind) = kind(name) {
         return out(kind_page(kind).as_bytes());
+    }
+    if name == "expect" {
+        return out(expect_page().as_bytes());
     }
     if let Some(code) = CODES.iter().find(|code| code.code == name) {
         return out(format!("{}: {}\n\n{}\n", code.code, code.title, code.page.trim()).as_bytes());
@@ -26,11 +30,34 @@ pub(super) fn explain(context: &Context, name: Option<&str>) -> Exit {
     usage(context, problem.help("`fuseline explain` lists them all"), &format!("explain {name}"))
 }
 
+/// What a pipeline may expect of its data.
+fn expect_page() -> String {
+    let rows: Vec<Vec<String>> = MEASURES
+        .iter()
+        .map(|measure| {
+            let split = match measure.looks {
+                Looks::Rows(_) | Looks::EachSplit(_) => "",
+                Looks::AcrossSplits(_) | Looks::AcrossFolds(_) => " (not of one split)",
+            };
+            vec![
+                measure.name.to_owned(),
+                format!("{}; a bare number means `{}`{split}", measure.summary, measure.bare.sign()),
+            ]
+        })
+        .collect();
+    format!(
+        "expect: what the data must be like\n\n    expect: {{ duplicates_across_splits: 0, truncated_rows: \"< 1%\", test.rows: \">= 1000\" }}\n\n{}\n\
+         A bound is a number, or `<`, `<=`, `>`, `>=` or `==` and a number or a share of the rows (`1%`). A name may begin with a\n\
+         split: `test.rows`. A run or `check --data` that breaks one ends with exit code 1.\n",
+        left(&rows)
+    )
+}
+
 fn overview() -> String {
     let kinds: Vec<Vec<String>> =
         STAGES.iter().map(|kind| vec![kind.name.to_owned(), kind.summary.to_owned()]).collect();
     let codes: Vec<Vec<String>> = CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
-    format!("kinds of stage\n{}\nmessage codes\n{}", left(&kinds), left(&codes))
+    format!("kinds of stage\n{}\nexpect: what the data must be like\n\nmessage codes\n{}", left(&kinds), left(&codes))
 }
 
 /// Two columns, both to the left.

@@ -7,6 +7,7 @@ mod console;
 mod context;
 mod diff;
 mod exit;
+mod expect;
 mod explain;
 mod fetch;
 mod interrupt;
@@ -68,9 +69,9 @@ fn dispatch(context: &Context, command: Command) -> Exit {
         }
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
         Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
-        Command::Check { files, sets, locked } => {
+        Command::Check { files, sets, locked, data } => {
             let held = if locked { check::Held::ToTheLock } else { check::Held::ToNothing };
-            check::check(context, &files, &sets, held)
+            if data { check::data(context, &files, &sets, held) } else { check::check(context, &files, &sets, held) }
         }
         Command::Explain { name } => explain::explain(context, name.as_deref()),
         Command::Schema { which, write } => schema::schema(context, which, write.as_deref()),

@@ -7,7 +7,7 @@ use super::args::{HowArgs, MessageFormat, PipelineArgs};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{limits, load_args, lock, usage};
+use super::{expect, limits, load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest};
 use crate::record::{Status, Summary};
@@ -78,9 +78,10 @@ fn try_run(
     if args.locked && !done.differing.is_empty() {
         return Ok(Exit::Integrity);
     }
+    let held = expect::hold(context, &pipeline, &done.summary);
     Ok(match done.summary.status {
         Status::Complete if args.locked && !done.differing.is_empty() => Exit::Integrity,
-        Status::Complete => Exit::Success,
+        Status::Complete => held.err().unwrap_or(Exit::Success),
         Status::Failed if how.keep_going => Exit::Partial,
         Status::Failed => Exit::StageFailed,
         Status::Interrupted => Exit::Partial,

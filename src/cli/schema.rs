@@ -109,7 +109,10 @@ impl Parameters<'_> {
         let target = self.essence(field).clone();
         let mut line = format!("{indent}{name}: {}", self.words(&target));
         let empty = |value: &Value| {
-            value.is_null() || value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty)
+            value.is_null()
+                || value.as_str() == Some("")
+                || value.as_array().is_some_and(Vec::is_empty)
+                || value.as_object().is_some_and(|fields| fields.values().any(Value::is_null))
         };
         if required {
             line.push_str(" [required]");
@@ -136,19 +139,26 @@ impl Parameters<'_> {
         let indent = "  ".repeat(depth);
         let text = choice.get("description").and_then(Value::as_str).unwrap_or_default();
         if let Some(word) = choice.get("const") {
-            let line = format!("{indent}{}: {text}", word.as_str().unwrap_or_default());
-            self.text.push_str(line.trim_end_matches(": "));
-            self.text.push('\n');
+            let line = format!("{}: {text}", word.as_str().unwrap_or_default());
+            self.line(line.trim_end_matches(": "), &indent);
         } else if let Some((name, inner)) = tagged(choice) {
-            self.text.push_str(format!("{indent}{{ {name}: … }} {text}").trim_end());
-            self.text.push('\n');
+            self.line(&format!("{{ {name}: … }} {text}"), &indent);
             if depth < 5 && self.resolved(inner).get("properties").is_some() {
                 self.object(inner, depth + 2);
             }
         } else if choice.get("properties").is_some() {
-            self.text.push_str(&format!("{indent}a map: {text}\n"));
+            self.line(&format!("a map: {text}"), &indent);
             self.object(choice, depth + 2);
         }
+    }
+
+    /// What a form is; further lines of it stand further in.
+    fn line(&mut self, text: &str, indent: &str) {
+        let further = format!("{indent}    ");
+        let lines = wrapped(text, &further, 100);
+        self.text.push_str(indent);
+        self.text.push_str(lines.trim_start());
+        self.text.push('\n');
     }
 
     /// A schema without its wrapping for `null`.

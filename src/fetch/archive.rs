@@ -11,8 +11,11 @@ use flate2::Crc;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 use zip::CompressionMethod;
 
+use rustc_hash::FxHashMap;
+
 use super::FetchError;
 use super::error::nearest;
+use super::shelf::looking;
 use super::spec::{is_glob, unsafe_name};
 
 /// No file in an archive, and no compressed file, may give more bytes than this.
@@ -28,7 +31,9 @@ pub(super) enum Packing {
     Zip,
     Tar,
     TarGz,
+    TarZst,
     Gz,
+    Zst,
     Plain,
 }
 
@@ -37,12 +42,16 @@ pub(super) fn packing(name: &str) -> Packing {
     let name = name.to_ascii_lowercase();
     if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         Packing::TarGz
+    } else if name.ends_with(".tar.zst") || name.ends_with(".tzst") {
+        Packing::TarZst
     } else if name.ends_with(".zip") || name.ends_with(".whl") {
         Packing::Zip
     } else if name.ends_with(".tar") {
         Packing::Tar
     } else if name.ends_with(".gz") {
         Packing::Gz
+    } else if name.ends_with(".zst") {
+        Packing::Zst
     } else {
         Packing::Plain
     }
@@ -99,9 +108,57 @@ impl Outer<'_> {
     /// Reads the file, or the member that `members` lead to; a `.gz` at the end of the way is decompressed.
     pub(super) fn open(&self, members: &[String]) -> Result<Box<dyn Read + Send>, FetchError> {
         let (bytes, name) = self.walk(members)?;
+        self.decompressed(members, bytes.stream(), &name)
+    }
+
+    /// A member's bytes, decompressed where its own name says that they are compressed.
+    pub(super) fn unpacked_member(
+        &self,
+        way: &[String],
+        stream: Box<dyn Read + Send>,
+    ) -> Result<Box<dyn Read + Send>, FetchError> {
+        self.decompressed(way, stream, way.last().map_or("", String::as_str))
+    }
+
+    fn decompressed(
+        &self,
+        way: &[String],
+        stream: Box<dyn Read + Send>,
+        name: &str,
+    ) -> Result<Box<dyn Read + Send>, FetchError> {
+        match packing(name) {
+            packed @ (Packing::Gz | Packing::Zst) => {
+                self.unpacked(stream, packed).map_err(|error| self.damaged(way, &error))
+            }
+            _ => Ok(stream),
+        }
+    }
+
+    /// The archive that `way` leads to as a file in which members can be sought, and whether it is a zip.
+    pub(super) fn laid_open(&self, way: &[String]) -> Result<(File, bool), FetchError> {
+        let (bytes, name) = self.walk(way)?;
+        let failed = |error: io::Error| self.damaged(way, &error);
         match packing(&name) {
-            Packing::Gz => Ok(Box::new(self.gunzip(bytes.stream()))),
-            _ => Ok(bytes.stream()),
+            Packing::Zip => bytes.file().map_err(failed).map(|file| (file, true)),
+            Packing::Tar => bytes.file().map_err(failed).map(|file| (file, false)),
+            tar @ (Packing::TarGz | Packing::TarZst) => {
+                let stream = self.unpacked(bytes.stream(), tar).map_err(failed)?;
+                Bytes::Stream(stream).file().map_err(failed).map(|file| (file, false))
+            }
+            Packing::Gz | Packing::Zst | Packing::Plain => Err(self.no_archive(way)),
+        }
+    }
+
+    /// The bytes of a member whose place in the archive is known; `slice` reads a stretch of it.
+    pub(super) fn member(
+        &self,
+        lies: Lies,
+        slice: impl FnOnce(u64, u64) -> Box<dyn Read + Send>,
+    ) -> Result<Box<dyn Read + Send>, Failure> {
+        match lies {
+            Lies::Irregular => Err(Failure::Irregular),
+            Lies::Stored { start, size } => Ok(Box::new(Whole { inner: slice(start, size).take(size) })),
+            Lies::Zipped(place) => zip_stream(place, slice(place.start, place.packed), self.limit()),
         }
     }
 
@@ -136,8 +193,20 @@ impl Outer<'_> {
         self.bytes.saturating_mul(MOST_RATIO).clamp(ALWAYS_BYTES, MOST_BYTES)
     }
 
-    fn gunzip(&self, stream: Box<dyn Read + Send>) -> Capped<MultiGzDecoder<BufReader<Box<dyn Read + Send>>>> {
-        Capped::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, stream)), self.limit())
+    /// A stream decompressed, if it is compressed.
+    fn unpacked(&self, stream: Box<dyn Read + Send>, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
+        let buffered = |stream| BufReader::with_capacity(1 << 16, stream);
+        Ok(match packing {
+            Packing::Gz | Packing::TarGz => Box::new(Capped::new(MultiGzDecoder::new(buffered(stream)), self.limit())),
+            Packing::Zst | Packing::TarZst => {
+                Box::new(Capped::new(zstd::Decoder::with_buffer(buffered(stream))?, self.limit()))
+            }
+            Packing::Zip | Packing::Tar | Packing::Plain => stream,
+        })
+    }
+
+    fn damaged(&self, way: &[String], error: &io::Error) -> FetchError {
+        FetchError::Archive { what: self.what(way), why: error.to_string() }
     }
 
     fn walk(&self, members: &[String]) -> Result<(Bytes, String), FetchError> {
@@ -147,9 +216,10 @@ impl Outer<'_> {
             let here = members.get(..depth).unwrap_or_default();
             let stream = match packing(&at.1) {
                 Packing::Zip => zip_member(at.0, member, self.limit()),
-                Packing::Tar => tar_member(at.0.stream(), member),
-                Packing::TarGz => tar_member(Box::new(self.gunzip(at.0.stream())), member),
-                Packing::Gz | Packing::Plain => return Err(self.no_archive(here)),
+                tar @ (Packing::Tar | Packing::TarGz | Packing::TarZst) => {
+                    self.unpacked(at.0.stream(), tar).map_err(Failure::Io).and_then(|stream| tar_member(stream, member))
+                }
+                Packing::Gz | Packing::Zst | Packing::Plain => return Err(self.no_archive(here)),
             };
             let stream = stream.map_err(|failure| self.failed(here, member, failure))?;
             at = (Bytes::Stream(stream), member.clone());
@@ -160,11 +230,11 @@ impl Outer<'_> {
     fn no_archive(&self, way: &[String]) -> FetchError {
         FetchError::Archive {
             what: self.what(way),
-            why: "only .zip, .whl, .tar, .tar.gz and .tgz files have members".to_owned(),
+            why: "only .zip, .whl, .tar, .tar.gz, .tgz, .tar.zst and .tzst files have members".to_owned(),
         }
     }
 
-    fn failed(&self, way: &[String], member: &str, failure: Failure) -> FetchError {
+    pub(super) fn failed(&self, way: &[String], member: &str, failure: Failure) -> FetchError {
         let mut whole = way.to_vec();
         whole.push(member.to_owned());
         match failure {
@@ -178,6 +248,7 @@ impl Outer<'_> {
             },
             Failure::Io(error) => FetchError::Archive { what: self.what(way), why: error.to_string() },
             Failure::Zip(error) => FetchError::Archive { what: self.what(way), why: error.to_string() },
+            Failure::Harmful(why) => FetchError::Refused { what: self.what(way), why: why.to_owned() },
             Failure::Packed(why) => FetchError::Archive { what: self.what(&whole), why },
         }
     }
@@ -212,26 +283,36 @@ impl Outer<'_> {
         }
         let mut found: Vec<String> = found.into_iter().map(|n| n.name.clone()).collect();
         found.sort();
-        found.dedup();
-        Ok(found)
+        match found.windows(2).find(|pair| pair.first() == pair.last()) {
+            None => Ok(found),
+            Some(twice) => {
+                let mut whole = way.to_vec();
+                whole.extend(twice.first().cloned());
+                let why = "the archive has two files of this name".to_owned();
+                Err(FetchError::Refused { what: self.what(&whole), why })
+            }
+        }
     }
 
     fn names(&self, way: &[String]) -> Result<Vec<Name>, FetchError> {
         let (bytes, name) = self.walk(way)?;
         let names = match packing(&name) {
             Packing::Zip => zip_names(bytes),
-            Packing::Tar => tar_names(bytes.stream()),
-            Packing::TarGz => tar_names(Box::new(self.gunzip(bytes.stream()))),
-            Packing::Gz | Packing::Plain => return Err(self.no_archive(way)),
+            tar @ (Packing::Tar | Packing::TarGz | Packing::TarZst) => {
+                self.unpacked(bytes.stream(), tar).map_err(Failure::Io).and_then(tar_names)
+            }
+            Packing::Gz | Packing::Zst | Packing::Plain => return Err(self.no_archive(way)),
         };
         names.map_err(|failure| self.failed(way, "", failure))
     }
 }
 
 /// Why a member cannot be reached.
-enum Failure {
+pub(super) enum Failure {
     Missing,
     Irregular,
+    /// The archive is made so that it would do harm, or does not say clearly what it holds.
+    Harmful(&'static str),
     Io(io::Error),
     Zip(zip::result::ZipError),
     Packed(String),
@@ -253,8 +334,20 @@ fn plain(name: &str) -> &str {
     name.trim_start_matches("./")
 }
 
+/// A zip's directory, if it says clearly where its files are.
+fn zip_archive(file: File) -> Result<zip::ZipArchive<BufReader<File>>, Failure> {
+    let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
+    if archive.has_duplicate_names() {
+        return Err(Failure::Harmful("it has two files of the same name"));
+    }
+    if archive.has_overlapping_files()? {
+        return Err(Failure::Harmful("its files overlap, as in an archive made to do harm"));
+    }
+    Ok(archive)
+}
+
 fn zip_names(bytes: Bytes) -> Result<Vec<Name>, Failure> {
-    let archive = zip::ZipArchive::new(BufReader::new(bytes.file()?))?;
+    let archive = zip_archive(bytes.file()?)?;
     let mut names = Vec::with_capacity(archive.len());
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index)?;
@@ -264,8 +357,67 @@ fn zip_names(bytes: Bytes) -> Result<Vec<Name>, Failure> {
     Ok(names)
 }
 
+/// Where a member's bytes lie in its archive.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lies {
+    /// It is no plain file.
+    Irregular,
+    /// As they are.
+    Stored { start: u64, size: u64 },
+    /// As a zip holds them.
+    Zipped(Zipped),
+}
+
+/// A file in a zip.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Zipped {
+    start: u64,
+    packed: u64,
+    method: CompressionMethod,
+    crc: u32,
+    size: u64,
+    encrypted: bool,
+}
+
+fn zip_place(archive: &mut zip::ZipArchive<BufReader<File>>, index: usize) -> Result<(String, Lies), Failure> {
+    let entry = archive.by_index_raw(index)?;
+    let name = plain(&entry.name()?).to_owned();
+    if entry.is_dir() || entry.is_symlink() {
+        return Ok((name, Lies::Irregular));
+    }
+    let start = entry.data_start().ok_or(Failure::Missing)?;
+    let (packed, method, crc, size) = (entry.compressed_size(), entry.compression(), entry.crc32(), entry.size());
+    Ok((name, Lies::Zipped(Zipped { start, packed, method, crc, size, encrypted: entry.encrypted() })))
+}
+
+/// All members of a zip.
+pub(super) fn zip_places(file: &File) -> Result<FxHashMap<String, Lies>, Failure> {
+    let mut archive = zip_archive(file.try_clone()?)?;
+    (0..archive.len()).map(|index| zip_place(&mut archive, index)).collect()
+}
+
+/// All members of a tar.
+pub(super) fn tar_places(file: &File) -> Result<FxHashMap<String, Lies>, Failure> {
+    let mut archive = tar::Archive::new(looking(file)?);
+    let mut places = FxHashMap::default();
+    for entry in archive.entries_with_seek()? {
+        let entry = entry?;
+        let name = plain(&String::from_utf8_lossy(&entry.path_bytes())).to_owned();
+        let lies = match is_plain_file(&entry) {
+            true => Lies::Stored { start: entry.raw_file_position(), size: entry.size() },
+            false => Lies::Irregular,
+        };
+        places.insert(name, lies);
+    }
+    Ok(places)
+}
+
+fn is_plain_file<R: Read>(entry: &tar::Entry<'_, R>) -> bool {
+    matches!(entry.header().entry_type(), tar::EntryType::Regular | tar::EntryType::Continuous)
+}
+
 fn zip_member(bytes: Bytes, member: &str, limit: u64) -> Result<Box<dyn Read + Send>, Failure> {
-    let mut archive = zip::ZipArchive::new(BufReader::new(bytes.file()?))?;
+    let mut archive = zip_archive(bytes.file()?)?;
     let mut found = None;
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index)?;
@@ -275,22 +427,23 @@ fn zip_member(bytes: Bytes, member: &str, limit: u64) -> Result<Box<dyn Read + S
         }
     }
     let index = found.ok_or(Failure::Missing)?;
-    let (start, packed, method, crc, size) = {
-        let entry = archive.by_index_raw(index)?;
-        if entry.is_dir() || entry.is_symlink() {
-            return Err(Failure::Irregular);
+    match zip_place(&mut archive, index)?.1 {
+        Lies::Zipped(place) => {
+            let mut file = archive.into_inner().into_inner();
+            file.seek(SeekFrom::Start(place.start))?;
+            zip_stream(place, Box::new(file.take(place.packed)), limit)
         }
-        if entry.encrypted() {
-            return Err(Failure::Packed("it is encrypted".to_owned()));
-        }
-        let start = entry.data_start().ok_or(Failure::Missing)?;
-        (start, entry.compressed_size(), entry.compression(), entry.crc32(), entry.size())
-    };
-    let mut file = archive.into_inner().into_inner();
-    file.seek(SeekFrom::Start(start))?;
-    let packed = BufReader::with_capacity(1 << 16, file.take(packed));
-    let limit = limit.min(size);
-    match method {
+        Lies::Irregular | Lies::Stored { .. } => Err(Failure::Irregular),
+    }
+}
+
+fn zip_stream(place: Zipped, packed: Box<dyn Read + Send>, limit: u64) -> Result<Box<dyn Read + Send>, Failure> {
+    if place.encrypted {
+        return Err(Failure::Packed("it is encrypted".to_owned()));
+    }
+    let packed = BufReader::with_capacity(1 << 16, packed);
+    let (limit, crc) = (limit.min(place.size), place.crc);
+    match place.method {
         CompressionMethod::Stored => Ok(Box::new(Checked::new(Capped::new(packed, limit), crc))),
         CompressionMethod::Deflated => Ok(Box::new(Checked::new(Capped::new(DeflateDecoder::new(packed), limit), crc))),
         other => Err(Failure::Packed(format!("it is compressed by a method that is not known here ({other})"))),
@@ -302,7 +455,7 @@ fn tar_names(stream: Box<dyn Read + Send>) -> Result<Vec<Name>, Failure> {
     let mut names = Vec::new();
     for entry in archive.entries()? {
         let entry = entry?;
-        let regular = matches!(entry.header().entry_type(), tar::EntryType::Regular | tar::EntryType::Continuous);
+        let regular = is_plain_file(&entry);
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         names.push(Name { name: plain(&name).to_owned(), regular });
     }
@@ -319,7 +472,7 @@ fn tar_member(mut stream: Box<dyn Read + Send>, member: &str) -> Result<Box<dyn 
             if plain(&String::from_utf8_lossy(&entry.path_bytes())) != member {
                 continue;
             }
-            if !matches!(entry.header().entry_type(), tar::EntryType::Regular | tar::EntryType::Continuous) {
+            if !is_plain_file(&entry) {
                 return Err(Failure::Irregular);
             }
             found = Some(entry.size());

@@ -82,6 +82,69 @@ fn members_of_nested_archives_are_read() {
     assert_eq!(OnDisk::new("a.gz", &[gz(b"one "), gz(b"two")].concat()).read(&[]).unwrap(), "one two");
 }
 
+fn zst(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).unwrap()
+}
+
+#[test]
+fn zstd_is_unpacked_as_gzip_is() {
+    let packed = zst(&tar(&[("d/a.txt", b"first"), ("d/b.txt.zst", &zst(b"second"))]));
+    let disk = OnDisk::new("a.tar.zst", &packed);
+    assert_eq!(disk.read(&["d/*"]).unwrap(), "firstsecond");
+    assert_eq!(OnDisk::new("a.zst", &[zst(b"one "), zst(b"two")].concat()).read(&[]).unwrap(), "one two");
+    let whole = zst(&b"some text that is long enough ".repeat(50));
+    assert!(OnDisk::new("a.zst", &whole[..whole.len() - 4]).read(&[]).is_err());
+    assert!(OnDisk::new("a.zst", b"not zstd").read(&[]).is_err());
+}
+
+#[test]
+fn many_members_are_read_in_one_pass() {
+    let names: Vec<String> = (0..500).map(|n| format!("m/{n:03}.txt")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+    let inner = zip(&files);
+    for (name, bytes, first) in [
+        ("a.tgz", gz(&tar(&files)), None),
+        ("a.tar", tar(&files), None),
+        ("a.zip", zip(&files), None),
+        ("b.tar.zst", zst(&tar(&[("in.zip", inner.as_slice())])), Some("in.zip")),
+    ] {
+        let disk = OnDisk::new(name, &bytes);
+        let path = disk.0.path().join(name);
+        let outer = Outer { path: &path, name, source: name, bytes: disk.2 };
+        let members: Vec<String> = first.into_iter().chain(["m/*.txt"]).map(str::to_owned).collect();
+        let ways = outer.expand(&members).unwrap();
+        let shared = super::super::shelf::Shared::new(ways.len());
+        for _ in 0..2 {
+            for way in &ways {
+                let mut text = String::new();
+                shared.open(&outer, way).unwrap().read_to_string(&mut text).unwrap();
+                assert_eq!(Some(&text), way.last());
+            }
+        }
+        let lost = ways[0][..ways[0].len() - 1].iter().cloned().chain(["link".to_owned()]).collect::<Vec<_>>();
+        assert!(shared.open(&outer, &lost).is_err());
+    }
+}
+
+/// A zip in which two names lead to the same bytes.
+fn overlapping() -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    writer.start_file("a.txt", SimpleFileOptions::default()).unwrap();
+    writer.write_all(&b"text ".repeat(100)).unwrap();
+    writer.shallow_copy_file("a.txt", "b.txt").unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn names_that_mean_two_things_are_refused() {
+    let disk = OnDisk::new("a.tar", &tar(&[("a.txt", b"one"), ("./a.txt", b"two"), ("b.txt", b"three")]));
+    assert!(disk.read(&["a.txt"]).unwrap_err().to_string().contains("two files of this name"));
+    assert!(disk.read(&["*.txt"]).is_err());
+    assert_eq!(disk.read(&["b.txt"]).unwrap(), "three");
+    let error = OnDisk::new("a.zip", &overlapping()).read(&["a.txt"]).unwrap_err();
+    assert!(error.to_string().contains("overlap"), "{error}");
+}
+
 #[test]
 fn what_leads_out_or_is_missing_is_refused() {
     let disk = OnDisk::new("a.tgz", &gz(&tar(&[("../evil.csv", b"x"), ("d/good.csv", b"y")])));

@@ -25,6 +25,12 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
+    /// A host sends from one address to the next and never to a file.
+    #[error("`{url}` leads from one address to the next and to no file")]
+    Redirects {
+        /// What was asked for; without credentials.
+        url: String,
+    },
     /// The bytes are not those that were asked for.
     #[error("`{what}` has the wrong content: sha256 {expected} was expected, {got} came")]
     Digest {
@@ -138,9 +144,10 @@ impl FetchError {
                 )]
             }
             FetchError::Status { status: 401 | 403, .. } => {
-                vec!["it may need an access token (for the hub: HF_TOKEN in the environment)".to_owned()]
+                vec!["it may need an access token: for the hub HF_TOKEN in the environment, for other hosts an entry in ~/.netrc".to_owned()]
             }
             FetchError::Status { .. } => vec!["try again later".to_owned()],
+            FetchError::Redirects { .. } => vec!["name the address of the file itself".to_owned()],
             FetchError::Digest { .. } => {
                 vec!["nothing was kept; if the file was changed on purpose, pin its new sha256".to_owned()]
             }

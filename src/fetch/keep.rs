@@ -1,8 +1,8 @@
 //! Which files are kept here already, and are they still what they were?
 //!
 //! Under the folder for files: `sha256/ab/<digest>/<name>` holds each fetched file once; `index/` remembers which digest a
-//! source had, which members a glob led to, and the digests of files seen before, by path, size, time and inode. All of
-//! `index/` may be lost at any time. Everything is written aside and renamed, so readers need no lock.
+//! source had, which members a glob led to, and the digests of files seen before, by path, size, time and inode; `partial/` holds
+//! downloads that were broken off. All of `index/` and `partial/` may be lost at any time. Everything is written aside and renamed, so readers need no lock.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -91,6 +91,11 @@ impl Keep {
         let folder = self.root.join("tmp");
         fs::create_dir_all(&folder).map_err(|error| FetchError::io(&folder, &error))?;
         tempfile::Builder::new().prefix("fetch-").tempdir_in(&folder).map_err(|error| FetchError::io(&folder, &error))
+    }
+
+    /// The folder for downloads that are not complete.
+    pub(super) fn parts(&self) -> PathBuf {
+        self.root.join("partial")
     }
 
     fn folder(&self, sha256: &str) -> PathBuf {

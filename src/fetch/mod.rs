@@ -10,11 +10,15 @@ mod error;
 mod http;
 mod keep;
 mod local;
+mod netrc;
 mod package;
+mod part;
 mod pins;
+mod shelf;
 mod spec;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,8 +27,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use archive::{Outer, Packing, packing};
 use catalog::CatalogFile;
-use http::Web;
+use http::{Wanted, Web};
 use keep::{Keep, Remembered, Stamp, hash};
+use part::Part;
+use shelf::Shared;
 use spec::Place;
 
 pub use catalog::{CATALOG, Entry, EntryKind};
@@ -62,7 +68,11 @@ pub struct FetchOptions {
     /// Another address of the model hub.
     pub hf_endpoint: Option<String>,
     /// An access token for it; sent to that host alone.
-    pub hf_token: Option<String>,
+    pub hf_token: Option<Secret>,
+    /// A file with names and passwords for hosts, in netrc's form; each is sent to its very host alone.
+    pub netrc: Option<PathBuf>,
+    /// How long a server may say nothing.
+    pub silence: Option<std::time::Duration>,
     /// The folder where the hub's own client keeps files.
     pub hf_cache: Option<PathBuf>,
     /// Set when the run is to end.
@@ -70,6 +80,16 @@ pub struct FetchOptions {
     /// Which bytes sources stand for, whatever lies at their place now: sha256 by source, as a lock has them; `None` for
     /// one that is known to be missing. A file is taken from among those kept; where it is not kept, the pin says nothing.
     pub pins: BTreeMap<String, Option<String>>,
+}
+
+/// Something that no message, log or file may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// A file that is here.
@@ -85,9 +105,13 @@ pub struct Fetched {
     pub members: Vec<String>,
     /// The size of the file on disk.
     pub bytes: u64,
+    /// Its path for those who read it: in the archive, or from the last folder that the source names.
+    pub place: String,
     path: PathBuf,
     outer: String,
     stamp: Stamp,
+    /// What it shares with the other files of its archive.
+    shared: Option<Arc<Shared>>,
 }
 
 impl PartialEq for Fetched {
@@ -103,7 +127,10 @@ impl Eq for Fetched {}
 impl Fetched {
     /// Reads the file; members are unpacked on the way and a `.gz` at its end is decompressed. Read errors tell of damage.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, FetchError> {
-        self.outer().open(&self.members)
+        match &self.shared {
+            Some(shared) => shared.open(&self.outer(), &self.members),
+            None => self.outer().open(&self.members),
+        }
     }
 
     /// The file on disk, if it is a plain one that can be mapped.
@@ -114,6 +141,11 @@ impl Fetched {
     /// The file on disk: for a member, the outermost archive.
     pub fn on_disk(&self) -> &Path {
         &self.path
+    }
+
+    /// True if its bytes are unpacked as they are read.
+    pub fn is_packed(&self) -> bool {
+        matches!(packing(&self.name), Packing::Gz | Packing::Zst)
     }
 
     /// An error if the file on disk is not, or not surely, the one that was digested: then whatever was read from it since
@@ -137,8 +169,12 @@ impl Fetched {
     /// What its content is known by, for keys: `sha256:…!member`, and how it is unpacked where its name decides that.
     pub fn identity(&self) -> String {
         let mut text = format!("sha256:{}", self.sha256);
-        if self.members.is_empty() && packing(&self.name) == Packing::Gz {
-            text.push_str("#gz");
+        if self.members.is_empty() {
+            match packing(&self.name) {
+                Packing::Gz => text.push_str("#gz"),
+                Packing::Zst => text.push_str("#zst"),
+                _ => {}
+            }
         }
         for member in &self.members {
             text.push('!');
@@ -150,8 +186,8 @@ impl Fetched {
     /// The files inside, where it is itself an archive.
     pub fn inside(&self) -> Option<Vec<String>> {
         match packing(&self.name) {
-            Packing::Zip | Packing::Tar | Packing::TarGz => self.outer().files(&self.members).ok(),
-            Packing::Gz | Packing::Plain => None,
+            Packing::Zip | Packing::Tar | Packing::TarGz | Packing::TarZst => self.outer().files(&self.members).ok(),
+            Packing::Gz | Packing::Zst | Packing::Plain => None,
         }
     }
 
@@ -182,7 +218,7 @@ pub struct Fetcher {
 impl Fetcher {
     /// Keeps files in `files_dir`, which is made when first needed.
     pub fn new(files_dir: PathBuf, options: FetchOptions) -> Self {
-        let web = Web::new(options.hf_endpoint.clone(), options.hf_token.clone());
+        let web = Web::new(&options);
         Fetcher { keep: Keep::new(files_dir), options, web, network: Mutex::default() }
     }
 
@@ -258,7 +294,10 @@ impl Fetcher {
 
     /// The members of a file, or the file itself.
     fn members(&self, spec: &Spec, base: &Found) -> Result<Vec<Fetched>, FetchError> {
-        let whole = plain(Found { source: base.source.clone(), path: base.path.clone(), ..found_named(base) })?;
+        let mut whole = plain(Found { source: base.source.clone(), path: base.path.clone(), ..found_named(base) })?;
+        if let Place::Local { path, .. } = &spec.place {
+            whole.place = local::place(path, &base.source);
+        }
         if spec.members.is_empty() {
             return Ok(vec![whole]);
         }
@@ -270,6 +309,7 @@ impl Fetcher {
                 ways
             }
         };
+        let shelves = shelves(&ways);
         let mut files = Vec::with_capacity(ways.len());
         for way in ways {
             let innermost = way.last().map(String::as_str).unwrap_or_default();
@@ -284,7 +324,9 @@ impl Fetcher {
                 }
                 files.push(plain(Found { source, path, name, sha256, stamp: None })?);
             } else {
-                files.push(Fetched { source, name, members: way, ..whole.clone() });
+                let place = way.last().cloned().unwrap_or_default();
+                let shared = way.split_last().and_then(|(_, archive)| shelves.get(archive).cloned());
+                files.push(Fetched { source, name, members: way, place, shared, ..whole.clone() });
             }
         }
         Ok(files)
@@ -376,8 +418,12 @@ impl Fetcher {
                     Place::Hub { repo, revision, file } => self.web.hub_url(repo, revision, file),
                     other => other.text(),
                 };
-                let got = self.web.download(&url, folder, what, cancelled, listener)?;
-                (got.path, got.sha256, base_name(place).unwrap_or_else(|| "file".to_owned()))
+                let part = Part::of(&self.keep.parts(), &url, folder)?;
+                let wanted = Wanted { url: &url, what, sha256: expected };
+                let sha256 = self.web.download(&wanted, &part, cancelled, listener)?;
+                let path = folder.join("download");
+                std::fs::rename(part.path(), &path).map_err(|error| FetchError::io(&path, &error))?;
+                (path, sha256, base_name(place).unwrap_or_else(|| "file".to_owned()))
             }
             Place::Local { path, .. } => return Err(local::missing(path)),
             Place::Catalog { id, .. } => return Err(local::missing(id)),
@@ -467,8 +513,18 @@ impl Fetcher {
     }
 }
 
+/// For each archive of which several members are wanted, what these share.
+fn shelves(ways: &[Vec<String>]) -> BTreeMap<Vec<String>, Arc<Shared>> {
+    let mut counts: BTreeMap<&[String], usize> = BTreeMap::new();
+    for (_, archive) in ways.iter().filter_map(|way| way.split_last()) {
+        *counts.entry(archive).or_default() += 1;
+    }
+    let several = counts.into_iter().filter(|(_, files)| *files > 1);
+    several.map(|(archive, files)| (archive.to_vec(), Arc::new(Shared::new(files)))).collect()
+}
+
 fn place_spec(place: &catalog::Place, file: &CatalogFile) -> Result<Spec, FetchError> {
-    Spec::parse(&place.source.replace("{file}", file.name), Path::new(""))
+    Spec::parse_place(&place.source.replace("{file}", file.name), Path::new(""))
         .map_err(|error| local::missing(&error.message))
 }
 
@@ -482,7 +538,19 @@ fn plain(found: Found) -> Result<Fetched, FetchError> {
     let Found { source, path, name, sha256, stamp } = found;
     // A kept file was held against its digest when it was found.
     let stamp = stamp.unwrap_or_else(|| Stamp::of(&stat).settled());
-    Ok(Fetched { source, outer: name.clone(), name, sha256, members: Vec::new(), bytes: stat.len(), path, stamp })
+    let (outer, place) = (name.clone(), name.clone());
+    Ok(Fetched {
+        source,
+        outer,
+        place,
+        name,
+        sha256,
+        members: Vec::new(),
+        bytes: stat.len(),
+        path,
+        stamp,
+        shared: None,
+    })
 }
 
 /// A source without its members.

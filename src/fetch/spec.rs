@@ -58,7 +58,7 @@ pub(super) enum Place {
 /// A parsed source: a file somewhere, and the way into it if it is an archive.
 ///
 /// ```text
-/// PATH | GLOB | hf:[datasets/]org/name[@revision]/file | pypi:NAME@VERSION | npm:NAME@VERSION | http(s)://… | dataset:NAME
+/// PATH | GLOB | hf:[datasets/]org/name[@revision]/file | pypi:NAME@VERSION | npm:NAME@VERSION | http(s)://… | dataset:NAME[/FILE]
 /// ```
 ///
 /// Each may be followed by `#sha256=HEX` (the digest of that file) and by any number of `!member`s: `a.zip!x/b.tar.gz!c.txt`.
@@ -103,6 +103,18 @@ const SCHEMES: [&str; 6] = ["hf", "pypi", "npm", "http", "https", "dataset"];
 impl Spec {
     /// Parses a source; local paths are relative to `base`. Looks at no file.
     pub fn parse(text: &str, base: &Path) -> Result<Spec, SpecError> {
+        let spec = Spec::parse_place(text, base)?;
+        if matches!(spec.place, Place::Pypi { .. } | Place::Npm { .. }) && spec.members.is_empty() {
+            return Err(SpecError::new(
+                format!("`{text}` names a whole package"),
+                format!("name a file in it: `{text}!path/in/package`"),
+            ));
+        }
+        Ok(spec)
+    }
+
+    /// The same, but a package may stand for itself: the catalog has datasets that are whole packages.
+    pub(super) fn parse_place(text: &str, base: &Path) -> Result<Spec, SpecError> {
         let mut parts = text.split('!');
         let head = parts.next().unwrap_or_default().trim();
         let members: Vec<String> = parts.map(|member| member.trim().trim_start_matches("./").to_owned()).collect();
@@ -128,12 +140,6 @@ impl Spec {
         }
         let (head, sha256) = split_digest(head)?;
         let place = Place::parse(head, base)?;
-        if matches!(place, Place::Pypi { .. } | Place::Npm { .. }) && members.is_empty() {
-            return Err(SpecError::new(
-                format!("`{text}` names a whole package"),
-                format!("name a file in it: `{text}!path/in/package`"),
-            ));
-        }
         Ok(Spec { written: text.to_owned(), place, sha256, members, extract: false, optional: false })
     }
 
@@ -274,7 +280,10 @@ impl Place {
             Place::Pypi { name, version } => format!("pypi:{name}@{version}"),
             Place::Npm { name, version } => format!("npm:{name}@{version}"),
             Place::Http { url } => url.clone(),
-            Place::Catalog { kind: EntryKind::Dataset, id, .. } => format!("dataset:{id}"),
+            Place::Catalog { kind: EntryKind::Dataset, id, file } => match entry(EntryKind::Dataset, id) {
+                Some(entry) if entry.files.len() > 1 => format!("dataset:{id}/{file}"),
+                _ => format!("dataset:{id}"),
+            },
             Place::Catalog { kind: EntryKind::Model, id, file } => format!("model:{id}/{file}"),
         }
     }
@@ -338,11 +347,26 @@ fn web(url: &str, rest: &str) -> Result<Place, SpecError> {
     Ok(Place::Http { url: url.to_owned() })
 }
 
-fn dataset(name: &str) -> Result<Place, SpecError> {
-    let found = entry(EntryKind::Dataset, name).and_then(|entry| Some((entry, entry.files.first()?)));
+fn dataset(named: &str) -> Result<Place, SpecError> {
+    let (name, file) = named.split_once('/').map_or((named, None), |(name, file)| (name, Some(file)));
+    let Some(entry) = entry(EntryKind::Dataset, name) else {
+        return Err(SpecError::new(format!("there is no dataset `{name}`"), known(EntryKind::Dataset, name)));
+    };
+    let found = match (file, entry.files) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(file), files) => files.iter().find(|known| known.name == file),
+    };
     match found {
-        Some((entry, file)) => Ok(Place::Catalog { kind: EntryKind::Dataset, id: entry.id, file: file.name }),
-        None => Err(SpecError::new(format!("there is no dataset `{name}`"), known(EntryKind::Dataset, name))),
+        Some(file) => Ok(Place::Catalog { kind: EntryKind::Dataset, id: entry.id, file: file.name }),
+        None => {
+            let files = entry.files.iter().map(|file| format!("`dataset:{}/{}`", entry.id, file.name));
+            let message = match file {
+                Some(file) => format!("the dataset `{name}` has no file `{file}`"),
+                None => format!("the dataset `{name}` has several files"),
+            };
+            Err(SpecError::new(message, format!("name one of {}", files.collect::<Vec<_>>().join(", "))))
+        }
     }
 }
 
@@ -441,6 +465,7 @@ mod tests {
 
         let spec = parse("dataset:vader-icwsm2014!hutto_ICWSM_2014/tweets_GroundTruth.txt").unwrap();
         assert_eq!(spec.file_name(), "tweets_GroundTruth.txt");
+        assert_eq!(parse("dataset:banking77/test.csv").unwrap().identity(), "dataset:banking77/test.csv");
         assert_eq!(parse("C:\\data\\x.csv").unwrap().file_name(), "x.csv");
     }
 
@@ -468,6 +493,8 @@ mod tests {
         assert!(said("hf:org/name@../x/y").contains("does not name a file"));
         assert!(said("a.csv#sha256=12").contains("64 hexadecimal"));
         assert!(said("https://me:pw@example.org/x").contains("credentials"));
+        assert!(said("dataset:banking77").contains("name one of `dataset:banking77/train.csv`"));
+        assert!(said("dataset:banking77/dev.csv").contains("has no file `dev.csv`"));
         assert!(said("dataset:vader-icwsm").contains("did you mean `vader-icwsm2014`"));
     }
 

@@ -48,6 +48,14 @@ impl ModelConfig {
         }
     }
 
+    /// The longest text in tokens.
+    pub(super) fn longest(&self) -> usize {
+        match self {
+            ModelConfig::Encoder(config) => config.longest(),
+            ModelConfig::ModernBert(config) => config.max_position_embeddings,
+        }
+    }
+
     /// Number of tokens.
     pub(super) fn vocabulary(&self) -> usize {
         match self {

@@ -25,7 +25,7 @@ mod weights;
 pub use error::ModelError;
 pub use files::ModelFiles;
 pub use pooling::Pooling;
-pub use sentence::{EncodeOptions, Encoded, SentenceEncoder};
+pub use sentence::{EncodeOptions, Encoded, SentenceEncoder, TextCutter};
 pub use tokenizer::PretrainedTokenizer;
 
 /// Texts as token ids laid end to end: no padding, so no mask.

@@ -142,7 +142,68 @@ impl SentenceEncoder {
         max_length: Option<usize>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Cut>, ModelError> {
-        let (least, most) = (self.tokenizer.special() + 1, self.backbone.longest());
+        let reading = Reading { tokenizer: &self.tokenizer, wishes: &self.wishes, vocabulary: self.vocabulary };
+        reading.cut(texts, max_length, self.backbone.longest(), stop)
+    }
+}
+
+/// How long texts are for a model, without its weights.
+#[derive(Debug)]
+pub struct TextCutter {
+    longest: usize,
+    vocabulary: usize,
+    tokenizer: PretrainedTokenizer,
+    wishes: SentenceConfig,
+}
+
+impl TextCutter {
+    /// Reads a model's configuration and tokenizer.
+    ///
+    /// # Errors
+    /// As of [`SentenceEncoder::load`], but for weights.
+    pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
+        let config = ModelConfig::read(files)?;
+        Ok(TextCutter {
+            longest: config.longest(),
+            vocabulary: config.vocabulary(),
+            tokenizer: PretrainedTokenizer::load(files)?,
+            wishes: SentenceConfig::read(files)?,
+        })
+    }
+
+    /// The tokens that [`SentenceEncoder::encode`] will cut off each text.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tokens_lost(
+        &self,
+        texts: &[&str],
+        max_length: Option<usize>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u64>, ModelError> {
+        let reading = Reading { tokenizer: &self.tokenizer, wishes: &self.wishes, vocabulary: self.vocabulary };
+        let cuts = reading.cut(texts, max_length, self.longest, stop)?;
+        Ok(cuts.iter().map(|cut| cut.lost as u64).collect())
+    }
+}
+
+/// What decides the ids of a text.
+struct Reading<'m> {
+    tokenizer: &'m PretrainedTokenizer,
+    wishes: &'m SentenceConfig,
+    vocabulary: usize,
+}
+
+impl Reading<'_> {
+    /// The ids of every text, `most` of one at the most.
+    fn cut(
+        &self,
+        texts: &[&str],
+        max_length: Option<usize>,
+        most: usize,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Cut>, ModelError> {
+        let least = self.tokenizer.special() + 1;
         let length = max_length.unwrap_or_else(|| self.wishes.max_length.map_or(most, |wish| wish.min(most)));
         if length < least || length > most {
             return Err(ModelError::MaxLength { asked: length, least, most });

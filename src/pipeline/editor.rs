@@ -4,6 +4,7 @@ use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::outline::{SEED, SEEDS};
+use crate::record::{Looks, MEASURES, Measure};
 use crate::stage::Kind;
 
 /// The JSON schema (2020-12) of a pipeline file whose stages are of these kinds.
@@ -51,7 +52,8 @@ pub fn schema(kinds: &[Kind]) -> Value {
                 "additionalProperties": { "oneOf": stages },
                 "minProperties": 1
             },
-            "matrix": matrix()
+            "matrix": matrix(),
+            "expect": expect()
         },
         "required": ["name", "stages"],
         "additionalProperties": false,
@@ -109,6 +111,30 @@ fn matrix() -> Value {
         "additionalProperties": { "$ref": "#/$defs/axis" }
     })
 }
+
+fn expect() -> Value {
+    let bound = |measure: &Measure| {
+        json!({
+            "description": format!("{}. A bare number means `{}`.", measure.summary, measure.bare.sign()),
+            "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": BOUND }, { "type": "null" }]
+        })
+    };
+    let named: Map<String, Value> = MEASURES.iter().map(|m| (m.name.to_owned(), bound(m))).collect();
+    let of_split = MEASURES.iter().filter(|m| matches!(m.looks, Looks::Rows(_) | Looks::EachSplit(_)));
+    let names: Vec<&str> = of_split.map(|measure| measure.name).collect();
+    json!({
+        "description": "What the data must be like: bounds on what the data ledger counts, such as `duplicates_across_splits: 0` or `truncated_rows: \"< 1%\"`. A run that breaks one ends with exit code 1.",
+        "type": ["object", "null"],
+        "properties": named,
+        "patternProperties": {
+            format!(r"^.+\.({})$", names.join("|")): { "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": BOUND }, { "type": "null" }] }
+        },
+        "additionalProperties": false
+    })
+}
+
+/// A bound as text.
+const BOUND: &str = r"^\s*(<=|>=|==|<|>|=)?\s*[0-9][0-9.eE+-]*\s*%?\s*$";
 
 fn sample() -> Value {
     json!({

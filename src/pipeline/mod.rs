@@ -8,6 +8,7 @@ mod axes;
 mod choice;
 mod document;
 mod editor;
+mod expect;
 mod identity;
 mod kinds;
 mod labels;
@@ -44,6 +45,7 @@ use crate::record::Selection;
 use crate::stage::{Kind, Port, Work};
 use crate::table::Digest;
 pub use editor::schema;
+pub use expect::Expected;
 use kinds::Kinds;
 use limit::Limit;
 pub use limit::MOST_VARIANTS;
@@ -66,6 +68,8 @@ pub struct Pipeline {
     pub base: PathBuf,
     /// In the order of the matrix, at least one unless a selection left none; no two resolve alike.
     pub variants: Vec<Variant>,
+    /// What its data must be like.
+    pub expect: Vec<Expected>,
     /// What restricted `variants`, if anything did.
     pub selection: Option<Selection>,
     /// Worth a word; nothing here stops a run.
@@ -165,6 +169,7 @@ impl Pipeline {
         let axis_flags = sets.iter().filter(|set| set.trim_start().starts_with("matrix.")).cloned().collect();
         let sets = sets::apply(&mut overlay, sets, &kinds, &mut problems);
         let outline = outline::read(&overlay, &kinds, &mut problems);
+        let expect = expect::read(&overlay, &mut problems);
         let before = problems.0.len();
         let axes = axes::read(&overlay, &kinds, &sets, &mut problems);
         let limit = Limit { most: choosing.most as u64, narrowed: choosing.narrows() };
@@ -193,6 +198,7 @@ impl Pipeline {
             file: file.to_owned(),
             base: base.to_owned(),
             variants,
+            expect,
             selection,
             warnings: in_order(warnings),
             resolved_yaml: overlay.to_yaml(),

@@ -8,7 +8,7 @@ use crate::problem::{Problem, Problems, suggest};
 use crate::stage::Kind;
 
 /// The keys of a pipeline file.
-pub(super) const KEYS: [&str; 6] = ["name", "description", "seed", "extends", "stages", "matrix"];
+pub(super) const KEYS: [&str; 7] = ["name", "description", "seed", "extends", "stages", "matrix", "expect"];
 /// The keys of a stage.
 const STAGE_KEYS: [&str; 3] = ["use", "from", "with"];
 /// Seeds are below this, so that every program reads the same number.

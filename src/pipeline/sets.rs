@@ -64,6 +64,10 @@ fn one(overlay: &mut Overlay, set: &str, text: Arc<str>, kinds: &Kinds, done: &m
         done.axes.push((axis.to_owned(), as_json, Origin::Flag { text, overrides }));
         return Ok(());
     }
+    if let Some(name) = path.strip_prefix("expect.") {
+        overlay.set(text, vec!["expect".to_owned(), name.to_owned()], &value);
+        return Ok(());
+    }
     let target = Target::read(path, overlay, kinds)?;
     overlay.set(text.clone(), target.path(), &value);
     done.targets.push((target, text));

@@ -4,11 +4,15 @@
 //! the folds is not the author's choice: it does as soon as it, or anything it reads, learns. Units of equal identity are one,
 //! across folds and variants.
 
+mod books;
+
 use std::sync::Arc;
 
 use petgraph::graph::DiGraph;
 use rustc_hash::FxHashMap;
 use serde_json::json;
+
+use books::Books;
 
 use super::{EvaluationUnits, Input, Phase, Plan, Reads, Role, StageUnit, Unit, UnitId};
 use crate::pipeline::{Node, Pipeline, Variant};
@@ -28,17 +32,20 @@ pub fn plan(pipeline: &Pipeline, folds_of: &FoldsOf<'_>) -> Plan {
         unknown_folds: Vec::new(),
         stages: Vec::new(),
         names: FxHashMap::default(),
+        books: Books::default(),
     };
     let mut done = FxHashMap::default();
     for (index, variant) in pipeline.variants.iter().enumerate() {
         done = lift.variant(index, variant, done);
     }
+    let ledgers = lift.ledgers();
     // Units are added after what they read, so the order of addition is a topological one.
     let order = lift.graph.node_indices().collect();
     Plan {
         graph: lift.graph,
         order,
         evaluations: lift.evaluations,
+        ledgers,
         unknown_folds: lift.unknown_folds,
         stages: lift.stages,
     }
@@ -53,6 +60,7 @@ struct Lift<'a> {
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
+    books: Books,
 }
 
 /// Units of nodes, by node and the fold of a split that it stands in.
@@ -98,6 +106,7 @@ impl<'a> Lift<'a> {
                 _ => {}
             }
         }
+        self.look_at(&mut lifting);
         lifting.done.clear();
         lifting.done
     }
@@ -109,7 +118,12 @@ impl<'a> Lift<'a> {
         let model = node.inputs[0];
         let frame = self.node(of, of.variant.stages[model].frame, None);
         let target = |role| Input { unit: frame, role, reads: Reads::Patterns(&["target"]) };
-        let split = self.unit(of, node, Phase::Split, None, vec![target(Role::Target)]);
+        let mut inputs = vec![target(Role::Target)];
+        if !evaluate.looks_at().is_empty() {
+            let unit = self.profile(of, of.variant.stages[model].frame, frame);
+            inputs.push(Input { unit, role: Role::Target, reads: Reads::Patterns(evaluate.looks_at()) });
+        }
+        let split = self.unit(of, node, Phase::Split, None, inputs);
         self.place(of, node, split, Phase::Split, None);
         let text = self.text_of(of, model);
         let mut units = EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
@@ -227,8 +241,25 @@ impl<'a> Lift<'a> {
     ) -> UnitId {
         let seeded = node.work.stage().seeded() && matches!(phase, Phase::Run | Phase::Split | Phase::Fit);
         let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold.map(|(id, _)| id)));
+        let id = self.unit_like(node, phase, fold, seed, inputs);
+        let variants = &mut self.graph[id].variants;
+        if variants.last() != Some(&of.index) {
+            variants.push(of.index);
+        }
+        id
+    }
+
+    /// The same, of no variant yet.
+    fn unit_like(
+        &mut self,
+        node: &Node,
+        phase: Phase,
+        fold: Option<(FoldId, u32)>,
+        seed: Option<u64>,
+        inputs: Vec<Input>,
+    ) -> UnitId {
         let ident = self.ident(node, phase, seed, &inputs);
-        let id = match self.by_ident.get(&ident) {
+        match self.by_ident.get(&ident) {
             Some(&id) => id,
             None => {
                 let mut sources: Vec<UnitId> = inputs.iter().map(|input| input.unit).collect();
@@ -253,12 +284,7 @@ impl<'a> Lift<'a> {
                 self.by_ident.insert(ident, id);
                 id
             }
-        };
-        let variants = &mut self.graph[id].variants;
-        if variants.last() != Some(&of.index) {
-            variants.push(of.index);
         }
-        id
     }
 
     /// What the unit is, without names: what its stage is, what it does, and what it reads as what.

@@ -30,6 +30,10 @@ pub type UnitId = NodeIndex<u32>;
 pub enum Phase {
     /// A source, row-wise or whole-table stage runs.
     Run,
+    /// A row-wise stage says what it will do to rows, without the work.
+    Survey,
+    /// Each text is looked at for the data ledger.
+    Profile,
     /// An evaluation divides the rows.
     Split,
     /// A learner learns from training rows.
@@ -38,6 +42,8 @@ pub enum Phase {
     Apply,
     /// An evaluation scores what the folds predicted.
     Score,
+    /// The data ledger counts.
+    Ledger,
 }
 
 impl Phase {
@@ -45,10 +51,13 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Phase::Run => "run",
+            Phase::Survey => "survey",
+            Phase::Profile => "profile",
             Phase::Split => "split",
             Phase::Fit => "fit",
             Phase::Apply => "apply",
             Phase::Score => "score",
+            Phase::Ledger => "ledger",
         }
     }
 }
@@ -176,6 +185,23 @@ pub struct EvaluationUnits {
     pub text: UnitId,
 }
 
+/// The data ledger of a frame, and of an evaluation of it.
+#[derive(Debug, Clone)]
+pub struct LedgerUnits {
+    /// The stage that began the frame.
+    pub stage: String,
+    /// The evaluating stage's id, if there is one.
+    pub evaluation: Option<String>,
+    /// Indices of the variants whose rows these are.
+    pub variants: Vec<usize>,
+    /// The unit that counts.
+    pub unit: UnitId,
+    /// The unit that holds the frame's texts and targets.
+    pub frame: UnitId,
+    /// The stages that were asked what they cut off, in the order of the ledger's inputs.
+    pub surveyed: Vec<String>,
+}
+
 /// What a pipeline comes to.
 pub struct Plan {
     /// The units; edges run from a unit to those that read it.
@@ -184,6 +210,8 @@ pub struct Plan {
     pub order: Vec<UnitId>,
     /// Every variant's evaluations.
     pub evaluations: Vec<EvaluationUnits>,
+    /// The data ledgers.
+    pub ledgers: Vec<LedgerUnits>,
     /// Evaluations whose folds are in the data and not known yet: once the split units have run, plan again.
     pub unknown_folds: Vec<UnitId>,
     /// Where each stage's artifacts are, variant by variant.

@@ -47,6 +47,18 @@ Follow the advice, or leave things as they are.",
 Make one axis of two. Instead of setting what an axis sets, narrow the axis: `--set 'matrix.tfidf.min_df=[1]'`.",
     },
     Code {
+        code: "bad-bound",
+        title: "an expectation has no bound that can be held",
+        page: "Under `expect`, each name has a bound: a number of 0 or more, or a comparison with a number or a share of the rows.
+
+    expect:
+      duplicates_across_splits: 0      # at most 0
+      truncated_rows: \"< 1%\"
+      test.rows: \">= 1000\"
+
+A comparison is quoted, since YAML gives `>` a meaning of its own. `fuseline explain expect` lists the names.",
+    },
+    Code {
         code: "bad-name",
         title: "a name cannot be used",
         page: "A pipeline's name becomes the name of a folder: letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
@@ -150,6 +162,17 @@ Give it values, or take the axis out.",
     name: first
     stages:
       texts: { use: ingest, with: { source: texts.csv, text: text } }",
+    },
+    Code {
+        code: "expectation-broken",
+        title: "the data is not as the pipeline expects",
+        page: "A bound under `expect` does not hold for the rows that were read. Everything was computed and kept all the same; the
+command ends with exit code 1, so that CI notices.
+
+    error[expectation-broken]: `duplicates_across_splits` must be `<= 0`, but is 926 (test in train)
+
+The notes show rows to look at; `fuseline check --data FILE` prints all that was counted. Mend the data (`clean` drops
+copies, `cross_validate` keeps them in one fold with `group_duplicates`), or move the bound.",
     },
     Code {
         code: "extends-cycle",

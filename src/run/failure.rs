@@ -13,6 +13,9 @@ pub(super) fn problem(pipeline: &Pipeline, unit: &Unit, failure: &Failure) -> Pr
         Phase::Apply => " while applying what it learned",
         Phase::Split => " while dividing the rows",
         Phase::Score => " while scoring",
+        Phase::Survey => " while looking at what it will do",
+        Phase::Profile => " while its texts were looked at",
+        Phase::Ledger => " while its rows were counted",
         Phase::Run => "",
     };
     let fold = unit.fold.map_or_else(String::new, |(_, number)| format!(" in fold {}", number + 1));

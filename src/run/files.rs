@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::atomic::AtomicBool;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Event, Listener, RunError, RunErrorKind};
 use crate::fetch::{FetchError, FetchListener, Fetched, Fetcher};
@@ -39,7 +39,12 @@ impl Gathered {
     /// Role and identity of a unit's files, for its key.
     pub(super) fn identities(&self, unit: &Unit) -> Option<Vec<(String, String)>> {
         let files = self.of(unit)?;
-        Some(files.0.iter().flat_map(|(role, all)| all.iter().map(|f| (role.clone(), f.identity()))).collect())
+        let named = stage(unit).reads_names();
+        let identity = |file: &Fetched| match named {
+            true => format!("{} as {}", file.identity(), file.place),
+            false => file.identity(),
+        };
+        Some(files.0.iter().flat_map(|(role, all)| all.iter().map(|f| (role.clone(), identity(f)))).collect())
     }
 
     /// Takes what is here already; never asks the network.
@@ -82,7 +87,7 @@ impl Gathered {
 /// The files that a unit itself reads: only phases that run the stage on rows read any.
 pub(super) fn needs(unit: &Unit) -> Vec<FileNeed> {
     match unit.phase {
-        crate::plan::Phase::Run => stage(unit).files(),
+        crate::plan::Phase::Run | crate::plan::Phase::Survey => stage(unit).files(),
         _ => Vec::new(),
     }
 }
@@ -90,7 +95,9 @@ pub(super) fn needs(unit: &Unit) -> Vec<FileNeed> {
 /// An error if a file that a unit has read is no longer the one that its key speaks of.
 pub(super) fn still_the_same(unit: &Unit, files: &Files, cancelled: &AtomicBool) -> Result<(), StageError> {
     for (role, of_role) in &files.0 {
-        for file in of_role {
+        // members of one archive lie in one file
+        let mut looked: FxHashSet<&std::path::Path> = FxHashSet::default();
+        for file in of_role.iter().filter(|file| looked.insert(file.on_disk())) {
             let changed = |error: FetchError| {
                 if matches!(error, FetchError::Interrupted) {
                     return StageError::Interrupted;

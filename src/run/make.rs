@@ -13,7 +13,7 @@ use super::perform::{Inputs, perform};
 use super::rows::{self, Pace, Streamed};
 use super::source;
 use super::{Event, Listener, Tag};
-use crate::plan::{Phase, Unit, UnitId};
+use crate::plan::{Unit, UnitId};
 use crate::problem::Problem;
 use crate::stage::{Ctx, Files, Made, Output, Progress, RowWise, StageError, Work};
 use crate::store::{Claim, Fields, Key, Lookup, Manifest, PartEntry, Published, Recall, STORE_FORMAT};
@@ -162,10 +162,8 @@ impl Executor<'_> {
         let ctx = Ctx { seed: unit.seed.unwrap_or_default(), cancelled: &stop.asked, progress: &told };
         ctx.check()?;
         let done = match &*unit.work {
-            Work::RowWise(stage) if unit.phase == Phase::Run => self.stream(stage.as_ref(), &job, &ctx),
-            Work::Source(stage) if unit.phase == Phase::Run => {
-                source::read(stage.as_ref(), &work.files, self.store, &ctx)
-            }
+            Work::RowWise(stage) => self.stream(stage.as_ref(), &job, &ctx),
+            Work::Source(stage) => source::read(stage.as_ref(), &work.files, self.store, &ctx),
             _ => self.whole(unit, work, &ctx),
         };
         // First of all: what a file that changed meanwhile led to, an error or a table, is about something else.

@@ -10,6 +10,7 @@ mod failure;
 mod files;
 mod folder;
 mod lanes;
+mod ledger;
 mod limits;
 mod lock;
 mod look;

@@ -25,7 +25,12 @@ impl Inputs {
                     whole.insert(name, part.clone());
                 }
             }
-            Role::Target => self.target = Some(parts),
+            Role::Target => {
+                let whole = self.target.get_or_insert_default();
+                for (name, part) in parts.iter() {
+                    whole.insert(name, part.clone());
+                }
+            }
             Role::Fold => self.fold = Some(parts),
             Role::Learned => self.learned = Some(parts),
             Role::Predicted(fold) => self.predicted.push((fold, parts)),
@@ -53,7 +58,7 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Out
         _ => None,
     };
     match (&*unit.work, unit.phase) {
-        (Work::WholeTable(stage), Phase::Run) => {
+        (Work::WholeTable(stage), Phase::Run | Phase::Ledger) => {
             let all: Vec<Parts> = inputs.rows.values().cloned().collect();
             stage.run(&all, ctx)
         }

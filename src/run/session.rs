@@ -90,6 +90,8 @@ impl Default for Options {
 pub enum Wanted {
     /// All.
     Everything,
+    /// What the data ledgers count: no stage that makes features runs.
+    Data,
     /// What a stage made: in one variant (index), and one fold if it is in folds.
     Stage { stage: String, variant: usize, fold: Option<u32> },
 }
@@ -135,6 +137,7 @@ impl Done {
     pub fn seen_by(&self, evaluations: &[String]) -> Summary {
         let mut summary = self.summary.clone();
         summary.variants.retain(|variant| evaluations.contains(&variant.evaluation));
+        summary.data.retain(|data| data.evaluation.as_ref().is_none_or(|of| evaluations.contains(of)));
         summary
     }
 
@@ -240,6 +243,7 @@ impl Session<'_> {
     fn units(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<UnitId>, RunError> {
         match wanted {
             Wanted::Everything => Ok(plan.order.clone()),
+            Wanted::Data => Ok(plan.needed_for(&plan.ledgers.iter().map(|ledger| ledger.unit).collect::<Vec<_>>())),
             Wanted::Stage { stage, variant, fold } => {
                 let targets: Vec<UnitId> =
                     units_of(plan, stage, *variant, *fold).iter().map(|unit| unit.unit).collect();

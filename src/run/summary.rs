@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
-use super::files::Gathered;
+use super::files::{Gathered, needs};
 use super::states::States;
 use crate::machine::Machine;
 use crate::ml::stats;
@@ -43,6 +43,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         skipped: count(Outcome::Skipped),
         seconds: run.seconds,
     };
+    let data = super::ledger::data(run);
+    let mut warnings = warnings(run);
+    warnings.extend(super::ledger::told(&data));
     let status = match () {
         () if run.interrupted => Status::Interrupted,
         () if totals.failed + totals.skipped > 0 => Status::Failed,
@@ -58,7 +61,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         variants: variants(run),
         inputs: inputs(run),
         models: models(run),
-        warnings: warnings(run),
+        expectations: super::ledger::expectations(run.pipeline, &data),
+        warnings,
+        data,
         totals,
         units,
     }
@@ -105,7 +110,11 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         rows: manifest.map_or(0, |m| m.rows),
         remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(ToString::to_string),
-        facts: manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+        facts: match unit.phase {
+            // what it counts stands under `data`
+            Phase::Ledger => BTreeMap::new(),
+            _ => manifest.map(|m| m.facts.clone()).unwrap_or_default(),
+        },
     }
 }
 
@@ -196,16 +205,25 @@ fn sources<'a>(run: &'a Run<'_>) -> impl Iterator<Item = &'a Unit> {
 
 fn inputs(run: &Run<'_>) -> Vec<InputSummary> {
     let mut all: Vec<InputSummary> = Vec::new();
+    let mut known: FxHashSet<(String, String)> = FxHashSet::default();
     for unit in sources(run).filter(|unit| matches!(*unit.work, Work::Source(_))) {
         let facts = run.states.of(unit).manifest().and_then(|m| m.facts.get("inputs"));
         let counted: Vec<&Value> = facts.and_then(Value::as_array).map(|all| all.iter().collect()).unwrap_or_default();
         let files = run.files.of(unit).unwrap_or_default();
-        for (at, file) in files.0.iter().flat_map(|(_, files)| files).enumerate() {
-            let rows = counted.get(at).and_then(|fact| fact.get("rows")).and_then(Value::as_u64).unwrap_or(0);
-            let entry = InputSummary { source: file.source.clone(), digest: format!("sha256:{}", file.sha256), rows };
-            if !all.iter().any(|known| known.source == entry.source && known.digest == entry.digest) {
-                all.push(entry);
-            }
+        let mut rows = counted.iter().map(|fact| fact.get("rows").and_then(Value::as_u64).unwrap_or(0));
+        for (need, (_, files)) in needs(unit).iter().zip(&files.0) {
+            let entry =
+                |source: String, sha256: &str, rows| InputSummary { source, digest: format!("sha256:{sha256}"), rows };
+            let counted: Vec<u64> = files.iter().map(|_| rows.next().unwrap_or(0)).collect();
+            let entries: Vec<InputSummary> = match files.as_slice() {
+                // members of one archive are in one file
+                [first, more @ ..] if more.iter().all(|file| file.sha256 == first.sha256) && !more.is_empty() => {
+                    vec![entry(need.spec.to_string(), &first.sha256, counted.iter().sum())]
+                }
+                files => files.iter().zip(counted).map(|(f, rows)| entry(f.source.clone(), &f.sha256, rows)).collect(),
+            };
+            let unknown = |entry: &InputSummary| known.insert((entry.source.clone(), entry.digest.clone()));
+            all.extend(entries.into_iter().filter(unknown));
         }
     }
     all

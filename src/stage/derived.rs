@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{BooleanArray, RecordBatch};
 
-use super::{Part, PartKind, Parts, StageError};
+use super::StageError;
+use super::parts::{Part, PartKind, Parts, divided};
 use crate::table::Digest;
 
 /// What is worked out from tables.
@@ -111,7 +112,7 @@ impl Parts {
                 let row = |(row, open): (u32, Option<bool>)| open.unwrap_or_default().then_some(row);
                 Some((0..).zip(&mask.keep).filter_map(row).collect())
             }
-            Some(mask) => return Err(super::divided(all.rows(), mask.keep.len())),
+            Some(mask) => return Err(divided(all.rows(), mask.keep.len())),
         };
         Ok(OpenRows { all, open })
     }

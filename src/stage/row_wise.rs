@@ -19,6 +19,12 @@ pub trait RowWise: Stage {
     /// What is to be kept and told of a unit, from what was counted over all its rows.
     fn conclude(&self, totals: &Totals) -> Conclusion;
 
+    /// A cheaper stage that reads the same rows and says what this one will do to them, and its canonical parameters: it gives the
+    /// part `notes` (row_id, and a count for each row). It belongs to the stage's kind and version.
+    fn survey(&self) -> Option<(Box<dyn RowWise>, Value)> {
+        None
+    }
+
     /// True if a row costs so much that it is worth remembering for other units, runs and pipelines.
     fn costly(&self) -> bool {
         false

@@ -6,6 +6,7 @@ mod embed;
 mod encode;
 mod fuse;
 mod ingest;
+pub mod ledger;
 mod lexicon;
 mod report;
 mod tfidf;

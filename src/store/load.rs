@@ -5,8 +5,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::{Store, StoreError};
-use crate::stage::{Derivations, Failure, Load, StageError};
+use crate::stage::{Derivations, Failure, Load, StageError, Tables};
 use crate::table::Digest;
+
+/// How much of a table is read at once where all of it is not wanted.
+const BATCH_ROWS: usize = 64 * 1024;
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 impl Load for Store {
     fn load(&self, digest: &Digest) -> Result<Arc<RecordBatch>, StageError> {
@@ -15,6 +19,11 @@ impl Load for Store {
 
     fn derivations(&self) -> &Derivations {
         &self.derivations
+    }
+
+    fn batches(&self, digest: &Digest) -> Result<Tables, StageError> {
+        let batches = self.rows_of(digest, BATCH_ROWS, BATCH_BYTES)?;
+        Ok(Box::new(batches.map(|batch| batch.map_err(StageError::caused))))
     }
 }
 

@@ -12,6 +12,7 @@ mod parquet;
 pub mod features;
 pub mod predictions;
 pub mod scores;
+pub mod spans;
 pub mod target;
 pub mod text;
 pub mod tokens;

@@ -136,10 +136,10 @@ fn offline_with_nothing_fetched_says_what_to_do() {
 fn plans_are_printed_for_people_and_programs() {
     let project = project();
     let text = project.ok(["plan", "p.yaml"]).stdout;
-    assert!(text.starts_with("words: 1 variant, 17 units: 0 cached, 17 to run"), "{text}");
+    assert!(text.starts_with("words: 1 variant, 19 units: 0 cached, 19 to run"), "{text}");
     let json = project.ok(["plan", "p.yaml", "--format", "json"]).stdout;
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(plan["units"].as_array().unwrap().len(), 17);
+    assert_eq!(plan["units"].as_array().unwrap().len(), 19);
     assert!(project.ok(["plan", "p.yaml", "--format", "dot"]).stdout.starts_with("digraph"));
     assert!(project.ok(["plan", "p.yaml", "--format", "mermaid"]).stdout.starts_with("flowchart"));
     assert!(project.ok(["run", "p.yaml", "-n"]).stdout.contains("never ran"));
@@ -153,7 +153,7 @@ fn folds_that_are_in_the_data_are_planned_once_the_rows_are_read() {
     assert!(project.ok(["plan", "p.yaml"]).stdout.contains("the folds of `scores` are in the data"));
     project.ok(["run", "p.yaml", "--out", "out"]);
     assert_eq!(project.summary("out")["variants"][0]["metrics"]["accuracy"]["folds"].as_array().unwrap().len(), 3);
-    assert!(project.ok(["plan", "p.yaml"]).stdout.starts_with("words: 1 variant, 17 units: 17 cached, 0 to run"));
+    assert!(project.ok(["plan", "p.yaml"]).stdout.starts_with("words: 1 variant, 19 units: 19 cached, 0 to run"));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn the_cache_is_counted_listed_and_emptied() {
     assert!(project.ok(["cache", "stats"]).stdout.contains("tfidf"));
     assert!(project.ok(["cache", "ls"]).stdout.lines().count() > 15);
     project.ok(["cache", "clear"]);
-    assert!(project.ok(["plan", "p.yaml"]).stdout.contains("0 cached, 17 to run"));
+    assert!(project.ok(["plan", "p.yaml"]).stdout.contains("0 cached, 19 to run"));
 }
 
 #[test]

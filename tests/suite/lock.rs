@@ -143,3 +143,47 @@ fn what_cannot_be_digested_is_an_error() {
         assert!(pipe.stderr.contains("neither a file nor a folder"), "{}", pipe.stderr);
     }
 }
+
+/// The keys of a run's units of a kind, from its summary.
+fn keys_of(project: &Project, folder: &str, kind: &str) -> Vec<String> {
+    let summary = project.summary(folder);
+    let units = summary["units"].as_array().unwrap().iter().filter(|unit| unit["kind"] == kind);
+    units.map(|unit| unit["key"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_repeat_with_other_bytes_breaks_a_locked_run() {
+    use fuseline::store::{Key, Lookup, Store};
+
+    let project = project();
+    project.ok(["run", "p.yaml"]);
+    project.write(
+        "other.yaml",
+        words_pipeline("ngram_range: [1, 1]", "folds: 3")
+            .replace("from: clean }", "from: clean, with: { stop_words: [film] } }"),
+    );
+    project.ok(["run", "other.yaml", "--out", "other"]);
+    let store = Store::open(&project.path("cache")).unwrap();
+    let key_of = |folder: &str| -> Key {
+        let [key] = keys_of(&project, folder, "tokenize").try_into().unwrap();
+        serde_json::from_value(key.into()).unwrap()
+    };
+    let (ours, others) = (key_of("runs/words"), key_of("other"));
+    let manifest = |key: &Key| match store.lookup(key) {
+        Lookup::Hit(manifest) => manifest,
+        other => panic!("{other:?}"),
+    };
+    // As a machine would leave it that does not compute as this one: under our key, other tokens.
+    let fields = store.fields(&ours).unwrap();
+    let foreign = fuseline::store::Manifest { parts: manifest(&others).parts, ..manifest(&ours) };
+    let name = ours.to_string();
+    std::fs::remove_file(store.folder().join("keys").join(name.get(..2).unwrap()).join(format!("{name}.json")))
+        .unwrap();
+    store.publish(&foreign, &fields).unwrap();
+    project.ok(["run", "p.yaml", "--locked"]);
+    let told = project.ok(["run", "p.yaml", "--force=words"]);
+    assert!(told.stderr.contains("warning[nondeterministic]") && told.stderr.contains("`tokens`"), "{}", told.stderr);
+    let held = project.run(["run", "p.yaml", "--force=words", "--locked"]);
+    assert_eq!(held.code, 7, "{}", held.stderr);
+    assert!(held.stderr.contains("[nondeterministic]"), "{}", held.stderr);
+}

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "figures are worth a look with --nocapture")]
 
+mod broken;
 mod cases;
 mod cli;
 mod diff;
 mod exec;
 mod leak;
+mod ledger;
 mod lock;
 mod matrix;
 mod model;
@@ -19,5 +21,6 @@ mod support;
 mod text;
 mod tidy;
 mod torture;
+mod traps;
 mod verify;
 mod why;

@@ -17,14 +17,14 @@ fn a_run_is_repeated_bit_for_bit_in_a_cache_of_its_own() {
     std::fs::remove_dir_all(project.path("cache")).unwrap();
     let verified = project.ok(["verify", "run"]);
     assert!(
-        verified.stderr.contains("run: repeated, the same bits: 17 units, predictions and metrics"),
+        verified.stderr.contains("run: repeated, the same bits: 19 units, predictions and metrics"),
         "{}",
         verified.stderr
     );
     assert!(!project.path("cache/v2/keys").exists(), "nothing was taken from, or put into, the usual cache");
     let json = project.ok(["verify", "run", "--message-format", "json"]).stdout;
     let last: Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["verdict"]["same"], &last["verdict"]["units"]), (&true.into(), &17.into()));
+    assert_eq!((&last["verdict"]["same"], &last["verdict"]["units"]), (&true.into(), &19.into()));
 }
 
 #[test]

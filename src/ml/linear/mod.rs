@@ -54,16 +54,17 @@ impl Convergence {
     }
 }
 
-/// Row weights of `class_weight="balanced"`: `n / (k · count(class))`, where `k` counts the classes that occur
-/// (scikit-learn's `compute_class_weight`).
-pub fn balanced_weights(y: &[u32]) -> Vec<f64> {
+/// Weights of `class_weight="balanced"` by row: `n / (k · count(class))`, where `k` counts the classes that occur
+/// (scikit-learn's `compute_class_weight`). With `sample_weight`, rows count by it.
+pub fn balanced_weights(y: &[u32], sample_weight: Option<&[f64]>) -> Vec<f64> {
     let classes = y.iter().max().map_or(0, |&top| top as usize + 1);
-    let mut counts = vec![0usize; classes];
-    for &class in y {
-        counts[class as usize] += 1;
+    let mut counts = vec![0.0f64; classes];
+    for (row, &class) in y.iter().enumerate() {
+        counts[class as usize] += sample_weight.map_or(1.0, |weight| weight[row]);
     }
-    let present = counts.iter().filter(|&&count| count > 0).count();
-    y.iter().map(|&class| y.len() as f64 / (present as f64 * counts[class as usize] as f64)).collect()
+    let present = counts.iter().filter(|&&count| count > 0.0).count();
+    let all: f64 = counts.iter().sum();
+    y.iter().map(|&class| all / (present as f64 * counts[class as usize])).collect()
 }
 
 /// The classes that occur among the rows of positive weight, and each row's place in that list.

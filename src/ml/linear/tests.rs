@@ -120,7 +120,7 @@ fn many_class_logistic_regression_equals_scikit_learns() {
         [1.303415904566, 0.761441911549, -0.678768375837],
     ];
     assert_close(&model, &coef, &[-0.047598703296, 0.371643194014, -0.324044490718], 1e-7);
-    let balanced = balanced_weights(&three());
+    let balanced = balanced_weights(&three(), None);
     let (model, _) = tight.fit_rows(&points(), &three(), 3, Some(&balanced), NEVER).unwrap();
     let coef = [
         [-1.493011719568, -0.673693371898, -0.069016388584],
@@ -285,10 +285,12 @@ fn repeated_rows_count_like_weights() {
 #[test]
 fn balanced_weights_follow_scikit_learn() {
     // scikit-learn 1.9.1: compute_class_weight("balanced", classes=[0, 2], y=[0, 0, 0, 2]) = [2/3, 2]
-    let weights = balanced_weights(&[0, 0, 0, 2]);
+    let weights = balanced_weights(&[0, 0, 0, 2], None);
     let third = 2.0 / 3.0;
     assert_eq!(weights, vec![third, third, third, 2.0]);
-    assert!(balanced_weights(&[]).is_empty());
+    // with sample_weight=[1, 1, 2, 4]: [1, 1]
+    assert_eq!(balanced_weights(&[0, 0, 0, 2], Some(&[1.0, 1.0, 2.0, 4.0])), vec![1.0; 4]);
+    assert!(balanced_weights(&[], None).is_empty());
 }
 
 #[test]

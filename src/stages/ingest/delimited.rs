@@ -54,7 +54,7 @@ pub(super) fn read(style: &Style, file: &Fetched, rows: &mut Collector<'_>) -> R
             Some(header) => (header, false),
             None => {
                 if style.header {
-                    rows.header(at, &record.wrong, &show)?;
+                    rows.check_bytes(at, &record.wrong, &show)?;
                 }
                 let names = names(style, &record, whole, at)?;
                 let places = rows.find(source, &names).map_err(|error| one_column(error, &names, style))?;
@@ -74,7 +74,7 @@ pub(super) fn read(style: &Style, file: &Fetched, rows: &mut Collector<'_>) -> R
             rows.refuse(ragged(style, header.names.len(), record.fields.len(), at, &show()))?
         } else {
             let cells: Vec<Option<&str>> = header.places.iter().map(|&place| record.field(whole, place)).collect();
-            rows.take(&Row { at, cells: &cells, show: &show, wrong: &record.wrong })?
+            rows.take(&Row { at, cells: &cells, show: &show, wrong: &record.wrong, sentence: None })?
         };
         if seen.next == Next::Stop {
             return Ok(seen);
@@ -237,7 +237,8 @@ impl Record {
                 }
             }
             if unquoted.bytes.len() > LONGEST {
-                return Err(too_long(&lines.source, self.line, &unquoted.shown(style)));
+                return Err(too_long(&lines.source, self.line, &unquoted.shown(style))
+                    .help("a quote opens in it; if the fields are not quoted, set `quote: none`"));
             }
             if !lines.next()? {
                 break;

@@ -356,7 +356,7 @@ pub(super) fn decode(bytes: &[u8], encoding: Encoding) -> io::Result<(String, Fo
 }
 
 /// What bytes look like.
-fn detect(bytes: &[u8], whole: bool) -> Found {
+pub(super) fn detect(bytes: &[u8], whole: bool) -> Found {
     if let Some(encoding) = sixteen_bits(bytes) {
         return Found { encoding, why: Why::Likely };
     }

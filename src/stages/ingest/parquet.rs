@@ -2,19 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field};
-use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
+use super::columnar;
 use super::lines::fetch_failed;
-use super::rows::{At, Collector, Next, Seen};
-use super::wanted::Takes;
+use super::rows::{Collector, Next, Seen};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
@@ -35,7 +30,7 @@ pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, Sta
     let mut seen = Seen { rows: 0, next: Next::Read };
     for batch in batches {
         let batch = batch.map_err(|error| damaged(error.into()))?;
-        strings(source, &batch, rows, &mut seen)?;
+        columnar::push(source, &batch, rows, &mut seen)?;
         if seen.next == Next::Stop {
             break;
         }
@@ -44,11 +39,11 @@ pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, Sta
 }
 
 /// Parquet is read from its end, so a member of an archive is unpacked to a nameless file first.
-fn on_disk(file: &Fetched) -> Result<File, StageError> {
+pub(super) fn on_disk(file: &Fetched) -> Result<File, StageError> {
     let failed =
         |error: io::Error| StageError::failed(format!("`{}` cannot be read", file.source)).because(error.to_string());
     match file.path() {
-        Some(path) if !file.name.to_lowercase().ends_with(".gz") => File::open(path).map_err(failed),
+        Some(path) if !file.is_packed() => File::open(path).map_err(failed),
         _ => {
             let mut spooled = tempfile::tempfile().map_err(failed)?;
             io::copy(&mut file.open().map_err(fetch_failed)?, &mut spooled).map_err(failed)?;
@@ -56,80 +51,4 @@ fn on_disk(file: &Fetched) -> Result<File, StageError> {
             Ok(spooled)
         }
     }
-}
-
-fn strings(source: &str, batch: &RecordBatch, rows: &mut Collector<'_>, seen: &mut Seen) -> Result<(), StageError> {
-    let mut columns: Vec<StringArray> = Vec::with_capacity(rows.wanted.columns.len());
-    for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {
-        let array = batch
-            .column_by_name(name)
-            .ok_or_else(|| StageError::failed(format!("`{source}` lost its column `{name}`")))?;
-        if let Some(is_text) = rows.is_text.get_mut(column) {
-            *is_text = is_stringy(array.data_type());
-        }
-        let cast = text_column(array.as_ref(), rows.wanted.takes(column))
-            .map_err(|why| StageError::failed(format!("`{source}`, column `{name}`: {why}")).at_param(param))?;
-        columns.push(cast);
-    }
-    for row in 0..batch.num_rows() {
-        let cells: Vec<Option<&str>> =
-            columns.iter().map(|column| column.is_valid(row).then(|| column.value(row))).collect();
-        seen.rows += 1;
-        let at = At { source, unit: "row", number: seen.rows };
-        let show = || format!("{{ {} }}", rows_shown(&cells));
-        seen.next = rows.push(at, &cells, &show)?;
-        if seen.next == Next::Stop {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn rows_shown(cells: &[Option<&str>]) -> String {
-    cells.iter().map(|cell| cell.unwrap_or("null")).collect::<Vec<_>>().join(" | ")
-}
-
-fn is_stringy(kind: &DataType) -> bool {
-    let value_type = match kind {
-        DataType::Dictionary(_, values) => values.as_ref(),
-        other => other,
-    };
-    matches!(
-        value_type,
-        DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Utf8View
-            | DataType::Binary
-            | DataType::LargeBinary
-            | DataType::BinaryView
-    )
-}
-
-fn text_column(array: &dyn Array, takes: Takes) -> Result<StringArray, String> {
-    let kind = array.data_type();
-    if takes == Takes::Lists
-        && let DataType::List(item) | DataType::LargeList(item) = kind
-        && !item.data_type().is_nested()
-    {
-        return lists(array);
-    }
-    if kind.is_nested() || (takes == Takes::Texts && !is_stringy(kind)) {
-        return Err(format!("a text is wanted, but it holds {kind}"));
-    }
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let cast = cast_with_options(array, &DataType::Utf8, &strict).map_err(|error: ArrowError| error.to_string())?;
-    cast.as_string_opt::<i32>().cloned().ok_or_else(|| format!("{kind} cannot be read as text"))
-}
-
-/// Lists of labels as JSON lists.
-fn lists(array: &dyn Array) -> Result<StringArray, String> {
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let item = Arc::new(Field::new("item", DataType::Utf8, true));
-    let cast = cast_with_options(array, &DataType::List(item), &strict).map_err(|error| error.to_string())?;
-    let texts = |items: ArrayRef| {
-        let items: Vec<Option<&str>> = items.as_string_opt::<i32>()?.iter().collect();
-        serde_json::to_string(&items).ok()
-    };
-    let lists = cast.as_list_opt::<i32>().ok_or_else(|| "a list is wanted".to_owned())?;
-    Ok(lists.iter().map(|items| items.and_then(texts)).collect())
 }

@@ -2,68 +2,30 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::Int64Builder;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
-use super::chunk::Chunk;
-use super::encoding::{Encoding, EncodingErrors, Found, Wrong, name};
+use super::cells::{fold, new_id, weight};
+use super::chunk::{Chunk, Sentence};
+use super::encoding::{Encoding, EncodingErrors, Wrong};
 use super::kept::Kept;
 use super::label::{Class, Rule};
 use super::lines::Lines;
 use super::params::OnRowError;
+use super::place::undecodable;
+pub(super) use super::place::{At, Opened, shown};
 use super::sample::Survey;
 use super::wanted::Wanted;
 use crate::fetch::Fetched;
 use crate::stage::{Ctx, Emit, Failure, StageError};
+use crate::table::spans::Spans;
 use crate::table::target::TargetRow;
 
-/// How many characters of a bad row are shown.
-const SHOWN: usize = 160;
 /// How many places of a kind are told.
 const TOLD: usize = 10;
-
-/// Where a row stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct At<'a> {
-    /// The file, as the pipeline names it.
-    pub(super) source: &'a str,
-    /// `line` or `row`.
-    pub(super) unit: &'static str,
-    /// From 1.
-    pub(super) number: u64,
-}
-
-impl At<'_> {
-    /// An error about a row, which it shows.
-    pub(super) fn error(&self, column: Option<&str>, message: &str, row: &str) -> StageError {
-        let At { source, unit, number } = self;
-        let place = match column {
-            Some(column) => format!("`{source}`, {unit} {number}, column `{column}`"),
-            None => format!("`{source}`, {unit} {number}"),
-        };
-        StageError::failed(format!("{place}: {message}")).because(format!("the row is: {}", shown(row)))
-    }
-}
-
-/// A row for a message: cut, its control characters visible.
-pub(super) fn shown(row: &str) -> String {
-    let mut text: String = row
-        .chars()
-        .take(SHOWN)
-        .flat_map(|c| {
-            let visible = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-            visible.chars().collect::<Vec<_>>()
-        })
-        .collect();
-    if row.chars().nth(SHOWN).is_some() {
-        text.push('…');
-    }
-    text
-}
 
 /// Whether to read on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,15 +53,8 @@ pub(super) struct Row<'r> {
     pub(super) show: &'r dyn Fn() -> String,
     /// Its bytes that were no text.
     pub(super) wrong: &'r [Wrong],
-}
-
-/// A text file that is being read.
-#[derive(Debug, Clone)]
-pub(super) struct Opened {
-    pub(super) source: String,
-    pub(super) found: Found,
-    /// What its bytes that are no text look like.
-    pub(super) looks: Option<&'static encoding_rs::Encoding>,
+    /// Its tokens and spans, where it is a sentence.
+    pub(super) sentence: Option<Sentence<'r>>,
 }
 
 /// How rows are judged.
@@ -109,6 +64,8 @@ pub(super) struct Rules<'a> {
     pub(super) encoding: Encoding,
     pub(super) encoding_errors: EncodingErrors,
     pub(super) on_row_error: OnRowError,
+    /// Whether some rows are sentences.
+    pub(super) sentences: bool,
 }
 
 /// Which of the rows that are right are handed on.
@@ -165,6 +122,8 @@ pub(super) struct Collector<'a> {
     pub(super) replaced: Vec<Value>,
     /// The text files so far.
     pub(super) encodings: Vec<Opened>,
+    /// What is being read.
+    current: Option<Opened>,
 }
 
 impl<'a> Collector<'a> {
@@ -179,6 +138,7 @@ impl<'a> Collector<'a> {
         let chunk = Chunk::new(
             wanted.target(multi),
             (rules.encoding_errors == EncodingErrors::Replace).then(Int64Builder::new),
+            rules.sentences.then(Spans::default),
         );
         let is_text = vec![false; wanted.columns.len()];
         Collector {
@@ -198,6 +158,7 @@ impl<'a> Collector<'a> {
             skipped: Vec::new(),
             replaced: Vec::new(),
             encodings: Vec::new(),
+            current: None,
         }
     }
 
@@ -212,23 +173,37 @@ impl<'a> Collector<'a> {
     /// Opens a text file with the encoding that the pipeline names.
     pub(super) fn open(&mut self, file: &Fetched) -> Result<Lines, StageError> {
         let lines = Lines::open(file, self.rules.encoding)?;
-        self.encodings.push(Opened { source: file.source.clone(), found: lines.found(), looks: None });
+        let opened = Opened { source: file.source.clone(), found: lines.found(), looks: None };
+        self.encodings.push(opened.clone());
+        self.current = Some(opened);
         Ok(lines)
+    }
+
+    /// How files are encoded that say nothing themselves.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.rules.encoding
+    }
+
+    /// Says how the text was encoded that the next row is read from, where a file is one row; of these no list is kept.
+    pub(super) fn reading(&mut self, opened: Opened) {
+        self.current = Some(opened);
     }
 
     /// Says what the bytes of the current file that are no text look like.
     pub(super) fn looks_like(&mut self, looks: Option<&'static encoding_rs::Encoding>) {
-        if let Some(file) = self.encodings.last_mut() {
+        if let Some(file) = &mut self.current {
             file.looks = looks;
         }
     }
 
-    /// An error if what is no row, but says what rows are, holds bytes that are no text.
-    pub(super) fn header(&self, at: At<'_>, wrong: &[Wrong], show: &dyn Fn() -> String) -> Result<(), StageError> {
-        if wrong.is_empty() || self.rules.encoding_errors == EncodingErrors::Replace {
-            return Ok(());
+    /// An error if a row holds bytes that are no text, unless they are replaced; also of a header, which no row error is.
+    pub(super) fn check_bytes(&self, at: At<'_>, wrong: &[Wrong], show: &dyn Fn() -> String) -> Result<(), StageError> {
+        match wrong.first() {
+            Some(wrong) if self.rules.encoding_errors != EncodingErrors::Replace => {
+                Err(undecodable(at, wrong, &show(), self.current.as_ref()))
+            }
+            _ => Ok(()),
         }
-        Err(undecodable(&Row { at, cells: &[], show, wrong }, self.encodings.last()))
     }
 
     /// True once no more rows of this split are wanted.
@@ -250,7 +225,7 @@ impl<'a> Collector<'a> {
         cells: &[Option<&str>],
         show: &dyn Fn() -> String,
     ) -> Result<Next, StageError> {
-        self.take(&Row { at, cells, show, wrong: &[] })
+        self.take(&Row { at, cells, show, wrong: &[], sentence: None })
     }
 
     /// Takes a row. Readers give every row that a file holds either here, once, or to [`Collector::refuse`].
@@ -302,9 +277,7 @@ impl<'a> Collector<'a> {
     /// Looks at a row, and hands it on if it is wanted.
     fn judge(&mut self, row: &Row<'_>) -> Result<(), Refused> {
         let (rules, number) = (self.rules, self.counts.read - 1);
-        if !row.wrong.is_empty() && rules.encoding_errors != EncodingErrors::Replace {
-            return Err(Refused::Bytes(undecodable(row, self.encodings.last())));
-        }
+        self.check_bytes(row.at, row.wrong, row.show).map_err(Refused::Bytes)?;
         let cell = |column: usize| row.cells.get(column).copied().flatten();
         let class = match (self.wanted.label, &rules.rule) {
             (Some(column), Some(rule)) => {
@@ -425,7 +398,7 @@ impl<'a> Collector<'a> {
             let is_text = |column: usize| self.is_text.get(column).copied().unwrap_or_default();
             kept.push(row_id, self.wanted.kept.iter().map(|&column| (cell(column), is_text(column))));
         }
-        self.chunk.push(row_id, text, target, replaced as i64);
+        self.chunk.push(row_id, text, target, replaced as i64, row.sentence);
         if self.chunk.is_full() { self.flush() } else { Ok(()) }
     }
 
@@ -461,59 +434,4 @@ impl Refused {
             other => other,
         }
     }
-}
-
-/// An error about bytes that are no text.
-fn undecodable(row: &Row<'_>, file: Option<&Opened>) -> StageError {
-    let Some(wrong) = row.wrong.first() else { return StageError::failed("no bytes are wrong") };
-    let encoding = file.map_or("text".to_owned(), |file| name(file.found.encoding));
-    let what = format!("{wrong} is not {encoding}");
-    let at = At { number: wrong.line, ..row.at };
-    let error = at.error(None, &format!("byte {}: {what}", wrong.column), &(row.show)());
-    match file.and_then(|file| file.looks).filter(|looks| name(looks) != encoding) {
-        Some(looks) => {
-            let looks = name(looks);
-            error.help(format!("the file looks like {looks}: set `encoding: {looks}`, or `encoding: auto`"))
-        }
-        None => error,
-    }
-    .help("to keep such rows, set `encoding_errors: replace`; to leave them out, `skip`")
-}
-
-/// An id that no row has had; `row` is this row's number from 0.
-fn new_id<'c>(ids: &mut FxHashMap<u128, u64>, id: Option<&'c str>, row: u64) -> Result<&'c str, String> {
-    let id = id.filter(|id| !id.is_empty()).ok_or_else(|| "the id is missing".to_owned())?;
-    let mut first = [0; 16];
-    first.iter_mut().zip(blake3::hash(id.as_bytes()).as_bytes()).for_each(|(to, from)| *to = *from);
-    match ids.entry(u128::from_le_bytes(first)) {
-        Entry::Vacant(free) => {
-            free.insert(row);
-            Ok(id)
-        }
-        Entry::Occupied(taken) => {
-            Err(format!("the id `{}` stands in row {} of all rows already", shown(id), taken.get() + 1))
-        }
-    }
-}
-
-/// A finite number.
-pub(super) fn number(text: &str) -> Option<f64> {
-    text.trim().parse::<f64>().ok().filter(|number| number.is_finite())
-}
-
-/// A whole number, also as other programs write a column with gaps: `3.0`.
-pub(super) fn whole(value: &str) -> Option<i64> {
-    let digits = value.trim();
-    let digits =
-        digits.split_once('.').filter(|(_, rest)| rest.chars().all(|c| c == '0')).map_or(digits, |(whole, _)| whole);
-    digits.parse().ok()
-}
-
-fn fold(value: &str) -> Result<i64, String> {
-    whole(value).ok_or_else(|| format!("`{}` is not a whole number", shown(value)))
-}
-
-fn weight(value: &str) -> Result<f64, String> {
-    let weight = number(value).filter(|weight| *weight > 0.0);
-    weight.ok_or_else(|| format!("`{}` is no weight: a number above 0 is wanted", shown(value)))
 }

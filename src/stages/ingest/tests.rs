@@ -14,6 +14,8 @@ use crate::stage::{Made, Output, Progress, read_whole};
 use crate::table;
 use crate::table::target::Target;
 
+mod rules;
+
 struct Quiet;
 impl Progress for Quiet {
     fn progress(&self, _: u64, _: u64, _: &'static str) {}
@@ -30,7 +32,7 @@ fn build(base: &Path, with: Value) -> Result<Box<dyn Source>, String> {
 }
 
 /// Ids, texts and targets that come out, and the facts; or the message, causes and help.
-fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
+pub(super) fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
     let source = build(base, with)?;
     let dir = tempfile::tempdir().unwrap();
     let fetcher = Fetcher::new(dir.path().to_owned(), FetchOptions { offline: true, ..FetchOptions::default() });
@@ -59,7 +61,11 @@ fn ingest(base: &Path, with: Value) -> Result<(Vec<String>, Vec<String>, Target,
     Ok((ids, texts, Target::from_table(&part("target")).unwrap(), output))
 }
 
-fn one_file(name: &str, content: &[u8], with: Value) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
+pub(super) fn one_file(
+    name: &str,
+    content: &[u8],
+    with: Value,
+) -> Result<(Vec<String>, Vec<String>, Target, Output), String> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(name), content).unwrap();
     let mut with = with;
@@ -67,11 +73,11 @@ fn one_file(name: &str, content: &[u8], with: Value) -> Result<(Vec<String>, Vec
     ingest(dir.path(), with)
 }
 
-fn texts(name: &str, content: &str, with: Value) -> Vec<String> {
+pub(super) fn texts(name: &str, content: &str, with: Value) -> Vec<String> {
     one_file(name, content.as_bytes(), with).unwrap().1
 }
 
-fn said(name: &str, content: &[u8], with: Value) -> String {
+pub(super) fn said(name: &str, content: &[u8], with: Value) -> String {
     one_file(name, content, with).unwrap_err()
 }
 

@@ -21,7 +21,8 @@ pub(super) struct Wanted {
     /// Those that are kept as they are, and the types that they were declared to have.
     pub(super) kept: Vec<usize>,
     pub(super) types: Vec<Option<Type>>,
-    /// True while it is not yet known which columns there are to keep.
+    /// True if all columns are kept, and while it is not yet known which these are.
+    pub(super) every: bool,
     pub(super) all: bool,
     /// True if the sources name splits.
     pub(super) splits: bool,
@@ -43,7 +44,8 @@ pub(super) enum Takes {
 impl Wanted {
     /// What the parameters ask for.
     pub(super) fn new(params: &Params) -> Self {
-        let mut wanted = Wanted { all: params.columns == Keep::All, ..Wanted::default() };
+        let every = params.columns == Keep::All;
+        let mut wanted = Wanted { every, all: every, ..Wanted::default() };
         wanted.id = params.id.as_ref().map(|column| wanted.want(column, &["id"]));
         wanted.text = params.text.0.iter().map(|column| wanted.want(column, &["text"])).collect();
         wanted.label = params.label.as_ref().map(|label| wanted.want(&label.column, &["label"]));
@@ -102,6 +104,14 @@ impl Wanted {
     pub(super) fn may_lack(&self, column: usize) -> bool {
         let needed = [self.id, self.label, self.fold, self.split, self.group, self.weight];
         self.kept.contains(&column) && !self.text.contains(&column) && !needed.contains(&Some(column))
+    }
+
+    /// The first of a row's columns that is to be kept, but that the first row did not have.
+    pub(super) fn new_column<'c>(&self, mut has: impl Iterator<Item = &'c String>) -> Option<&'c String> {
+        if !self.every {
+            return None;
+        }
+        has.find(|column| !self.columns.iter().any(|(name, _)| name == *column))
     }
 
     /// What a column's cells may be.

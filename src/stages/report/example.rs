@@ -73,6 +73,8 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         totals: Totals { ran: 1, reused: 1, failed: 0, skipped: 0, seconds: 1.75 },
         inputs: vec![InputSummary { source: "films.csv".into(), digest: "sha256:0123".into(), rows: 20 }],
         models: vec![ModelSummary { id: "tiny/model.safetensors".into(), digest: "sha256:4567".into() }],
+        data: Vec::new(),
+        expectations: Vec::new(),
         warnings: vec!["2 texts were cut at 256 tokens".into()],
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
     if !note.ranking.rows.is_empty() {
         variants(&mut out, note);
     }
+    super::ledger::html_section(&mut out, &note.summary.data, &note.summary.expectations);
     details(&mut out, note);
     work(&mut out, note);
     super::provenance::html_section(&mut out, note);
@@ -59,7 +60,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
 }
 
 /// A sentence.
-fn line(line: &Line) -> String {
+pub(super) fn line(line: &Line) -> String {
     line.iter()
         .map(|span| match span {
             Span::Text(words) => html(words),

@@ -39,6 +39,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
     if !note.ranking.rows.is_empty() {
         variants(&mut out, note);
     }
+    super::ledger::markdown_section(&mut out, &note.summary.data, &note.summary.expectations);
     details(&mut out, note);
     work(&mut out, note);
     super::provenance::markdown_section(&mut out, note);
@@ -46,7 +47,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
 }
 
 /// A sentence.
-fn line(line: &Line) -> String {
+pub(super) fn line(line: &Line) -> String {
     line.iter()
         .map(|span| match span {
             Span::Text(words) => {

@@ -7,6 +7,7 @@ mod data;
 #[cfg(test)]
 mod example;
 mod html;
+mod ledger;
 mod markdown;
 mod mistakes;
 mod provenance;
@@ -156,7 +157,10 @@ mod tests {
 
     use super::example::{evaluation, hostile, metric, results, scored_rows, summary, variant};
     use super::*;
-    use crate::record::{ClassSummary, Evaluation, Status, Summary};
+    use crate::record::{
+        Across, ClassSummary, Copies, DataSummary, Evaluation, Example, Expectation, Ledger, Overlap, Side, SplitSide,
+        Status, Summary, findings,
+    };
     use crate::stage::Kind;
 
     fn build(params: Value) -> Result<Work, Problems> {
@@ -249,6 +253,56 @@ mod tests {
         // a pipe from data never makes a cell
         let ranked = markdown.lines().find(|line| line.starts_with("| 1 |")).unwrap();
         assert_eq!(ranked.replace("\\|", "").matches('|').count(), 6, "{ranked}");
+    }
+
+    #[test]
+    fn the_data_section_escapes_what_data_says() {
+        let evil = "<script>`|x";
+        let side = Side { rows: 3, classes: vec![2, 1], ..Side::default() };
+        let copies = Copies { exact: 1, folded: 1, near: Some(1) };
+        let across = Across {
+            rows_of: evil.into(),
+            rows: 3,
+            stand_in: "train".into(),
+            overlap: Overlap { copies, only_here: vec![evil.into()], ..Overlap::default() },
+        };
+        let example = Example {
+            row_id: evil.into(),
+            label: Some(evil.into()),
+            other: "2".into(),
+            other_label: None,
+            text: Some(format!("{evil}\u{202e}{}", "x".repeat(300))),
+        };
+        let ledger = Ledger {
+            classes: vec![evil.into(), "b".into()],
+            whole: side.clone(),
+            splits: vec![SplitSide { split: evil.into(), side }],
+            across_splits: vec![across],
+            examples: [(format!("train/{evil}"), vec![example])].into(),
+            ..Ledger::default()
+        };
+        let mut data = DataSummary { stage: "rows".into(), ledger, ..DataSummary::default() };
+        data.findings = findings(&data);
+        assert_eq!(data.findings.len(), 2);
+        let mut run = summary(vec![variant("a", &[0.5, 0.6])]);
+        run.data = vec![data];
+        run.expectations = vec![Expectation {
+            name: "duplicates_across_splits".into(),
+            bound: "<= 0".into(),
+            held: Some(false),
+            broken: vec![format!("1 ({evil} in train)")],
+            examples: Vec::new(),
+        }];
+        let (html, markdown) = both(&run, vec![]);
+        well_formed(&html);
+        assert!(html.contains("<h2>Data</h2>") && html.contains("stands in train (33.3%)"));
+        assert!(!html.contains("<script") && !html.contains('\u{202e}') && !markdown.contains('\u{202e}'));
+        assert!(
+            html.contains("Expected <code>duplicates_across_splits</code>") || html.contains("Expected `dup"),
+            "{html}"
+        );
+        let table = markdown.lines().find(|line| line.contains("in train |")).unwrap();
+        assert_eq!(table.replace("\\|", "").matches('|').count(), 9, "{table}");
     }
 
     #[test]

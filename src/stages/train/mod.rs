@@ -28,6 +28,7 @@ use crate::table::{features, row_ids};
 pub(super) struct Train;
 
 /// Trains a classifier on features and labels. Under `cross_validate` it is fitted once in each fold, on its training rows.
+/// Where `ingest` reads a `weight`, rows count by it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["estimator"]))]
@@ -129,22 +130,27 @@ impl Learner for Classifier {
         let (classes, index) = (&target.labels.classes, target.labels.index.as_slice());
         let count = classes.len();
         let stop = || ctx.is_cancelled();
-        let weights = |of: ClassWeight| (of == ClassWeight::Balanced).then(|| balanced_weights(index));
+        let rows = target.weight.as_deref();
         let failed = |error| failed(error, classes, &target.row_id);
         let (features, output) = match &self.chosen {
             Chosen::Logistic(learner, weight) => {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
-                let weights = weights(*weight);
+                let weights = weights(*weight, index, rows, rows);
                 let (model, end) = learner.fit(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::LinearSvc(learner, weight) => {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
-                let weights = weights(*weight);
+                let weights = weights(*weight, index, rows, None);
                 let (model, end) = learner.fit(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
+            }
+            Chosen::Smart(_) if rows.is_some() => {
+                let message = format!("`{}` cannot weigh rows, and `ingest` reads a `weight`", self.name);
+                let help = "leave `weight` out of `ingest`, or train `logistic_regression` or `linear_svc`";
+                return Err(StageError::failed(message).help(help));
             }
             Chosen::Smart(params) => {
                 let blocks = blocks(train.input())?;
@@ -243,11 +249,13 @@ impl Derived for LaidRows {
 struct Labelled {
     row_id: Vec<String>,
     labels: Labels,
+    /// How much each row counts, where the data says so.
+    weight: Option<Vec<f64>>,
 }
 
 impl Derived for Labelled {
     fn bytes(&self) -> usize {
-        bytes_of(&self.row_id) + 4 * self.labels.index.len()
+        bytes_of(&self.row_id) + 4 * self.labels.index.len() + 8 * self.weight.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -279,12 +287,26 @@ fn same_rows(features: &[String], target: &[String]) -> Result<(), StageError> {
 fn labels(target: &Parts) -> Result<Arc<Labelled>, StageError> {
     target.derived("target", "labels", |target| {
         let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
+        if target.label_set.is_some() {
+            return Err(StageError::failed("the rows have several labels each, and `train` learns one label a row"));
+        }
         let labels = target.labels().map_err(|error| {
             StageError::failed(error.to_string())
                 .help("name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, drop: [''] }`")
         })?;
-        Ok(Labelled { row_id: target.row_id, labels })
+        Ok(Labelled { row_id: target.row_id, labels, weight: target.weight })
     })
+}
+
+/// What rows count: by their own weight, times that of their class. Balanced classes are counted by `counted`; as in
+/// scikit-learn, `LogisticRegression` counts rows by their weight there and `LinearSVC` does not.
+fn weights(of: ClassWeight, y: &[u32], own: Option<&[f64]>, counted: Option<&[f64]>) -> Option<Vec<f64>> {
+    if of != ClassWeight::Balanced {
+        return own.map(<[f64]>::to_vec);
+    }
+    let mut weights = balanced_weights(y, counted);
+    weights.iter_mut().zip(own.unwrap_or_default()).for_each(|(weight, own)| *weight *= own);
+    Some(weights)
 }
 
 fn read_blocks(input: &Parts) -> Result<Blocks, StageError> {

@@ -2,6 +2,8 @@
 //!
 //! It calls no stage: the planner lifts everything that learns into the folds made here.
 
+mod groups;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
 use crate::ml::{
-    ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, k_fold,
-    predefined, stratified_k_fold,
+    ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, group_k_fold,
+    k_fold, predefined, stratified_k_fold,
 };
 use crate::problem::{Problem, Problems, suggest};
 use crate::stage::{
@@ -22,6 +24,8 @@ use crate::stage::{
 use crate::table::predictions::{Predictions, Scored};
 use crate::table::scores::{ClassScore, FoldMetric, classes_table, confusion_table, metrics_table};
 use crate::table::target::Target;
+
+use groups::Copies;
 
 /// The kind `cross_validate`.
 pub(super) struct CrossValidate;
@@ -39,6 +43,9 @@ pub(super) struct Params {
     stratify: Option<bool>,
     /// Shuffle before dividing: true unless set.
     shuffle: Option<bool>,
+    /// Keep copies of a text in one fold, so that none is tested by a model that has seen it: `exact` or `true` (byte for byte),
+    /// `folded` (but for case and punctuation), `near` (nearly the same, by MinHash), or `false`.
+    group_duplicates: Copies,
     /// Divide this many times, each time anew.
     #[schemars(range(min = 1, max = 100))]
     repeats: u32,
@@ -92,7 +99,15 @@ impl JsonSchema for FoldCount {
 
 impl Default for Params {
     fn default() -> Self {
-        Params { folds: None, holdout: None, stratify: None, shuffle: None, repeats: 1, metrics: None }
+        Params {
+            folds: None,
+            holdout: None,
+            stratify: None,
+            shuffle: None,
+            group_duplicates: Copies::Unlooked,
+            repeats: 1,
+            metrics: None,
+        }
     }
 }
 
@@ -143,6 +158,7 @@ impl StageKind for CrossValidate {
                 folds,
                 stratify: params.stratify.unwrap_or(true),
                 shuffle: params.shuffle.unwrap_or(true),
+                copies: params.group_duplicates,
                 repeats: params.repeats,
             },
         };
@@ -178,6 +194,7 @@ fn idle(params: &Params, divide: &Divide, at: &Scope<'_>, problems: &mut Problem
         ("folds", params.folds.is_some() && matches!(divide, Divide::Holdout(_))),
         ("stratify", params.stratify.is_some() && !made),
         ("shuffle", params.shuffle.is_some() && !made),
+        ("group_duplicates", params.group_duplicates != Copies::Unlooked && !made),
         ("repeats", params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. })),
     ];
     for (name, _) in said.into_iter().filter(|(_, idle)| *idle) {
@@ -197,7 +214,7 @@ fn unknown_metric(name: &str, index: usize, at: &Scope<'_>) -> Problem {
 }
 
 enum Divide {
-    Made { folds: u32, stratify: bool, shuffle: bool, repeats: u32 },
+    Made { folds: u32, stratify: bool, shuffle: bool, copies: Copies, repeats: u32 },
     Given,
     Holdout(String),
 }
@@ -244,12 +261,20 @@ impl Evaluate for Evaluation {
         }
     }
 
-    fn split(&self, target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
-        let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
+    fn looks_at(&self) -> &'static [&'static str] {
+        match self.divide {
+            Divide::Made { copies: Copies::Exact | Copies::Folded, .. } => &["profile"],
+            Divide::Made { copies: Copies::Near, .. } => &["profile", "near"],
+            _ => &[],
+        }
+    }
+
+    fn split(&self, parts: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        let target = Target::from_table(&*parts.table("target")?).map_err(StageError::caused)?;
         let (output, masks) = match &self.divide {
-            Divide::Made { .. } => self.made(&target, ctx)?,
-            Divide::Given => (Output::new(), given(&target)?),
-            Divide::Holdout(split) => (Output::new(), vec![holdout(&target, split)?]),
+            Divide::Made { .. } => self.made(&target, parts, ctx)?,
+            Divide::Given => groups::held(&target, given(&target)?),
+            Divide::Holdout(split) => groups::held(&target, vec![holdout(&target, split)?]),
         };
         let per_repeat = match self.divide {
             Divide::Made { folds, .. } => folds as usize,
@@ -297,20 +322,23 @@ impl Evaluate for Evaluation {
 
 impl Evaluation {
     /// Folds made here, repeat after repeat.
-    fn made(&self, target: &Target, ctx: &Ctx<'_>) -> Result<(Output, Vec<Mask>), StageError> {
-        let Divide::Made { folds, stratify, shuffle, repeats } = self.divide else {
+    fn made(&self, target: &Target, parts: &Parts, ctx: &Ctx<'_>) -> Result<(Output, Vec<Mask>), StageError> {
+        let Divide::Made { folds, stratify, shuffle, copies, repeats } = self.divide else {
             return Ok((Output::new(), Vec::new()));
         };
         let mut rng = Rng::seeded(ctx.seed);
         let rows = target.row_id.len();
         let classes = if stratify { Some(class_indices(target)?) } else { None };
+        let groups = groups::of(target, copies, parts)?;
         let mut output = Output::new();
         let mut masks = Vec::new();
         for repeat in 0..repeats {
             let seed = rng.next_u64();
-            let made = match &classes {
-                Some((_, labels)) => stratified_k_fold(labels, folds as usize, shuffle, seed),
-                None => k_fold(rows, folds as usize, shuffle, seed),
+            let labels = classes.as_ref().map(|(_, labels)| labels.as_slice());
+            let made = match (&groups, labels) {
+                (Some(groups), labels) => group_k_fold(groups, labels, folds as usize, shuffle, seed),
+                (None, Some(labels)) => stratified_k_fold(labels, folds as usize, shuffle, seed),
+                (None, None) => k_fold(rows, folds as usize, shuffle, seed),
             };
             let made = made.map_err(|error| refused(&error))?;
             if let Some((names, _)) = classes.as_ref().filter(|_| repeat == 0 && !made.rare.is_empty()) {

@@ -1,9 +1,11 @@
 //! What vector does a pretrained sentence encoder give each text?
 
+mod survey;
+
 use arrow::array::Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fetch;
 use crate::ml::Block;
@@ -117,13 +119,17 @@ impl Stage for Encoding {
     }
 
     fn files(&self) -> Vec<FileNeed> {
-        let need = |(name, spec): &(String, fetch::Spec)| FileNeed {
-            role: name.clone(),
-            spec: spec.clone(),
-            param: vec!["model".to_owned()],
-        };
-        self.files.iter().map(need).collect()
+        needs(&self.files)
     }
+}
+
+fn needs(files: &[(String, fetch::Spec)]) -> Vec<FileNeed> {
+    let need = |(name, spec): &(String, fetch::Spec)| FileNeed {
+        role: name.clone(),
+        spec: spec.clone(),
+        param: vec!["model".to_owned()],
+    };
+    files.iter().map(need).collect()
 }
 
 impl RowWise for Encoding {
@@ -147,6 +153,14 @@ impl RowWise for Encoding {
 
     fn costly(&self) -> bool {
         true
+    }
+
+    fn survey(&self) -> Option<(Box<dyn RowWise>, Value)> {
+        let weights = |name: &str| name.contains(".safetensors");
+        let files = self.files.iter().filter(|(name, _)| !weights(name)).cloned().collect();
+        let max_length = self.options.max_length;
+        let params = max_length.map_or_else(|| json!({}), |length| json!({ "max_length": length }));
+        Some((Box::new(survey::Survey { files, max_length }), params))
     }
 }
 

@@ -1,0 +1,85 @@
+"""How fast are files read? Fuseline's `ingest` beside pandas' and polars' readers, in one run, on the same file.
+
+    python benches/ingest.py --fuseline target/release/fuseline [--data ../shared/data/lid_commonvoice/train.tsv.gz]
+
+Needs pandas, polars and pyarrow. Every reader is run in turn, `--repeats` times; medians are told. Fuseline starts with an
+empty cache, digests the file, counts its rows, writes two Parquet tables (text, target) and their digests; its time is that
+of the whole process, and of the unit alone. The others are told once for reading alone and once with writing the table as
+Parquet (zstd 1). All must find the same number of rows.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pandas
+import polars
+
+
+def fuseline(binary, data, folder):
+    cache = tempfile.mkdtemp(dir=folder)
+    pipeline = Path(cache) / "p.yaml"
+    pipeline.write_text(f"name: read\nstages:\n  rows: {{ use: ingest, with: {{ source: '{data}', label: lang }} }}\n")
+    environment = os.environ | {"FUSELINE_CACHE_DIR": cache + "/cache"}
+    out = cache + "/out"
+    began = time.perf_counter()
+    subprocess.run([binary, "run", pipeline, "--out", out], env=environment, check=True, capture_output=True)
+    whole = time.perf_counter() - began
+    unit = json.loads(Path(out, "summary.json").read_text())["units"][0]
+    return {"fuseline, the process": whole, "fuseline, the unit": unit["seconds"]}, unit["rows"]
+
+
+def timed(read, write):
+    began = time.perf_counter()
+    table = read()
+    middle = time.perf_counter()
+    write(table)
+    return middle - began, time.perf_counter() - began, len(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fuseline", required=True, type=Path)
+    parser.add_argument("--data", default="../shared/data/lid_commonvoice/train.tsv.gz", type=Path)
+    parser.add_argument("--repeats", default=7, type=int)
+    options = parser.parse_args()
+    data = options.data.resolve()
+    seconds, rows = {}, set()
+
+    def note(name, value):
+        seconds.setdefault(name, []).append(value)
+
+    with tempfile.TemporaryDirectory() as folder:
+        parquet = Path(folder) / "x.parquet"
+        readers = {
+            "pandas": (
+                lambda: pandas.read_csv(data, sep="\t", quoting=3, dtype=str, keep_default_na=False, lineterminator="\n"),
+                lambda table: table.to_parquet(parquet, compression="zstd", compression_level=1),
+            ),
+            "polars": (
+                lambda: polars.read_csv(data, separator="\t", quote_char=None),
+                lambda table: table.write_parquet(parquet, compression="zstd", compression_level=1),
+            ),
+        }
+        for _ in range(options.repeats):
+            told, count = fuseline(options.fuseline.resolve(), data, folder)
+            rows.add(count)
+            for name, value in told.items():
+                note(name, value)
+            for name, (read, write) in readers.items():
+                reading, both, count = timed(read, write)
+                rows.add(count)
+                note(f"{name}, reading", reading)
+                note(f"{name}, reading and writing", both)
+    print(f"pandas {pandas.__version__}, polars {polars.__version__}, {os.cpu_count()} cores, rows: {sorted(rows)}")
+    for name, values in sorted(seconds.items(), key=lambda item: statistics.median(item[1])):
+        print(f"{statistics.median(values):7.3f} s  ({min(values):.3f} to {max(values):.3f})  {name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+//! How much of each text will the model not see? Its tokenizer alone says.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+use super::{failed, needs, read};
+use crate::fetch;
+use crate::model::TextCutter;
+use crate::stage::{
+    Conclusion, Ctx, FileNeed, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Stage, StageError, Totals,
+};
+use crate::table::text;
+
+/// Gives `notes` (row_id, tokens_lost).
+pub(super) struct Survey {
+    pub(super) files: Vec<(String, fetch::Spec)>,
+    pub(super) max_length: Option<usize>,
+}
+
+impl Stage for Survey {
+    fn port(&self, _: &[Port]) -> Result<Port, Refusal> {
+        Ok(Port::Rows)
+    }
+
+    fn reads(&self, _: usize) -> &'static [&'static str] {
+        &["text"]
+    }
+
+    fn files(&self) -> Vec<FileNeed> {
+        needs(&self.files)
+    }
+}
+
+impl RowWise for Survey {
+    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+        let cutter = TextCutter::load(&read(files)?).map_err(failed)?;
+        Ok(Box::new(Open { cutter, max_length: self.max_length }))
+    }
+
+    fn conclude(&self, totals: &Totals) -> Conclusion {
+        let lost = totals.of("tokens_lost");
+        Conclusion::default().fact("truncated_rows", lost.rows).fact("tokens_lost", lost.sum)
+    }
+}
+
+struct Open {
+    cutter: TextCutter,
+    max_length: Option<usize>,
+}
+
+impl Mapper for Open {
+    fn map(&self, rows: &Parts, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
+        ctx.check()?;
+        let table = rows.table("text")?;
+        let ids = text::row_ids(&table).map_err(StageError::caused)?;
+        let texts: Vec<&str> =
+            text::texts(&table).map_err(StageError::caused)?.iter().map(Option::unwrap_or_default).collect();
+        let lost = self.cutter.tokens_lost(&texts, self.max_length, &|| ctx.is_cancelled()).map_err(failed)?;
+        let counts = Int64Array::from_iter_values(lost.iter().map(|lost| *lost as i64));
+        let columns: [(&str, ArrayRef, bool); 2] =
+            [("row_id", Arc::new(ids.clone()), false), ("tokens_lost", Arc::new(counts), false)];
+        let notes = RecordBatch::try_from_iter_with_nullable(columns).map_err(StageError::caused)?;
+        Ok(Mapped::table("notes", notes).count("tokens_lost", lost))
+    }
+}
