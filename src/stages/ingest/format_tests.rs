@@ -168,7 +168,7 @@ fn lines_of_json_have_pointers_too() {
 fn bytes_of_a_document_are_told_with_their_row() {
     let latin = b"[{\"text\": \"a\"},\n {\"text\": \"caf\xe9\"}]";
     let error = said("x.json", latin, json!({}));
-    assert!(error.contains("`x.json`, row 2: byte 15: 0xE9 is not utf-8"), "{error}");
+    assert!(error.contains("`x.json`, line 2: byte 15: 0xE9 is not utf-8"), "{error}");
     let (_, read, ..) = one_file("x.json", latin, json!({ "encoding": "latin1" })).unwrap();
     assert_eq!(read[1], "caf\u{e9}");
     let (_, read, _, output) = one_file("x.json", latin, json!({ "encoding_errors": "skip" })).unwrap();
