@@ -423,7 +423,6 @@ impl Fetcher {
                 let sha256 = self.web.download(&wanted, &part, cancelled, listener)?;
                 let path = folder.join("download");
                 std::fs::rename(part.path(), &path).map_err(|error| FetchError::io(&path, &error))?;
-                part.done();
                 (path, sha256, base_name(place).unwrap_or_else(|| "file".to_owned()))
             }
             Place::Local { path, .. } => return Err(local::missing(path)),

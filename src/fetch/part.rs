@@ -82,10 +82,12 @@ impl Part {
         let _ = fs::remove_file(self.about_path());
         let _ = fs::remove_file(self.path());
     }
+}
 
-    /// Nothing of it is needed any more: its file was taken, or is wrong.
-    pub(super) fn done(self) {
-        if self.lock.is_some() {
+impl Drop for Part {
+    /// A part of which nothing has come, or whose file was taken away, leaves nothing behind.
+    fn drop(&mut self) {
+        if self.lock.is_some() && !self.path().exists() {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
@@ -151,7 +153,9 @@ mod tests {
         let part = Part::of(&root, "u", &aside).unwrap();
         part.file(3, &about(Some("\"e\""))).unwrap().write_all(b"p").unwrap();
         assert_eq!(part.so_far("u", false), Some((4, about(Some("\"e\"")))));
-        part.done();
+        fs::remove_file(part.path()).unwrap();
+        drop(part);
+        assert!(!root.join(format!("{:x}", Sha256::digest(b"u"))).exists());
         assert_eq!(Part::of(&root, "u", &aside).unwrap().so_far("u", true), None);
     }
 
@@ -163,7 +167,7 @@ mod tests {
         let file = part.file(0, &about).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         drop(part);
-        Part::of(dir.path(), "other", dir.path()).unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        drop(Part::of(dir.path(), "other", dir.path()).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

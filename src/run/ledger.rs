@@ -62,7 +62,7 @@ pub(super) fn told(data: &[DataSummary]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (one, finding) in data.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding))) {
         if !TOLD_BY_STAGES.contains(&finding.measure.as_str()) {
-            let line = format!("{}: {}", head(one, data.len()), finding.message);
+            let line = format!("{}: {}", head(one, data), finding.message);
             if !lines.contains(&line) {
                 lines.push(line);
             }
@@ -76,9 +76,10 @@ pub(super) fn told(data: &[DataSummary]) -> Vec<String> {
     lines
 }
 
-/// `data`; with several frames, `data of reviews`.
-fn head(one: &DataSummary, of: usize) -> String {
-    if of > 1 { format!("data of {}", one.evaluation.as_ref().unwrap_or(&one.stage)) } else { "data".to_owned() }
+/// `data`; where several stages began rows, `data of reviews`.
+fn head(one: &DataSummary, all: &[DataSummary]) -> String {
+    let several = all.iter().any(|other| other.stage != one.stage);
+    if several { format!("data of {}", one.stage) } else { "data".to_owned() }
 }
 
 /// What the pipeline expects, held against what was counted.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
-use super::files::Gathered;
+use super::files::{Gathered, needs};
 use super::states::States;
 use crate::machine::Machine;
 use crate::ml::stats;
@@ -210,12 +210,20 @@ fn inputs(run: &Run<'_>) -> Vec<InputSummary> {
         let facts = run.states.of(unit).manifest().and_then(|m| m.facts.get("inputs"));
         let counted: Vec<&Value> = facts.and_then(Value::as_array).map(|all| all.iter().collect()).unwrap_or_default();
         let files = run.files.of(unit).unwrap_or_default();
-        for (at, file) in files.0.iter().flat_map(|(_, files)| files).enumerate() {
-            let rows = counted.get(at).and_then(|fact| fact.get("rows")).and_then(Value::as_u64).unwrap_or(0);
-            let entry = InputSummary { source: file.source.clone(), digest: format!("sha256:{}", file.sha256), rows };
-            if known.insert((entry.source.clone(), entry.digest.clone())) {
-                all.push(entry);
-            }
+        let mut rows = counted.iter().map(|fact| fact.get("rows").and_then(Value::as_u64).unwrap_or(0));
+        for (need, (_, files)) in needs(unit).iter().zip(&files.0) {
+            let entry =
+                |source: String, sha256: &str, rows| InputSummary { source, digest: format!("sha256:{sha256}"), rows };
+            let counted: Vec<u64> = files.iter().map(|_| rows.next().unwrap_or(0)).collect();
+            let entries: Vec<InputSummary> = match files.as_slice() {
+                // members of one archive are in one file
+                [first, more @ ..] if more.iter().all(|file| file.sha256 == first.sha256) && !more.is_empty() => {
+                    vec![entry(need.spec.to_string(), &first.sha256, counted.iter().sum())]
+                }
+                files => files.iter().zip(counted).map(|(f, rows)| entry(f.source.clone(), &f.sha256, rows)).collect(),
+            };
+            let unknown = |entry: &InputSummary| known.insert((entry.source.clone(), entry.digest.clone()));
+            all.extend(entries.into_iter().filter(unknown));
         }
     }
     all

@@ -24,7 +24,7 @@ mod valence;
 pub use language::{LANGUAGES, Language};
 pub use ngrams::word_ngrams;
 pub use stop_words::ENGLISH_STOP_WORDS;
-pub use vader::{VaderScores, vader};
+pub use vader::{VaderScores, spelled, vader};
 pub use valence::{ValenceSummary, Valences};
 
 use language::stem;
