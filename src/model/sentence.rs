@@ -360,6 +360,19 @@ mod tests {
     }
 
     #[test]
+    fn what_will_be_cut_is_known_without_weights() {
+        let SentenceEncoder { vocabulary, tokenizer, wishes, .. } = encoder();
+        let cutter = TextCutter { longest: 2000, vocabulary, tokenizer, wishes };
+        let texts = ["a b c d", "a b", "", "a b c"];
+        for max_length in [Some(4), Some(3), None] {
+            let encoded = encoder().encode(&texts, &raw(max_length), QUIET, ON).unwrap();
+            assert_eq!(cutter.tokens_lost(&texts, max_length, ON).unwrap(), encoded.tokens_lost);
+        }
+        let refused = cutter.tokens_lost(&texts, Some(2001), ON);
+        assert!(matches!(refused, Err(ModelError::MaxLength { asked: 2001, least: 3, most: 2000 })));
+    }
+
+    #[test]
     fn a_length_that_does_not_fit_is_refused() {
         for asked in [2, 2001] {
             let refused = encoder().encode(&["a"], &raw(Some(asked)), QUIET, ON);

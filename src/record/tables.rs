@@ -185,7 +185,8 @@ fn languages(side: &Side) -> String {
     let guessed: u64 = side.languages.values().sum();
     let mut all: Vec<(&String, &u64)> = side.languages.iter().collect();
     all.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-    let named = all.iter().take(LANGUAGES).map(|(name, count)| {
+    let some = |count: &u64| 100 * count >= guessed;
+    let named = all.iter().filter(|(_, count)| some(count)).take(LANGUAGES).map(|(name, count)| {
         let name = if name.as_str() == "und" { "unsure" } else { name.as_str() };
         format!("{name} {:.0}%", 100.0 * **count as f64 / guessed.max(1) as f64)
     });

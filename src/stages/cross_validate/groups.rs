@@ -74,9 +74,10 @@ pub(super) fn of(target: &Target, copies: Copies, parts: &Parts) -> Result<Optio
         Copies::Near => Some(nearly(parts)?),
     };
     // A row without a group is one of its own.
-    let by_group = target.group.as_ref().map(|group| {
-        Sets::of_equal(group.iter().enumerate().map(|(row, group)| group.as_deref().map_or(Err(row), Ok)))
-    });
+    let by_group = target
+        .group
+        .as_ref()
+        .map(|group| Sets::of_equal(group.iter().enumerate().map(|(row, group)| group.as_deref().ok_or(row))));
     let mut sets = match (by_group, by_copy) {
         (None, None) => return Ok(None),
         (Some(sets), None) => sets,

@@ -42,7 +42,7 @@ impl Known {
             words: count as u32,
             exact: hash(text),
             folded,
-            language: (folded % GUESSED == 0 && !words.is_empty()).then(|| language(text)),
+            language: (folded.is_multiple_of(GUESSED) && !words.is_empty()).then(|| language(text)),
             near: signature(&words),
         }
     }
