@@ -70,7 +70,8 @@ impl Fake {
 impl Source for Fake {
     fn read(&self, _: &Files, rows: &mut dyn Emit, _: &Ctx<'_>) -> Result<Account, StageError> {
         rows.emit("text", self.act()?)?;
-        Ok(Account { read: 1, ..Account::default() })
+        let read = if self.does.ends == "loses" { 2 } else { 1 };
+        Ok(Account { read, ..Account::default() })
     }
 }
 
@@ -184,6 +185,13 @@ fn what_earlier_runs_took_decides_what_is_long() {
     place.run(&slow, Options::default());
     let ran = place.run(&slow, Options { force: Force::Everything, ..Options::default() });
     assert_eq!(ran.began[..2], ["start", "other"]);
+}
+
+#[test]
+fn a_source_that_loses_rows_is_told_and_keeps_nothing() {
+    let ran = Place::new().run("  start: { use: start, with: { ends: loses } }\n", Options::default());
+    assert_eq!(ran.count(Outcome::Failed), 1);
+    assert!(ran.said[0].contains("2 rows were read, but 1 came out: rows were lost"), "{:?}", ran.said);
 }
 
 #[test]

@@ -238,6 +238,8 @@ fn a_share_of_the_units_runs_again_beside_the_cache() {
         refused.stderr
     );
     project.ok(["run", "p.yaml", "--out", "out"]);
+    project.write("q.yaml", "name: q\nstages:\n  rows: { use: ingest, with: { source: data.csv, id: id, text: text, label: label, fold: fold, split: split } }\n  clean: { use: clean, from: rows }\n");
+    project.ok(["run", "q.yaml", "--out", "q"]);
     let before = files(&project, "keys");
     let same = project.ok(["cache", "verify", "--recompute", "25%", "p.yaml"]).stderr;
     assert!(same.contains("ran 5 of 19 units again") && same.contains("the same bytes"), "{same}");
@@ -253,7 +255,6 @@ fn a_share_of_the_units_runs_again_beside_the_cache() {
     let said = said.strip_suffix('}').unwrap();
     let sealed = format!("{said},\"check\":\"{}\"}}\n", Digest::of(said.as_bytes()));
     std::fs::write(of_kind("clean"), sealed).unwrap();
-    project.write("q.yaml", "name: q\nstages:\n  rows: { use: ingest, with: { source: data.csv, id: id, text: text, label: label, fold: fold, split: split } }\n  clean: { use: clean, from: rows }\n");
     let other = project.run(["cache", "verify", "--recompute", "100%", "q.yaml"]);
     assert_eq!(other.code, 7, "{}", other.stderr);
     assert!(other.stderr.contains("other bytes"), "{}", other.stderr);

@@ -4,6 +4,7 @@
 //! Rule-based Model for Sentiment Analysis of Social Media Text", ICWSM 2014), quirks included: each rule below does what the
 //! line there does, in its order. Only the rounding of the four scores is left out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -206,15 +207,8 @@ static BOOSTER_MAP: LazyLock<FxHashMap<&str, f64>> = LazyLock::new(|| {
     BOOSTERS.into_iter().map(|word| (word, BOOST)).chain(DAMPENERS.into_iter().map(|word| (word, -BOOST))).collect()
 });
 
-/// The scores of a text (`polarity_scores`). Emoji become the words that `emoji` has for them, which may be none.
-pub fn vader(text: &str, valences: &Valences, emoji: &BTreeMap<char, String>) -> VaderScores {
-    let spelled;
-    let text = if emoji.is_empty() {
-        text
-    } else {
-        spelled = spell(text, emoji);
-        &spelled
-    };
+/// The scores of a text (`polarity_scores`) whose emoji are [`spelled`].
+pub fn vader(text: &str, valences: &Valences) -> VaderScores {
     let text = text.trim_matches(is_python_space);
     let words = Words::of(text);
     let mut sentiments: Vec<f64> = (0..words.lower.len()).map(|at| words.valence(at, valences)).collect();
@@ -231,7 +225,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Puts words in the place of emoji, a space before them unless one is there.
-fn spell(text: &str, emoji: &BTreeMap<char, String>) -> String {
+pub fn spelled<'t>(text: &'t str, emoji: &BTreeMap<char, String>) -> Cow<'t, str> {
+    if !text.contains(|c| emoji.contains_key(&c)) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut after_space = true;
     for c in text.chars() {
@@ -249,7 +246,7 @@ fn spell(text: &str, emoji: &BTreeMap<char, String>) -> String {
             }
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Python's `str.isupper`: some letter has case, and none with case is anything but upper.
@@ -497,7 +494,7 @@ mod tests {
         let valences = Valences::new(LEXICON.map(|(word, valence)| (word.to_owned(), valence)));
         let emoji = BTreeMap::from([('😂', "face with tears of joy".to_owned()), ('😁', "beaming face".to_owned())]);
         for (text, expected) in REFERENCE {
-            let VaderScores { pos, neg, neu, compound } = vader(text, &valences, &emoji);
+            let VaderScores { pos, neg, neu, compound } = vader(&spelled(text, &emoji), &valences);
             assert_eq!([pos, neg, neu, compound], expected, "{text}");
         }
     }

@@ -128,13 +128,15 @@ fn names(style: &Style, record: &Record, whole: &str, at: At<'_>) -> Result<Vec<
     }
 }
 
-/// An error about a missing column says so where the delimiter seems to be another one.
+/// An error about a missing column says so where lines end or fields are divided in another way.
 fn one_column(error: StageError, names: &[String], style: &Style) -> StageError {
+    if names.iter().any(|name| name.trim_end().contains('\r')) {
+        return error.help("the first line holds a CR: if lines end with CR alone, write the file anew with LF");
+    }
     let [only] = names else { return error };
-    let other = ['\t', ',', ';', '|'].into_iter().find(|c| *c != char::from(style.delimiter) && only.contains(*c));
-    match other {
-        Some(other) => error
-            .help(format!("the first line has no {:?}, but {other:?}: see `delimiter`", char::from(style.delimiter))),
+    let delimiter = char::from(style.delimiter);
+    match ['\t', ',', ';', '|'].into_iter().find(|other| *other != delimiter && only.contains(*other)) {
+        Some(other) => error.help(format!("the first line has no {delimiter:?}, but {other:?}: see `delimiter`")),
         None => error,
     }
 }

@@ -1,5 +1,7 @@
 //! Where does a row stand, and how is it shown?
 
+use std::borrow::Cow;
+
 use super::encoding::{Found, Wrong, name};
 use crate::stage::StageError;
 
@@ -53,12 +55,21 @@ pub(super) struct Opened {
     pub(super) looks: Option<&'static encoding_rs::Encoding>,
 }
 
+/// The part of a long row that its first replaced byte stands in.
+fn around(row: &str) -> Cow<'_, str> {
+    let before = row.split(char::REPLACEMENT_CHARACTER).next().map_or(0, |before| before.chars().count());
+    match before.checked_sub(SHOWN / 2) {
+        Some(cut) if cut > 0 => Cow::Owned(std::iter::once('…').chain(row.chars().skip(cut)).collect()),
+        _ => Cow::Borrowed(row),
+    }
+}
+
 /// An error about bytes that are no text.
 pub(super) fn undecodable(at: At<'_>, wrong: &Wrong, row: &str, file: Option<&Opened>) -> StageError {
     let encoding = file.map_or("text".to_owned(), |file| name(file.found.encoding));
     let what = format!("{wrong} is not {encoding}");
     let at = At { unit: "line", number: wrong.line, ..at };
-    let error = at.error(None, &format!("byte {}: {what}", wrong.column), row);
+    let error = at.error(None, &format!("byte {}: {what}", wrong.column), &around(row));
     match file.and_then(|file| file.looks).filter(|looks| name(looks) != encoding) {
         Some(looks) => {
             let looks = name(looks);

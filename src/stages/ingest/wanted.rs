@@ -2,6 +2,7 @@
 
 use super::kept::{Keep, Type};
 use super::params::{Params, Sources};
+use super::place::shown;
 use crate::problem::suggest;
 use crate::stage::StageError;
 use crate::table::target::TargetColumns;
@@ -153,6 +154,6 @@ pub(super) fn no_column(source: &str, name: &str, has: &[String], param: &[&'sta
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,
     };
-    let listed = has.iter().take(30).map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
+    let listed = has.iter().take(30).map(|column| format!("`{}`", shown(column))).collect::<Vec<_>>().join(", ");
     error.help(format!("its columns are {listed}"))
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fetch::Spec;
-use crate::ml::{Block, Dense, VaderScores, ValenceSummary, Valences, vader};
+use crate::ml::{Block, Dense, VaderScores, ValenceSummary, Valences, spelled, vader};
 use crate::problem::Problems;
 use crate::stage::{
     Conclusion, Ctx, FileNeed, Files, Form, Mapped, Mapper, Parts, Port, Refusal, RowWise, Scope, Stage, StageError,
@@ -42,8 +42,8 @@ pub(super) struct Params {
     encoding: Option<String>,
     /// Which features.
     features: Chosen,
-    /// VADER: a table of emoji and the words that they are read as (vaderSentiment's `emoji_utf8_lexicon.txt`). Only emoji of one
-    /// character are found there, as in vaderSentiment.
+    /// A table of emoji and the words that they are read as (vaderSentiment's `emoji_utf8_lexicon.txt`). Only emoji of one character
+    /// are found, as in vaderSentiment. Needs texts.
     emoji: Option<String>,
 }
 
@@ -105,11 +105,6 @@ impl StageKind for Lexicon {
         };
         let mut files = Vec::from_iter(parse(LEXICON, "source", &params.source));
         files.extend(params.emoji.as_ref().and_then(|emoji| parse(EMOJI, "emoji", emoji)));
-        if params.emoji.is_some() && params.features == Chosen::Table {
-            let problem =
-                at.problem("invalid-param", &["emoji"], "`emoji` belongs to VADER's scores, which are not asked for");
-            problems.push(problem.help("add `features: vader`, or remove `emoji`"));
-        }
         let label = params.encoding.as_deref().unwrap_or("utf-8");
         let Some(encoding) = encoding_rs::Encoding::for_label(label.as_bytes()) else {
             let problem = at.problem("invalid-param", &["encoding"], format!("there is no encoding `{label}`"));
@@ -142,7 +137,7 @@ struct Lookup {
 
 impl Stage for Lookup {
     fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
-        let words = self.chosen == Chosen::Table;
+        let words = self.chosen == Chosen::Table && !self.spells();
         match inputs {
             [Port::Rows] => Ok(Port::Features(Form::Dense)),
             [Port::Tokens] if words => Ok(Port::Features(Form::Dense)),
@@ -156,7 +151,7 @@ impl Stage for Lookup {
                 input: 0,
                 wants: "text",
                 fits: |port| port == Port::Rows,
-                help: Some("VADER's rules read capitals and punctuation, which tokens have lost".to_owned()),
+                help: Some("VADER's rules read capitals and punctuation, and emoji are spelled in texts".to_owned()),
             }),
         }
     }
@@ -178,7 +173,7 @@ impl RowWise for Lookup {
     fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
         let lines = self.read(files, LEXICON, "source")?;
         let valences = table::valences(&lines, self.format).map_err(|error| error.at_param(&["source"]))?;
-        let emoji = match self.files.iter().any(|need| need.role == EMOJI) {
+        let emoji = match self.spells() {
             true => table::emoji(&self.read(files, EMOJI, "emoji")?).map_err(|error| error.at_param(&["emoji"]))?,
             false => BTreeMap::new(),
         };
@@ -197,6 +192,11 @@ impl RowWise for Lookup {
 }
 
 impl Lookup {
+    /// Are emoji read as words?
+    fn spells(&self) -> bool {
+        self.files.iter().any(|need| need.role == EMOJI)
+    }
+
     /// The text of a file.
     fn read(&self, files: &Files, role: &str, param: &str) -> Result<String, StageError> {
         let at = |error: StageError| error.at_param(&[param]);
@@ -234,7 +234,8 @@ impl Open {
     }
 
     fn of_text(&self, text: &str) -> Row {
-        let vader = (self.chosen != Chosen::Table).then(|| vader(text, &self.valences, &self.emoji));
+        let text = &spelled(text, &self.emoji);
+        let vader = (self.chosen != Chosen::Table).then(|| vader(text, &self.valences));
         Row { summary: self.valences.of_text(text), vader }
     }
 

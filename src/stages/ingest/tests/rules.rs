@@ -111,6 +111,16 @@ fn comments_repeated_headers_and_the_rest_of_a_line() {
     assert!(other.contains("the first line has no ',', but ';': see `delimiter`"), "{other}");
 }
 
+#[test]
+fn messages_show_the_part_that_matters() {
+    let long = [b"text\n".as_slice(), "é".repeat(300).as_bytes(), b" here \xe9 and on\n"].concat();
+    let message = said("x.csv", &long, json!({}));
+    assert!(message.starts_with("`x.csv`, line 2: byte 607: 0xE9 is not utf-8 | the row is: …é"), "{message}");
+    assert!(message.contains("é here \u{fffd} and on |"), "{message}");
+    let mac = said("x.csv", b"id,text\r1,a\r2,b", json!({ "id": "id" }));
+    assert!(mac.contains("if lines end with CR alone") && mac.contains("`text\\r1`"), "{mac}");
+}
+
 fn texts_of(content: &str, with: &Value) -> Vec<String> {
     one_file("x.txt", content.as_bytes(), with.clone()).unwrap().1
 }
