@@ -603,7 +603,8 @@ fn archives() {
             half(gz(&tar(&[("a.csv", &rows.repeat(1000))]))),
             "{ source: x.tar.gz!a.csv }",
             &["x.tar.gz"],
-        ),
+        )
+        .early(),
     ]);
 }
 
