@@ -92,6 +92,15 @@ pub(super) fn needs(unit: &Unit) -> Vec<FileNeed> {
     }
 }
 
+/// How several members of one archive are named together: they are in one file. Nothing for other files.
+pub(super) fn one_archive(need: &FileNeed, files: &[Fetched]) -> Option<String> {
+    let [first, more @ ..] = files else { return None };
+    let members = need.spec.to_string().split_once('!')?.1.to_owned();
+    let archive = first.source.split('!').next()?;
+    let together = !more.is_empty() && more.iter().all(|file| file.on_disk() == first.on_disk());
+    together.then(|| format!("{archive}!{members}"))
+}
+
 /// An error if a file that a unit has read is no longer the one that its key speaks of.
 pub(super) fn still_the_same(unit: &Unit, files: &Files, cancelled: &AtomicBool) -> Result<(), StageError> {
     for (role, of_role) in &files.0 {

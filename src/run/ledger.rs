@@ -8,6 +8,9 @@ use crate::record::{DataSummary, Dropped, Expectation, Found, Ledger, Side, find
 /// Findings that the stages which bring them about tell by themselves.
 const TOLD_BY_STAGES: [&str; 3] = ["empty_rows", "truncated_rows", "replaced_bytes"];
 
+/// Facts about rows that are left out, besides those that begin with `dropped`.
+const LEFT_OUT: [&str; 3] = ["rows_dropped", "rows_skipped", "rows_not_in_sample"];
+
 /// So many lines at the end of a run.
 const LINES: usize = 5;
 
@@ -48,7 +51,7 @@ fn dropped(run: &Run<'_>, frame: UnitId) -> Vec<Dropped> {
         let unit = run.plan.unit(id);
         let Some(manifest) = run.states.of(unit).manifest().filter(|_| unit.phase == Phase::Run) else { continue };
         for (what, rows) in &manifest.facts {
-            let left_out = what.starts_with("dropped") || what.ends_with("dropped") || what.ends_with("skipped");
+            let left_out = what.starts_with("dropped") || LEFT_OUT.contains(&what.as_str());
             if let Some(rows) = rows.as_u64().filter(|rows| left_out && *rows > 0) {
                 all.push(Dropped { stage: unit.stage.clone(), what: what.clone(), rows });
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::RunError;
-use super::files::{Gathered, needs};
+use super::files::{Gathered, needs, one_archive};
 use super::session::Session;
 use crate::lock::Lock;
 use crate::machine::Machine;
@@ -64,6 +64,11 @@ pub(super) fn standing(pipeline: &Pipeline, plan: &Plan, files: &Gathered, machi
             if found.is_empty() {
                 lock.add_file(&source, None);
                 named.entry(source).or_insert_with(by);
+            }
+            if let (Some(source), Some(first)) = (one_archive(&need, found), found.first()) {
+                lock.add_file(&source, Some(&first.sha256));
+                named.entry(source).or_insert_with(by);
+                continue;
             }
             for file in found {
                 lock.add_file(&file.source, Some(&file.sha256));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
-use super::files::{Gathered, needs};
+use super::files::{Gathered, needs, one_archive};
 use super::states::States;
 use crate::machine::Machine;
 use crate::ml::stats;
@@ -215,12 +215,9 @@ fn inputs(run: &Run<'_>) -> Vec<InputSummary> {
             let entry =
                 |source: String, sha256: &str, rows| InputSummary { source, digest: format!("sha256:{sha256}"), rows };
             let counted: Vec<u64> = files.iter().map(|_| rows.next().unwrap_or(0)).collect();
-            let entries: Vec<InputSummary> = match files.as_slice() {
-                // members of one archive are in one file
-                [first, more @ ..] if more.iter().all(|file| file.sha256 == first.sha256) && !more.is_empty() => {
-                    vec![entry(need.spec.to_string(), &first.sha256, counted.iter().sum())]
-                }
-                files => files.iter().zip(counted).map(|(f, rows)| entry(f.source.clone(), &f.sha256, rows)).collect(),
+            let entries: Vec<InputSummary> = match (one_archive(need, files), files.first()) {
+                (Some(source), Some(first)) => vec![entry(source, &first.sha256, counted.iter().sum())],
+                _ => files.iter().zip(counted).map(|(f, rows)| entry(f.source.clone(), &f.sha256, rows)).collect(),
             };
             let unknown = |entry: &InputSummary| known.insert((entry.source.clone(), entry.digest.clone()));
             all.extend(entries.into_iter().filter(unknown));

@@ -181,6 +181,18 @@ expect:
         let report = String::from_utf8(project.read(file)).unwrap();
         assert!(report.contains("Data") && report.contains("duplicates") && report.contains("not in train"), "{file}");
     }
+    let flag = project.run([
+        "check",
+        "--data",
+        "pipeline.yaml",
+        "--set",
+        "expect.test.rows=4",
+        "--set",
+        "expect.duplicates_across_splits=1",
+    ]);
+    assert_eq!(flag.code, 0, "{}", flag.stderr);
+    let flag = project.run(["check", "--data", "pipeline.yaml", "--set", "expect.rows=11"]);
+    assert!(flag.code == 1 && flag.stderr.contains("--set expect.rows=11"), "{}", flag.stderr);
     // the bounds are in no key
     let text = String::from_utf8(project.read("pipeline.yaml")).unwrap();
     project.write("pipeline.yaml", text.split("expect:").next().unwrap());
@@ -318,4 +330,6 @@ fn the_manual_has_every_measure() {
             page.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("docs/data.md lacks {row}"));
         assert!(line.ends_with(&format!("| `{}` |", measure.bare.sign())), "{line}");
     }
+    let explained = Project::new().ok(["explain", "expect"]).stdout;
+    assert!(fuseline::record::MEASURES.iter().all(|measure| explained.contains(measure.name)), "{explained}");
 }

@@ -8,6 +8,7 @@ mod cases;
 mod cli;
 mod diff;
 mod exec;
+mod formats;
 mod leak;
 mod ledger;
 mod lock;

@@ -53,6 +53,10 @@ fn columns_become_features_inside_the_folds() {
     let units: Vec<&Value> =
         summary["units"].as_array().unwrap().iter().filter(|unit| unit["stage"] == "side").collect();
     assert_eq!(units.iter().filter(|unit| unit["phase"] == "fit").count(), 3, "one for each fold");
+    // the second fold holds out every row of `Nowhere`, so nothing there has learned of it
+    let names = |fold: &str| project.ok(["show", "p.yaml", "side", "--fold", fold, "--part", "names.01"]).stdout;
+    assert!(names("1").contains("city=Nowhere") && names("2").contains("city=Seoul"));
+    assert!(!names("2").contains("Nowhere"), "{}", names("2"));
     let again = project.ok(["run", "p.yaml", "--out", "again"]);
     assert_eq!(project.summary("again")["totals"]["ran"], 0, "{}", again.stderr);
 }
@@ -161,6 +165,50 @@ stages:
     let found = accuracy(&project.summary("out"), 0);
     println!("tweets by VADER's scores alone: {found:.4}");
     assert!(found >= 0.95, "{found}");
+}
+
+/// Messages in which windows-1252 was read as Latin-1, and that have entities.
+#[test]
+fn real_messages_are_repaired() {
+    let Some(messages) = shared("data/sms_spam/SMSSpamCollection") else { return };
+    let pipeline = "name: sms
+stages:
+  rows: { use: ingest, with: { source: sms.txt, format: { tsv: { header: false, columns: [label, text] } }, text: text, label: label } }
+  clean: { use: clean, from: rows, with: { mojibake: repair, entities: unescape } }
+";
+    let project = Project::new().file("sms.txt", std::fs::read(messages).unwrap()).file("p.yaml", pipeline);
+    let texts = |stage: &str| {
+        let shown = project.ok(["show", "p.yaml", stage, "--format", "jsonl", "--rows", "6000"]).stdout;
+        let of = |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_owned();
+        shown.lines().map(of).collect::<Vec<String>>()
+    };
+    let (before, after) = (texts("rows"), texts("clean"));
+    let controls = |texts: &[String]| {
+        texts.iter().flat_map(|text| text.chars()).filter(|c| ('\u{80}'..'\u{a0}').contains(c)).count()
+    };
+    assert_eq!((before.len(), controls(&before), controls(&after)), (5574, 50, 0));
+    let entities =
+        before.iter().zip(&after).filter(|(before, after)| before.matches('&').count() > after.matches('&').count());
+    assert_eq!(entities.count(), 244);
+    assert_eq!(before.iter().zip(&after).filter(|(before, after)| before != after).count(), 344);
+}
+
+/// Tweets of which some stand twice with different labels.
+#[test]
+fn real_conflicts_are_found() {
+    let Some(tweets) = shared("data/afrisenti/pcm.train.tsv.gz") else { return };
+    let pipeline = "name: pcm
+stages:
+  rows: { use: ingest, with: { source: pcm.train.tsv.gz, text: tweet, label: label } }
+  clean: { use: clean, from: rows, with: { duplicates: drop, conflicts: drop_all } }
+";
+    let project = Project::new().file("pcm.train.tsv.gz", std::fs::read(tweets).unwrap()).file("p.yaml", pipeline);
+    let ran = project.ok(["run", "p.yaml", "--out", "out"]);
+    assert!(ran.stderr.contains("31 texts stand in 83 rows with different labels; all were dropped"), "{}", ran.stderr);
+    let summary = project.summary("out");
+    let units = summary["units"].as_array().unwrap();
+    let rows = units.iter().find(|unit| unit["stage"] == "clean").and_then(|unit| unit["rows"].as_u64());
+    assert_eq!(rows, Some(5121 - 460 - 83));
 }
 
 /// scikit-learn's char analyser is `tokenize` and plain `tfidf`; other tokenizers change nothing but the tokens.

@@ -371,7 +371,7 @@ mod tests {
             words(&of(TextUnit::Segment), "我们在北京大学学习自然语言处理。"),
             ["我们", "在", "北京", "大学", "学习", "自然", "语言", "处理"]
         );
-        assert_eq!(words(&of(TextUnit::Segment), "ภาษาไทยง่ายนิดเดียว"), ["ภาษา", "ไทย", "ง่าย", "นิด", "เดียว"]);
+        assert_eq!(words(&of(TextUnit::Segment), "ภาษาไทยง่ายนิดเดียว"), ["ภาษา", "ไทย", "ง่าย", "นิดเดียว"]);
         assert_eq!(words(&of(TextUnit::Segment), ""), Vec::<String>::new());
     }
 

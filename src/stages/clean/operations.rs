@@ -17,9 +17,10 @@ pub(super) struct Operation {
     run: Run,
 }
 
-type Run = Box<dyn for<'t> Fn(&'t str) -> Cow<'t, str> + Send + Sync>;
+/// What a text becomes, and how many of its characters were touched, where the operation knows.
+type Run = Box<dyn for<'t> Fn(&'t str) -> (Cow<'t, str>, Option<u64>) + Send + Sync>;
 
-/// How far an operation changed a text: its place in the order, and the characters from the first to the last that it changed.
+/// How far an operation changed a text: its place in the order, and the characters it touched.
 pub(super) type Touched = (usize, u64);
 
 /// What masks look for, in their order: parameter, name of the count, pattern, usual word.
@@ -36,33 +37,33 @@ pub(super) fn operations(params: &Params, at: &Scope<'_>) -> Result<Vec<Operatio
     let mut all: Vec<Operation> = Vec::new();
     let mut add = |name: &'static str, run: Run| all.push(Operation { name, run });
     if params.mojibake == Mojibake::Repair {
-        add("mojibake", Box::new(characters::repaired));
+        add("mojibake", whole(characters::repaired));
     }
     if params.html == Html::Strip {
-        add("html", Box::new(html::strip));
+        add("html", whole(html::strip));
     }
     if params.entities == Entities::Unescape {
-        add("entities", Box::new(html::unescape));
+        add("entities", whole(html::unescape));
     }
     match params.unicode {
         Unicode::None => {}
-        Unicode::Nfc => add("unicode", Box::new(|text| normal(text, text.nfc()))),
-        Unicode::Nfkc => add("unicode", Box::new(|text| normal(text, text.nfkc()))),
-        Unicode::Nfd => add("unicode", Box::new(|text| normal(text, text.nfd()))),
-        Unicode::Nfkd => add("unicode", Box::new(|text| normal(text, text.nfkd()))),
+        Unicode::Nfc => add("unicode", whole(|text| normal(text, text.nfc()))),
+        Unicode::Nfkc => add("unicode", whole(|text| normal(text, text.nfkc()))),
+        Unicode::Nfd => add("unicode", whole(|text| normal(text, text.nfd()))),
+        Unicode::Nfkd => add("unicode", whole(|text| normal(text, text.nfkd()))),
     }
     match params.control {
         Control::Keep => {}
-        Control::Remove => add("control", Box::new(characters::without_controls)),
-        Control::Space => add("control", Box::new(characters::spaces_for_controls)),
+        Control::Remove => add("control", whole(characters::without_controls)),
+        Control::Space => add("control", whole(characters::spaces_for_controls)),
     }
     if params.zero_width == ZeroWidth::Remove {
-        add("zero_width", Box::new(characters::without_zero_width));
+        add("zero_width", whole(characters::without_zero_width));
     }
     match params.case {
         Case::Keep => {}
-        Case::Lower => add("case", Box::new(|text| Cow::Owned(text.to_lowercase()))),
-        Case::Fold => add("case", Box::new(characters::folded)),
+        Case::Lower => add("case", whole(|text| Cow::Owned(text.to_lowercase()))),
+        Case::Fold => add("case", whole(characters::folded)),
     }
     let given = [&params.mask.url, &params.mask.email, &params.mask.user, &params.mask.number];
     for ((param, name, pattern, usual), mask) in MASKS.into_iter().zip(given) {
@@ -88,10 +89,9 @@ pub(super) fn operations(params: &Params, at: &Scope<'_>) -> Result<Vec<Operatio
     }
     match params.whitespace {
         Whitespace::Keep => {}
-        Whitespace::Trim => add("whitespace", Box::new(|text| Cow::Owned(text.trim().to_owned()))),
+        Whitespace::Trim => add("whitespace", whole(|text| Cow::Owned(text.trim().to_owned()))),
         Whitespace::Collapse => {
-            let collapsed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-            add("whitespace", Box::new(move |text| Cow::Owned(collapsed(text))));
+            add("whitespace", whole(|text| Cow::Owned(text.split_whitespace().collect::<Vec<_>>().join(" "))));
         }
     }
     if problems.0.is_empty() { Ok(all) } else { Err(problems) }
@@ -102,23 +102,41 @@ pub(super) fn apply(operations: &[Operation], text: &str) -> (String, Vec<Touche
     let mut text = text.to_owned();
     let mut touched = Vec::new();
     for (place, operation) in operations.iter().enumerate() {
-        if let Cow::Owned(new) = (operation.run)(&text)
+        let (new, characters) = (operation.run)(&text);
+        if let Cow::Owned(new) = new
             && new != text
         {
-            touched.push((place, changed(&text, &new)));
+            touched.push((place, characters.unwrap_or_else(|| changed(&text, &new)).max(1)));
             text = new;
         }
     }
     (text, touched)
 }
 
-/// The characters of `before` from the first to the last that is not as it was; at least one.
+/// How many characters of `before` are not as they were: where `after` is as long, those that differ; where it only lacks some,
+/// those; else all from the first to the last that differs. At least one.
 pub(super) fn changed(before: &str, after: &str) -> u64 {
-    let front = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
-    let back = before.chars().rev().zip(after.chars().rev()).take_while(|(a, b)| a == b).count();
     let (long, other) = (before.chars().count(), after.chars().count());
-    let same = (front + back).min(long).min(other);
-    ((long - same) as u64).max(1)
+    let touched = match () {
+        () if long == other => before.chars().zip(after.chars()).filter(|(a, b)| a != b).count(),
+        () if long > other && is_within(after, before) => long - other,
+        () => {
+            let front = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+            let back = before.chars().rev().zip(after.chars().rev()).take_while(|(a, b)| a == b).count();
+            long - (front + back).min(long).min(other)
+        }
+    };
+    (touched as u64).max(1)
+}
+
+/// Are the characters of `part` in `whole`, in their order?
+fn is_within(part: &str, whole: &str) -> bool {
+    let mut rest = whole.chars();
+    part.chars().all(|c| rest.any(|other| other == c))
+}
+
+fn whole(run: fn(&str) -> Cow<'_, str>) -> Run {
+    Box::new(move |text| (run(text), None))
 }
 
 fn normal(text: &str, form: impl Iterator<Item = char>) -> Cow<'_, str> {
@@ -129,21 +147,31 @@ fn normal(text: &str, form: impl Iterator<Item = char>) -> Cow<'_, str> {
 fn masking(regex: Regex, with: &str) -> Run {
     let with = with.to_owned();
     Box::new(move |text| {
-        regex.replace_all(text, |found: &regex::Captures<'_>| {
+        let mut characters = 0;
+        let masked = regex.replace_all(text, |found: &regex::Captures<'_>| {
             let before = found.name("before").map_or("", |before| before.as_str());
+            characters += (found[0].chars().count() - before.chars().count()) as u64;
             format!("{before}{with}")
-        })
+        });
+        (masked, Some(characters))
     })
 }
 
-fn replaced<'t>(text: &'t str, replacements: &[(Regex, String)]) -> Cow<'t, str> {
+fn replaced<'t>(text: &'t str, replacements: &[(Regex, String)]) -> (Cow<'t, str>, Option<u64>) {
     let mut text = Cow::Borrowed(text);
+    let mut characters = 0;
     for (regex, with) in replacements {
-        if let Cow::Owned(new) = regex.replace_all(&text, with.as_str()) {
+        let new = regex.replace_all(&text, |found: &regex::Captures<'_>| {
+            characters += found[0].chars().count() as u64;
+            let mut new = String::new();
+            found.expand(with, &mut new);
+            new
+        });
+        if let Cow::Owned(new) = new {
             text = Cow::Owned(new);
         }
     }
-    text
+    (text, Some(characters))
 }
 
 /// The pattern of a replacement, if it can be read and has the groups that the replacement names.

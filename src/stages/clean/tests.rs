@@ -77,7 +77,10 @@ fn what_is_touched_is_counted() {
     assert_eq!(output.facts["case"], json!({ "rows": 1, "characters": 2 }));
     assert_eq!(output.facts["whitespace"], json!({ "rows": 1, "characters": 1 }));
     assert!(table_of(&output, "target").is_none(), "a row-wise clean hands on no target");
-    assert_eq!(changed("aa", "aaa"), 1);
+    assert_eq!(
+        (changed("aa", "aaa"), changed("ab ab", "aa"), changed("abcab", "xbcax"), changed("abcd", "axyzd")),
+        (1, 3, 2, 2)
+    );
 }
 
 #[test]
