@@ -151,7 +151,7 @@ fn truth(cell: &str) -> Option<bool> {
 /// Digits that say more than a number does: `007`, `+1`.
 fn is_code(cell: &str) -> bool {
     let digits = cell.strip_prefix('-').unwrap_or(cell);
-    digits.starts_with('+') || (digits.starts_with('0') && digits.bytes().nth(1).is_some_and(|b| b.is_ascii_digit()))
+    digits.starts_with('+') || (digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit))
 }
 
 /// Cells that are kept.
