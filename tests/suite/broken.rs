@@ -658,7 +658,7 @@ fn what_a_unix_disk_may_hold() {
     symlink(".", project.path("d/loop")).unwrap();
     project.write("p.yaml", "name: x\nstages:\n  rows: { use: ingest, with: { source: 'd/**/*.csv' } }\n  clean: { use: clean, from: rows }\n");
     assert_eq!(soon(&project, "folders in a circle").code, 0);
-    std::fs::set_permissions(project.path("d/a.csv"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(project.path("d/a.csv"), std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(project.path("d/a.csv")).is_ok() {
         skipped("this user may read everything");
         return;
