@@ -29,10 +29,10 @@ fn read(with: &str) -> Rows {
     let run = json("out/manifest.json");
     let unit = &run["units"][0];
     let key = unit["key"].as_str().unwrap();
-    let made = json(&format!("cache/v2/keys/{}/{key}.json", &key[..2]));
+    let made = json(&format!("cache/v2/keys/{}/{key}.json", key.get(..2).unwrap()));
     let part = |name: &str| {
         let digest = unit["parts"][name].as_str()?;
-        let bytes = project.read(&format!("cache/v2/blobs/{}/{digest}.parquet", &digest[..2]));
+        let bytes = project.read(&format!("cache/v2/blobs/{}/{digest}.parquet", digest.get(..2).unwrap()));
         Some(from_parquet(bytes).unwrap())
     };
     let told = made["warnings"].as_array().cloned().unwrap_or_default();
