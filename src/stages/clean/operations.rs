@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use regex::Regex;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{
+    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+};
 
 use super::params::{Case, Control, Entities, Html, Mask, Mojibake, Params, Replace, Unicode, Whitespace, ZeroWidth};
 use super::{characters, html};
@@ -47,10 +49,10 @@ pub(super) fn operations(params: &Params, at: &Scope<'_>) -> Result<Vec<Operatio
     }
     match params.unicode {
         Unicode::None => {}
-        Unicode::Nfc => add("unicode", whole(|text| normal(text, text.nfc()))),
-        Unicode::Nfkc => add("unicode", whole(|text| normal(text, text.nfkc()))),
-        Unicode::Nfd => add("unicode", whole(|text| normal(text, text.nfd()))),
-        Unicode::Nfkd => add("unicode", whole(|text| normal(text, text.nfkd()))),
+        Unicode::Nfc => add("unicode", whole(|text| normal(text, is_nfc_quick(text.chars()), text.nfc()))),
+        Unicode::Nfkc => add("unicode", whole(|text| normal(text, is_nfkc_quick(text.chars()), text.nfkc()))),
+        Unicode::Nfd => add("unicode", whole(|text| normal(text, is_nfd_quick(text.chars()), text.nfd()))),
+        Unicode::Nfkd => add("unicode", whole(|text| normal(text, is_nfkd_quick(text.chars()), text.nfkd()))),
     }
     match params.control {
         Control::Keep => {}
@@ -139,8 +141,9 @@ fn whole(run: fn(&str) -> Cow<'_, str>) -> Run {
     Box::new(move |text| (run(text), None))
 }
 
-fn normal(text: &str, form: impl Iterator<Item = char>) -> Cow<'_, str> {
-    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(form.collect()) }
+/// A text in a normal form, unless a look at its characters tells that it has it.
+fn normal(text: &str, has_it: IsNormalized, form: impl Iterator<Item = char>) -> Cow<'_, str> {
+    if has_it == IsNormalized::Yes { Cow::Borrowed(text) } else { Cow::Owned(form.collect()) }
 }
 
 /// Puts `with` where the pattern is found, after what its group `before` holds.
