@@ -46,7 +46,7 @@ fn no_rows(rows: &Collector<'_>, reading: &Reading) -> StageError {
     let counts = &rows.counts;
     match (counts.dropped, counts.skipped) {
         (0, 0) => StageError::failed(format!("{named} has no rows"))
-            .help("a file with a header alone has none; without a header, set `header: false`"),
+            .help("a `csv` or `tsv` file with a header alone has none; without a header, set `header: false`"),
         (dropped, 0) => StageError::failed(format!("all {dropped} rows of {named} are dropped by `drop`")),
         (dropped, skipped) => {
             let all = dropped + skipped;

@@ -1,5 +1,6 @@
 //! How do typed columns become cells?
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
@@ -11,6 +12,15 @@ use super::rows::{At, Collector, Next, Seen};
 use super::wanted::Takes;
 use crate::stage::StageError;
 
+/// The next batch. Readers check what they read nearly everywhere; a panic that they still come to is the file's fault.
+pub(super) fn next<B>(batches: &mut impl Iterator<Item = Result<B, ArrowError>>) -> Option<Result<B, ArrowError>> {
+    catch_unwind(AssertUnwindSafe(|| batches.next())).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let why = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given").to_owned();
+        Some(Err(ArrowError::ParseError(why)))
+    })
+}
+
 /// Takes the rows of a batch.
 pub(super) fn push(
     source: &str,
@@ -19,6 +29,8 @@ pub(super) fn push(
     seen: &mut Seen,
 ) -> Result<(), StageError> {
     let mut columns: Vec<StringArray> = Vec::with_capacity(rows.wanted.columns.len());
+    // in a column that is only kept, NaN is a number that is missing
+    let mut gaps: Vec<bool> = Vec::with_capacity(rows.wanted.columns.len());
     for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {
         let array = batch
             .column_by_name(name)
@@ -29,10 +41,14 @@ pub(super) fn push(
         let cast = text_column(array.as_ref(), rows.wanted.takes(column))
             .map_err(|why| StageError::failed(format!("`{source}`, column `{name}`: {why}")).at_param(param))?;
         columns.push(cast);
+        gaps.push(array.data_type().is_floating() && rows.wanted.may_lack(column));
     }
     for row in 0..batch.num_rows() {
-        let cells: Vec<Option<&str>> =
-            columns.iter().map(|column| column.is_valid(row).then(|| column.value(row))).collect();
+        let cells = columns.iter().zip(&gaps).map(|(column, gaps)| {
+            let cell = column.is_valid(row).then(|| column.value(row));
+            cell.filter(|cell| !(*gaps && *cell == "NaN"))
+        });
+        let cells: Vec<Option<&str>> = cells.collect();
         seen.rows += 1;
         let at = At { source, unit: "row", number: seen.rows };
         let show = || format!("{{ {} }}", rows_shown(&cells));
@@ -73,7 +89,8 @@ fn text_column(array: &dyn Array, takes: Takes) -> Result<StringArray, String> {
         return lists(array);
     }
     if kind.is_nested() || (takes == Takes::Texts && !is_stringy(kind)) {
-        return Err(format!("a text is wanted, but it holds {kind}"));
+        let wanted = if takes == Takes::Texts { "a text" } else { "a text or a number" };
+        return Err(format!("{wanted} is wanted, but it holds {kind}"));
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let cast = cast_with_options(array, &DataType::Utf8, &strict).map_err(|error: ArrowError| error.to_string())?;

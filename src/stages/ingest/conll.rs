@@ -91,6 +91,9 @@ impl JsonSchema for TagColumn {
 /// What begins a line that says that a document begins.
 const DOCUMENT: &str = "-DOCSTART-";
 
+/// No sentence may have more tokens: beyond it a file is not what it is taken for.
+const MOST_TOKENS: usize = 1 << 20;
+
 /// The sentence that is being read.
 #[derive(Default)]
 struct Reading {
@@ -115,7 +118,7 @@ pub(super) fn read(options: &Conll, file: &Fetched, rows: &mut Collector<'_>) ->
         let text = lines.text();
         let at = At { source: &file.source, unit: "line", number: lines.line };
         if options.comment.as_deref().is_some_and(|prefix| text.starts_with(prefix)) {
-            rows.counts.comments += 1;
+            rows.comment()?;
         } else if text.trim_ascii().is_empty() || text.starts_with(DOCUMENT) {
             reader.end(rows, &mut seen)?;
         } else {
@@ -124,6 +127,12 @@ pub(super) fn read(options: &Conll, file: &Fetched, rows: &mut Collector<'_>) ->
                 reader.reading.undecoded.extend(&lines.wrong);
             }
             reader.take(text, at);
+            if reader.reading.tokens.len() > MOST_TOKENS {
+                let line = reader.reading.line;
+                return Err(At { number: line, ..at }
+                    .error(None, &format!("the sentence has more than {MOST_TOKENS} tokens"), text)
+                    .help("a line with nothing on it ends a sentence; see whether the file is what `format` says"));
+            }
         }
     }
     if seen.next == Next::Read {

@@ -35,11 +35,11 @@ pub(super) fn read(style: &Style, file: &Fetched, rows: &mut Collector<'_>) -> R
         match record.read(style, most, &mut lines)? {
             Got::End => break,
             Got::Blank => {
-                rows.counts.blank += 1;
+                rows.blank()?;
                 continue;
             }
             Got::Comment => {
-                rows.counts.comments += 1;
+                rows.comment()?;
                 continue;
             }
             Got::Row => {}

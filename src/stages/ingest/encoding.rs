@@ -10,7 +10,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{DecoderResult, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer};
 use serde::ser::Serializer;
@@ -22,6 +22,9 @@ const LOOKED_AT: usize = 16 << 20;
 const BLOCK: usize = 256 << 10;
 /// A file is taken for UTF-16 if so large a share of its bytes is NUL, all at odd or all at even places.
 const NUL_SHARE: usize = 5;
+
+/// UTF-32's byte order marks.
+const WIDEST: [&[u8]; 2] = [b"\xff\xfe\0\0", b"\0\0\xfe\xff"];
 
 /// How files are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +183,9 @@ impl Decoder {
         let first = if encoding == Encoding::Auto { LOOKED_AT } else { BLOCK };
         let count = (&mut raw).take(first as u64).read_to_end(&mut held)?;
         let ended = count < first;
+        if WIDEST.iter().any(|mark| held.starts_with(mark)) {
+            return Err(io::Error::other("it is UTF-32, which is not read here: write it anew as UTF-8"));
+        }
         let (found, mark) = match (encoding_rs::Encoding::for_bom(&held), encoding) {
             (Some((encoding, mark)), _) => (Found { encoding, why: Why::Mark }, mark),
             (None, Encoding::Named(encoding)) => (Found { encoding, why: Why::Declared }, 0),
@@ -364,7 +370,9 @@ pub(super) fn detect(bytes: &[u8], whole: bool) -> Found {
         Ok(_) => true,
         Err(error) => !whole && error.error_len().is_none(),
     };
-    if utf8 {
+    // ISO-2022-JP is ASCII throughout, but for what its escapes say
+    let escapes = bytes.is_ascii() && memchr::memchr(0x1b, bytes).is_some();
+    if utf8 && !(escapes && guess(bytes, whole) == ISO_2022_JP) {
         return Found { encoding: UTF_8, why: Why::Sure };
     }
     let encoding = guess(bytes, whole);
@@ -445,6 +453,8 @@ mod tests {
         assert_eq!(detected(b"Le caf\xe9 \xe9tait tr\xe8s bon, d\xe9j\xe0 vu").0, "windows-1252");
         let (korean, ..) = encoding_rs::EUC_KR.encode("이 영화는 정말 재미있었어요. 다시 보고 싶습니다.");
         assert_eq!(detected(&korean).0, "euc-kr");
+        assert_eq!(detected(b"x\x1b$B%F%9%H\x1b(B\n").0, "iso-2022-jp");
+        assert_eq!(read(b"\x1b[31mred\x1b[0m", Encoding::Auto).1.why, Why::Sure);
         let wide: Vec<u8> = "plain text".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(detected(&wide), ("utf-16le".to_owned(), Why::Likely));
     }

@@ -89,7 +89,7 @@ pub(super) fn read_lines(options: &Named, file: &Fetched, rows: &mut Collector<'
     let mut seen = Seen::default();
     while seen.next == Next::Read && lines.next()? {
         if lines.text().trim().is_empty() {
-            rows.counts.blank += 1;
+            rows.blank()?;
             continue;
         }
         seen.rows += 1;

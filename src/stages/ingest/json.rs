@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemars::JsonSchema;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::encoding::{Decoder, Wrong};
-use super::lines::unreadable;
+use super::lines::{LONGEST, unreadable};
 use super::pointer::{Cell, Pointer, Step, Strict, cell, column_of};
 use super::rows::{At, Collector, Next, Row, Seen};
-use super::wanted::no_column;
+use super::wanted::{late_column, no_column};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
@@ -46,7 +47,8 @@ impl Default for Json {
 pub(super) fn read(options: &Json, file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
     let source = file.source.as_str();
     let (decoder, text) = rows.open(file)?.into_text();
-    let feed = Rc::new(RefCell::new(Feed { decoder, text, taken: 0, before: 0 }));
+    let cancelled = rows.cancelled();
+    let feed = Rc::new(RefCell::new(Feed { decoder, text, taken: 0, before: 0, row: None, cancelled }));
     let mut document = Document {
         source,
         options,
@@ -62,40 +64,60 @@ pub(super) fn read(options: &Json, file: &Fetched, rows: &mut Collector<'_>) -> 
     match (document.failed, document.seen.next, whole) {
         (Some(error), ..) => Err(error),
         (None, Next::Stop, _) | (None, Next::Read, Ok(())) => Ok(document.seen),
+        (None, Next::Read, Err(_)) if cancelled.load(Ordering::Relaxed) => Err(StageError::Interrupted),
         (None, Next::Read, Err(error)) => Err(wrong(source, &error)),
     }
 }
 
 /// The document's text as it is decoded.
-struct Feed {
+struct Feed<'a> {
     decoder: Decoder,
     text: String,
     /// How much of `text` has been read.
     taken: usize,
     /// Text before it.
     before: u64,
+    /// Where the row began that is being read.
+    row: Option<u64>,
+    /// Set when the run is to end.
+    cancelled: &'a AtomicBool,
 }
 
-impl Feed {
+impl Feed<'_> {
+    fn here(&self) -> u64 {
+        self.before + self.taken as u64
+    }
+
+    /// Reads more text into `text`, which has been read.
+    fn more(&mut self) -> io::Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        if self.row.is_some_and(|row| self.here() - row > LONGEST as u64) {
+            return Err(io::Error::other(format!("the row is longer than {} MiB", LONGEST >> 20)));
+        }
+        self.before += self.text.len() as u64;
+        self.text.clear();
+        self.taken = 0;
+        self.decoder.more(&mut self.text).map(drop)
+    }
+
     /// Bytes that were no text, up to where the document has been read.
     fn wrong(&mut self) -> Vec<Wrong> {
-        let here = self.before + self.taken as u64;
+        let here = self.here();
         let count = self.decoder.wrong.iter().take_while(|wrong| wrong.at < here).count();
         self.decoder.wrong.drain(..count).collect()
     }
 }
 
 /// The feed as the parser reads it: it asks for one byte at a time, so that it is known which bytes a row has.
-struct Letters(Rc<RefCell<Feed>>);
+struct Letters<'a>(Rc<RefCell<Feed<'a>>>);
 
-impl Read for Letters {
+impl Read for Letters<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let feed = &mut *self.0.borrow_mut();
         if feed.taken == feed.text.len() {
-            feed.before += feed.text.len() as u64;
-            feed.text.clear();
-            feed.taken = 0;
-            feed.decoder.more(&mut feed.text)?;
+            feed.more()?;
         }
         let count = feed.text.as_bytes().get(feed.taken..).unwrap_or_default().read(buffer)?;
         feed.taken += count;
@@ -123,7 +145,7 @@ fn wrong(source: &str, error: &serde_json::Error) -> StageError {
 struct Document<'a, 'r> {
     source: &'a str,
     options: &'a Json,
-    feed: Rc<RefCell<Feed>>,
+    feed: Rc<RefCell<Feed<'r>>>,
     /// What the stars on the way passed.
     keys: Vec<String>,
     seen: Seen,
@@ -147,9 +169,14 @@ impl Document<'_, '_> {
     }
 
     fn push(&mut self, row: &Value) -> Result<Next, StageError> {
-        if self.rows.wanted.all {
+        if self.rows.wanted.every {
             let has = self.columns(row);
-            self.rows.find(self.source, &has)?;
+            if self.rows.wanted.all {
+                self.rows.find(self.source, &has)?;
+            }
+            if let Some(new) = self.rows.wanted.new_column(has.iter()) {
+                return self.rows.refuse(late_column(self.at(), new, &row.to_string()));
+            }
         }
         let (wrong, looks) = {
             let mut feed = self.feed.borrow_mut();
@@ -227,7 +254,9 @@ impl Document<'_, '_> {
             Value::Object(fields) => fields.values().any(Value::is_array),
             _ => false,
         };
-        if nested {
+        if row.is_string() || row.is_number() {
+            error.help("if each line of the file holds an object, set `format: jsonl`")
+        } else if nested {
             error.help("if this is no row but holds rows, lead `rows` further: `{ json: { rows: /*/* } }`")
         } else {
             error
@@ -241,6 +270,8 @@ struct Level<'s, 'd, 'a, 'r> {
     document: &'d mut Document<'a, 'r>,
 }
 
+/// So many names are told where a pointer leads to nothing.
+const NAMED: usize = 10;
 /// Ends the reading; why stands in the document.
 const ENOUGH: &str = "enough";
 
@@ -251,7 +282,11 @@ impl<'de> DeserializeSeed<'de> for Level<'_, '_, '_, '_> {
         if !self.steps.is_empty() {
             return deserializer.deserialize_any(self);
         }
+        let feed = Rc::clone(&self.document.feed);
+        let began = feed.borrow().here();
+        feed.borrow_mut().row = Some(began);
         let Strict(row) = Strict::deserialize(deserializer)?;
+        feed.borrow_mut().row = None;
         if self.document.take(&row) { Ok(()) } else { Err(de::Error::custom(ENOUGH)) }
     }
 }
@@ -313,7 +348,9 @@ impl<'de> Visitor<'de> for Level<'_, '_, '_, '_> {
                 }
                 Step::Name(_) => {
                     map.next_value::<IgnoredAny>()?;
-                    passed.push(key);
+                    if passed.len() < NAMED {
+                        passed.push(key);
+                    }
                 }
             }
         }
@@ -327,7 +364,7 @@ fn nothing<E: de::Error>(document: &Document<'_, '_>, step: &Step, passed: &[Str
         Step::Name(name) => name.as_str(),
         Step::Each => "*",
     };
-    let there = passed.iter().take(10).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let there = passed.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     let there = if there.is_empty() { String::new() } else { format!("; there are {there}") };
     E::custom(format!("`rows: {}` leads to nothing: there is no `{name}`{there}", document.options.rows))
 }

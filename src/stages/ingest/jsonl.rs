@@ -4,7 +4,7 @@ use serde_json::Map;
 
 use super::pointer::{Cell, Strict, column_of};
 use super::rows::{At, Collector, Next, Row, Seen};
-use super::wanted::no_column;
+use super::wanted::{late_column, no_column};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
@@ -15,7 +15,7 @@ pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, Sta
     while lines.next()? {
         let text = lines.text();
         if text.trim().is_empty() {
-            rows.counts.blank += 1;
+            rows.blank()?;
             continue;
         }
         seen.rows += 1;
@@ -59,11 +59,7 @@ fn cells(at: At<'_>, text: &str, rows: &mut Collector<'_>) -> Result<Result<Cell
         rows.find(at.source, &has())?;
     }
     if let Some(new) = rows.wanted.new_column(row.as_object().into_iter().flat_map(Map::keys)) {
-        let message = format!("the column `{new}` is not in the first row, so it is not known to be kept");
-        return Ok(Err(at
-            .error(None, &message, text)
-            .help("name the columns: `columns: [a, b]`")
-            .at_param(&["columns"])));
+        return Ok(Err(late_column(at, new, text)));
     }
     let mut cells: Cells = Vec::with_capacity(rows.wanted.columns.len());
     for (column, (name, param)) in rows.wanted.columns.iter().enumerate() {

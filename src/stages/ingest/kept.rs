@@ -154,6 +154,13 @@ fn is_code(cell: &str) -> bool {
     digits.starts_with('+') || (digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit))
 }
 
+/// Whole numbers of which a `Number` would lose digits.
+fn is_cut(cell: &str) -> bool {
+    let digits = cell.strip_prefix('-').unwrap_or(cell);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_whole && !cell.parse::<i64>().is_ok_and(|whole| i128::from(whole) == whole as f64 as i128)
+}
+
 /// Cells that are kept.
 pub(super) struct Kept {
     columns: Vec<Column>,
@@ -204,7 +211,7 @@ impl Kept {
             if is_text || (!column.possible.is_empty() && !cell.is_empty() && is_code(cell)) {
                 column.possible.clear();
             }
-            column.possible.retain(|of| of.fits(cell));
+            column.possible.retain(|of| of.fits(cell) && !(*of == Type::Number && is_cut(cell)));
         }
     }
 
@@ -217,13 +224,13 @@ impl Kept {
         self.spool.write(&rows).map_err(StageError::caused)
     }
 
-    /// Hands the columns on with their types; an error if one has no cell at all.
+    /// The first column in which no row has a cell.
+    pub(super) fn lacks(&self) -> Option<&str> {
+        self.columns.iter().find(|column| !column.some).map(|column| column.name.as_str())
+    }
+
+    /// Hands the columns on with their types.
     pub(super) fn finish(self, to: &mut dyn Emit) -> Result<(), StageError> {
-        if let Some(column) = self.columns.iter().find(|column| !column.some) {
-            return Err(StageError::failed(format!("no row has a value in the column `{}`", column.name))
-                .help("see whether its name is right")
-                .at_param(&["columns"]));
-        }
         let types: Vec<Type> = self.columns.iter().map(Column::of).collect();
         let mut file =
             self.spool.into_inner().map_err(StageError::caused)?.into_inner().map_err(|e| aside(e.into_error()))?;

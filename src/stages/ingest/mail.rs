@@ -68,8 +68,8 @@ struct Texts {
 }
 
 impl Texts {
-    /// Bytes that begin on a line, as text: in the encoding that they declare, if they do.
-    fn decoded(&mut self, bytes: &[u8], declared: Option<&str>, line: u64) -> io::Result<String> {
+    /// Bytes as text: in the encoding that they declare, if they do.
+    fn decoded(&mut self, bytes: &[u8], declared: Option<&str>) -> io::Result<String> {
         let declared =
             declared.and_then(|label| encoding_rs::Encoding::for_label_no_replacement(label.trim().as_bytes()));
         let (text, found, wrong) = decode(bytes, declared.map_or(self.encoding, Encoding::Named))?;
@@ -77,10 +77,7 @@ impl Texts {
             self.found = Some(found);
             self.looks = Some(detect(bytes, true).encoding);
         }
-        self.wrong.extend(wrong.into_iter().map(|mut wrong| {
-            wrong.line += line - 1;
-            wrong
-        }));
+        self.wrong.extend(wrong);
         Ok(text)
     }
 
@@ -94,7 +91,7 @@ impl Texts {
         let ends = [b"\n\n".as_slice(), b"\r\n\r\n"];
         let end = ends.iter().filter_map(|end| memchr::memmem::find(bytes, end)).min();
         let (header, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-        let mut whole = self.decoded(header, None, 1)?.into_bytes();
+        let mut whole = self.decoded(header, None)?.into_bytes();
         whole.extend_from_slice(rest);
         Ok(whole)
     }
@@ -142,10 +139,15 @@ impl Texts {
             Transfer::QuotedPrintable => quoted_printable_decode(raw),
             Transfer::Base64 => base64_decode(raw),
         };
-        let before = message.raw_message.get(..from).unwrap_or_default();
-        let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
         let declared = part.content_type().and_then(|kind| kind.attribute("charset"));
-        self.decoded(unpacked.as_deref().unwrap_or(raw), declared, line)
+        let so_far = self.wrong.len();
+        let text = self.decoded(unpacked.as_deref().unwrap_or(raw), declared)?;
+        if let Some(wrong) = self.wrong.get_mut(so_far..).filter(|wrong| !wrong.is_empty()) {
+            let before = message.raw_message.get(..from).unwrap_or_default();
+            let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+            wrong.iter_mut().for_each(|wrong| wrong.line += lines);
+        }
+        Ok(text)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod account;
 mod arrow_ipc;
+mod arrow_sound;
 mod cells;
 mod chunk;
 mod columnar;

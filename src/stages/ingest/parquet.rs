@@ -26,9 +26,9 @@ pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, Sta
     let has: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
     let places = rows.find(source, &has)?;
     let mask = ProjectionMask::roots(reader.parquet_schema(), places.iter().copied());
-    let batches = reader.with_projection(mask).with_batch_size(BATCH).build().map_err(damaged)?;
+    let mut batches = reader.with_projection(mask).with_batch_size(BATCH).build().map_err(damaged)?;
     let mut seen = Seen { rows: 0, next: Next::Read };
-    for batch in batches {
+    while let Some(batch) = columnar::next(&mut batches) {
         let batch = batch.map_err(|error| damaged(error.into()))?;
         columnar::push(source, &batch, rows, &mut seen)?;
         if seen.next == Next::Stop {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::Int64Builder;
 use rustc_hash::FxHashMap;
@@ -114,6 +115,8 @@ pub(super) struct Collector<'a> {
     of_split: BTreeMap<Option<Arc<str>>, u64>,
     /// Which wanted columns hold text in the file itself, whatever their cells look like.
     pub(super) is_text: Vec<bool>,
+    /// True once a file has told that it has all columns, whatever is in them.
+    found: bool,
     ids: FxHashMap<u128, u64>,
     chunk: Chunk,
     kept: Option<Kept>,
@@ -151,6 +154,7 @@ impl<'a> Collector<'a> {
             taken: 0,
             of_split: BTreeMap::new(),
             is_text,
+            found: false,
             ids: FxHashMap::default(),
             chunk,
             kept: None,
@@ -213,9 +217,35 @@ impl<'a> Collector<'a> {
 
     /// Where each wanted column stands among those that a file has.
     pub(super) fn find(&mut self, source: &str, has: &[String]) -> Result<Vec<usize>, StageError> {
-        self.wanted.settle(has);
+        let first = self.wanted.settle(has);
         self.is_text.resize(self.wanted.columns.len(), false);
-        self.wanted.find(source, has)
+        let places = self.wanted.find(source, has)?;
+        self.found = true;
+        match self.wanted.new_column(has.iter()).filter(|_| !first) {
+            None => Ok(places),
+            Some(new) => {
+                let message = format!("`{source}` has a column `{}`, which the first file has not", shown(new));
+                let help = "name the columns to keep, for instance `columns: [a, b]`";
+                Err(StageError::failed(message).help(help).at_param(&["columns"]))
+            }
+        }
+    }
+
+    /// Counts a line with nothing on it.
+    pub(super) fn blank(&mut self) -> Result<(), StageError> {
+        self.counts.blank += 1;
+        self.ctx.check()
+    }
+
+    /// Counts a line that is a comment.
+    pub(super) fn comment(&mut self) -> Result<(), StageError> {
+        self.counts.comments += 1;
+        self.ctx.check()
+    }
+
+    /// Set when the run is to end.
+    pub(super) fn cancelled(&self) -> &'a AtomicBool {
+        self.ctx.cancelled
     }
 
     /// Takes a row; see [`Row`].
@@ -413,7 +443,13 @@ impl<'a> Collector<'a> {
         if !self.chunk.is_empty() {
             self.flush()?;
         }
-        self.kept.take().map_or(Ok(()), |kept| kept.finish(self.out))
+        let Some(kept) = self.kept.take() else { return Ok(()) };
+        match kept.lacks().filter(|_| !self.found) {
+            Some(column) => Err(StageError::failed(format!("no row has a value in the column `{column}`"))
+                .help("see whether its name is right")
+                .at_param(&["columns"])),
+            None => kept.finish(self.out),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::stage::{Made, Output, Progress, read_whole};
 use crate::table;
 use crate::table::target::Target;
 
+mod hostile;
 mod rules;
 
 struct Quiet;

@@ -2,7 +2,7 @@
 
 use super::kept::{Keep, Type};
 use super::params::{Params, Sources};
-use super::place::shown;
+use super::place::{At, shown};
 use crate::problem::suggest;
 use crate::stage::StageError;
 use crate::table::target::TargetColumns;
@@ -74,14 +74,16 @@ impl Wanted {
         }
     }
 
-    /// Where all other columns are to be kept: they are those of the first file.
-    pub(super) fn settle(&mut self, has: &[String]) {
-        if std::mem::take(&mut self.all) {
+    /// Where all other columns are to be kept: they are those of the first file. False if that was known before.
+    pub(super) fn settle(&mut self, has: &[String]) -> bool {
+        let first = std::mem::take(&mut self.all);
+        if first {
             let others: Vec<&String> =
                 has.iter().filter(|column| !self.columns.iter().any(|(name, _)| name == *column)).collect();
             self.kept = others.into_iter().map(|column| self.want(column, &["columns"])).collect();
             self.types = vec![None; self.kept.len()];
         }
+        first
     }
 
     /// Where each wanted column stands among those that a file has.
@@ -107,7 +109,7 @@ impl Wanted {
         self.kept.contains(&column) && !self.text.contains(&column) && !needed.contains(&Some(column))
     }
 
-    /// The first of a row's columns that is to be kept, but that the first row did not have.
+    /// The first column that is to be kept, but that the first file or row did not have.
     pub(super) fn new_column<'c>(&self, mut has: impl Iterator<Item = &'c String>) -> Option<&'c String> {
         if !self.every {
             return None;
@@ -156,4 +158,10 @@ pub(super) fn no_column(source: &str, name: &str, has: &[String], param: &[&'sta
     };
     let listed = has.iter().take(30).map(|column| format!("`{}`", shown(column))).collect::<Vec<_>>().join(", ");
     error.help(format!("its columns are {listed}"))
+}
+
+/// An error for a row with a column that the first row has not, where all columns are to be kept.
+pub(super) fn late_column(at: At<'_>, name: &str, row: &str) -> StageError {
+    let message = format!("the column `{}` is not in the first row, so it is not known to be kept", shown(name));
+    at.error(None, &message, row).help("name the columns: `columns: [a, b]`").at_param(&["columns"])
 }

@@ -5,7 +5,7 @@ use arrow::datatypes::Int64Type;
 
 use super::*;
 
-fn part(output: &Output, name: &str) -> RecordBatch {
+pub(super) fn part(output: &Output, name: &str) -> RecordBatch {
     match output.parts.iter().find(|(part, _)| part == name) {
         Some((_, Made::Table(table))) => table.clone(),
         other => panic!("{other:?}"),
