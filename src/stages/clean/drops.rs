@@ -203,8 +203,13 @@ impl Choice {
                 Conflicts::KeepFirst | Conflicts::Fail => "the first row's label was kept",
             };
             output = output.warn(format!(
-                "{} texts stand in {} rows with different labels; {done}",
-                self.conflicting_texts, self.conflicting_rows
+                "{} in {} rows with different labels; {done}",
+                if self.conflicting_texts == 1 {
+                    "1 text stands".to_owned()
+                } else {
+                    format!("{} texts stand", self.conflicting_texts)
+                },
+                self.conflicting_rows
             ));
         }
         if self.across > 0 {
