@@ -17,7 +17,7 @@ use crate::stage::Parts;
 pub use data::*;
 pub use findings::findings;
 pub(crate) use findings::{number, share};
-pub use measures::{Bound, Found, Looks, MEASURES, Measure, Op};
+pub use measures::{Bound, Count, Found, Looks, MEASURES, Measure, Op};
 pub use tables::{DataTable, caption, tables};
 
 /// `summary.json`: what ran, what came out, from what.

@@ -14,7 +14,7 @@ use crate::compare::{
     Change, Diff, MetricChange, PredictionChanges, RunFolder, RunFolderError, UnitChange, changes, diff, matched,
 };
 use crate::plan::words::{Nowhere, said};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems, visible};
 use crate::store::{Key, Store};
 use crate::table::{Digest, from_parquet, text};
 use crate::ui::count;
@@ -224,15 +224,15 @@ fn rows(before: &RunFolder, changes: &PredictionChanges) -> String {
     }
     text.push('\n');
     for example in &changes.examples {
-        let label = example.label.as_deref().unwrap_or("–");
+        let label = visible(example.label.as_deref().unwrap_or("–"));
         let shown =
             example.text.as_ref().map(|text| format!("   {}", clipped(&text.replace(char::is_control, " "), 60)));
         text.push_str(&format!(
             "  {} (fold {}, {label}): {} → {}{}\n",
-            example.row_id,
+            visible(&example.row_id),
             example.fold + 1,
-            example.old,
-            example.new,
+            visible(&example.old),
+            visible(&example.new),
             shown.unwrap_or_default()
         ));
     }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::{expect, limits, load_args, lock, usage};
 use crate::pipeline::Pipeline;
-use crate::problem::{Problem, suggest};
+use crate::problem::{Problem, suggest, visible};
 use crate::record::{Status, Summary};
 use crate::run::{Force, Listener, Listeners, Missing, Options, Session, Wanted, write_folder};
 use crate::ui::json::JsonLines;
@@ -148,7 +148,7 @@ fn tell(context: &Context, summary: &Summary, how: &HowArgs, folder: &Path, repo
     }
     say(&table::summary(summary));
     for warning in &summary.warnings {
-        say(&format!("warning: {warning}"));
+        say(&format!("warning: {}", visible(warning)));
     }
     let report = reports.first().map_or_else(|| folder.to_path_buf(), |name| folder.join(name));
     say(&format!("see {}", report.display()));

@@ -9,6 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 /// Characters in a shingle: few enough for a Chinese sentence, enough that unlike long texts share few.
 pub const SHINGLE: usize = 4;
 
@@ -23,6 +25,9 @@ pub type Signature = [u8; SIGNATURE];
 
 /// How many unlike rows of one bucket a further row is compared with: what keeps a bucket of *n* rows from costing *n*².
 const LEADERS: usize = 64;
+
+/// How many shingles [`Exact`] keeps: 128 MiB.
+const KEPT_SHINGLES: usize = 1 << 24;
 
 /// The share of pairs just at the threshold that shall meet in some band.
 const RECALL: f64 = 0.98;
@@ -83,7 +88,45 @@ pub fn estimate(a: &Signature, b: &Signature) -> f64 {
 
 /// The Jaccard similarity of two folded texts; 1 for two texts without any character.
 pub fn jaccard(a: &str, b: &str) -> f64 {
-    let (a, b) = (shingles(a), shingles(b));
+    similarity(&shingles(a), &shingles(b))
+}
+
+/// Holds folded texts against each other, exactly. The shingles of those seen last are kept, because [`groups`] holds one row
+/// against many others: a pair of long texts that are almost near enough would cost a millisecond each time.
+pub struct Exact<'a> {
+    folded: &'a [String],
+    kept: FxHashMap<usize, Vec<u64>>,
+    shingles: usize,
+}
+
+impl<'a> Exact<'a> {
+    /// For these texts.
+    pub fn new(folded: &'a [String]) -> Self {
+        Exact { folded, kept: FxHashMap::default(), shingles: 0 }
+    }
+
+    /// Whether two of them are as alike as `threshold`.
+    pub fn alike(&mut self, a: usize, b: usize, threshold: f64) -> bool {
+        if self.kept.len() > 2 * LEADERS || self.shingles > KEPT_SHINGLES {
+            self.kept.clear();
+            self.shingles = 0;
+        }
+        for row in [a, b] {
+            if let (false, Some(text)) = (self.kept.contains_key(&row), self.folded.get(row)) {
+                let found = shingles(text);
+                self.shingles += found.len();
+                self.kept.insert(row, found);
+            }
+        }
+        let (Some(a), Some(b)) = (self.kept.get(&a), self.kept.get(&b)) else { return false };
+        let (least, most) = (a.len().min(b.len()), a.len().max(b.len()));
+        // unlike lengths alone may tell
+        (most == 0 || least as f64 / most as f64 >= threshold) && similarity(a, b) >= threshold
+    }
+}
+
+/// The share of common ones; both ascend.
+fn similarity(a: &[u64], b: &[u64]) -> f64 {
     let (mut left, mut right, mut both) = (0, 0, 0_usize);
     while let (Some(x), Some(y)) = (a.get(left), b.get(right)) {
         both += usize::from(x == y);
@@ -333,6 +376,19 @@ mod tests {
         let signatures: Vec<_> = texts.map(fold).iter().map(|text| signature(text)).collect();
         let of: Vec<_> = signatures.iter().map(Option::as_ref).collect();
         assert_eq!(estimated_groups(&of, 0.7), [0, 0, 2, 3, 3, 5, 6, 7]);
+    }
+
+    #[test]
+    fn kept_shingles_change_no_answer() {
+        let texts: Vec<String> = (0..300).flat_map(|seed| <[String; 2]>::from(pair(40, seed % 90, seed))).collect();
+        let mut exact = Exact::new(&texts);
+        for a in (0..texts.len()).step_by(7) {
+            for b in 0..texts.len() {
+                assert_eq!(exact.alike(a, b, 0.6), jaccard(&texts[a], &texts[b]) >= 0.6, "{a}, {b}");
+            }
+        }
+        assert!(!exact.alike(0, texts.len(), 0.1));
+        assert!(Exact::new(&[String::new(), String::new()]).alike(0, 1, 1.0));
     }
 
     proptest! {

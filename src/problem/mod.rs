@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use codes::{CODES, Code};
-pub use render::{Style, render, to_json};
+pub use render::{Style, render, to_json, visible};
 pub use suggest::suggest;
 
 /// How grave a [`Problem`] is.

@@ -204,7 +204,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// The text with everything that a terminal would obey written out.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 

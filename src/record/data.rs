@@ -61,7 +61,7 @@ pub struct Side {
     pub empty: u64,
     /// Rows without a label.
     pub unlabelled: u64,
-    /// Rows of each class, in the order of `classes`; left out beyond 1,000 classes.
+    /// Rows of each class, in the order of `classes`; in folds left out beyond 1,000 classes.
     pub classes: Vec<u64>,
     /// Characters (Unicode scalar values) of a text.
     pub characters: Spread,

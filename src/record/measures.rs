@@ -19,94 +19,100 @@ pub struct Measure {
     pub looks: Looks,
 }
 
+/// How many there are, or why that cannot be told.
+pub type Count = Result<u64, &'static str>;
+
+const TOO_MANY: &str = "there are too many rows";
+const NO_GROUPS: &str = "the rows have no groups";
+
 /// Where a measure is looked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Looks {
     /// In all rows; or in those of a split, where the name says so (`test.rows`).
-    Rows(fn(&Side) -> Option<u64>),
+    Rows(fn(&Side) -> Count),
     /// In each split by itself; in all rows, where there are no splits.
-    EachSplit(fn(&Side) -> Option<u64>),
+    EachSplit(fn(&Side) -> Count),
     /// In each split against one before it.
-    AcrossSplits(fn(&Across) -> Option<u64>),
+    AcrossSplits(fn(&Across) -> Count),
     /// In the test rows of each fold against its training rows.
-    AcrossFolds(fn(&FoldSides) -> Option<u64>),
+    AcrossFolds(fn(&FoldSides) -> Count),
 }
 
 /// All measures, in the order of the manual.
 pub static MEASURES: &[Measure] = &[
-    rows("rows", "rows", Op::Equal, |side| Some(side.rows)),
+    rows("rows", "rows", Op::Equal, |side| Ok(side.rows)),
     rows("classes", "classes that any row has", Op::Equal, |side| {
-        Some(side.classes.iter().filter(|count| **count > 0).count() as u64)
+        Ok(side.classes.iter().filter(|count| **count > 0).count() as u64)
     }),
     rows("smallest_class", "rows of the rarest class", Op::Least, |side| {
-        Some(side.classes.iter().copied().filter(|count| *count > 0).min().unwrap_or(0))
+        Ok(side.classes.iter().copied().filter(|count| *count > 0).min().unwrap_or(0))
     }),
     rows("largest_class", "rows of the commonest class", Op::Most, |side| {
-        Some(side.classes.iter().copied().max().unwrap_or(0))
+        Ok(side.classes.iter().copied().max().unwrap_or(0))
     }),
-    rows("empty_rows", "texts without a character but white space", Op::Most, |side| Some(side.empty)),
-    rows("unlabelled_rows", "rows without a label", Op::Most, |side| Some(side.unlabelled)),
-    rows("longest_text", "characters of the longest text", Op::Most, |side| Some(side.characters.max)),
+    rows("empty_rows", "texts without a character but white space", Op::Most, |side| Ok(side.empty)),
+    rows("unlabelled_rows", "rows without a label", Op::Most, |side| Ok(side.unlabelled)),
+    rows("longest_text", "characters of the longest text", Op::Most, |side| Ok(side.characters.max)),
     rows("truncated_rows", "texts that some stage cuts, the worst stage", Op::Most, |side| {
-        Some(side.truncated.iter().map(|cut| cut.rows).max().unwrap_or(0))
+        Ok(side.truncated.iter().map(|cut| cut.rows).max().unwrap_or(0))
     }),
     rows("tokens_lost", "tokens that are cut off, the worst stage", Op::Most, |side| {
-        Some(side.truncated.iter().map(|cut| cut.tokens_lost).max().unwrap_or(0))
+        Ok(side.truncated.iter().map(|cut| cut.tokens_lost).max().unwrap_or(0))
     }),
     rows("replaced_rows", "texts with bytes that could not be decoded and were replaced", Op::Most, |side| {
-        Some(side.notes.get("replaced").map_or(0, |noted| noted.rows))
+        Ok(side.notes.get("replaced").map_or(0, |noted| noted.rows))
     }),
     rows("replaced_bytes", "bytes that could not be decoded and were replaced", Op::Most, |side| {
-        Some(side.notes.get("replaced").map_or(0, |noted| noted.total))
+        Ok(side.notes.get("replaced").map_or(0, |noted| noted.total))
     }),
-    each("duplicates", "rows whose text stands in an earlier row of the split", |side| Some(side.duplicates.exact)),
-    each("folded_duplicates", "the same, but for case and punctuation", |side| Some(side.duplicates.folded)),
-    each("near_duplicates", "the same, nearly", |side| side.duplicates.near),
-    each("conflicting_texts", "texts that carry two or more labels", |side| Some(side.conflicts.texts)),
-    each("conflicting_rows", "their rows", |side| Some(side.conflicts.rows)),
+    each("duplicates", "rows whose text stands in an earlier row of the split", |side| Ok(side.duplicates.exact)),
+    each("folded_duplicates", "the same, but for case and punctuation", |side| Ok(side.duplicates.folded)),
+    each("near_duplicates", "the same, nearly", |side| side.duplicates.near.ok_or(TOO_MANY)),
+    each("conflicting_texts", "texts that carry two or more labels", |side| Ok(side.conflicts.texts)),
+    each("conflicting_rows", "their rows", |side| Ok(side.conflicts.rows)),
     across("duplicates_across_splits", "rows of a split whose text stands in one before it", |across| {
-        Some(across.overlap.copies.exact)
+        Ok(across.overlap.copies.exact)
     }),
     across("folded_duplicates_across_splits", "the same, but for case and punctuation", |across| {
-        Some(across.overlap.copies.folded)
+        Ok(across.overlap.copies.folded)
     }),
-    across("near_duplicates_across_splits", "the same, nearly", |across| across.overlap.copies.near),
+    across("near_duplicates_across_splits", "the same, nearly", |across| across.overlap.copies.near.ok_or(TOO_MANY)),
     across(
         "relabelled_across_splits",
         "rows whose text stands in a split before theirs with another label",
-        |across| Some(across.overlap.relabelled.exact),
+        |across| Ok(across.overlap.relabelled.exact),
     ),
     across("groups_across_splits", "rows of a split whose group stands in one before it", |across| {
-        Some(across.overlap.grouped.unwrap_or(0))
+        across.overlap.grouped.ok_or(NO_GROUPS)
     }),
     across("classes_unseen", "classes of a split that one before it lacks", |across| {
-        Some(across.overlap.only_here.len() as u64)
+        Ok(across.overlap.only_here.len() as u64)
     }),
     folds("duplicates_across_folds", "test rows whose text stands in the fold's training rows", |fold| {
-        Some(fold.across.copies.exact)
+        Ok(fold.across.copies.exact)
     }),
     folds("folded_duplicates_across_folds", "the same, but for case and punctuation", |fold| {
-        Some(fold.across.copies.folded)
+        Ok(fold.across.copies.folded)
     }),
-    folds("near_duplicates_across_folds", "the same, nearly", |fold| fold.across.copies.near),
+    folds("near_duplicates_across_folds", "the same, nearly", |fold| fold.across.copies.near.ok_or(TOO_MANY)),
     folds("groups_across_folds", "test rows whose group stands in the fold's training rows", |fold| {
-        Some(fold.across.grouped.unwrap_or(0))
+        fold.across.grouped.ok_or(NO_GROUPS)
     }),
 ];
 
-const fn rows(name: &'static str, summary: &'static str, bare: Op, of: fn(&Side) -> Option<u64>) -> Measure {
+const fn rows(name: &'static str, summary: &'static str, bare: Op, of: fn(&Side) -> Count) -> Measure {
     Measure { name, summary, bare, looks: Looks::Rows(of) }
 }
 
-const fn each(name: &'static str, summary: &'static str, of: fn(&Side) -> Option<u64>) -> Measure {
+const fn each(name: &'static str, summary: &'static str, of: fn(&Side) -> Count) -> Measure {
     Measure { name, summary, bare: Op::Most, looks: Looks::EachSplit(of) }
 }
 
-const fn across(name: &'static str, summary: &'static str, of: fn(&Across) -> Option<u64>) -> Measure {
+const fn across(name: &'static str, summary: &'static str, of: fn(&Across) -> Count) -> Measure {
     Measure { name, summary, bare: Op::Most, looks: Looks::AcrossSplits(of) }
 }
 
-const fn folds(name: &'static str, summary: &'static str, of: fn(&FoldSides) -> Option<u64>) -> Measure {
+const fn folds(name: &'static str, summary: &'static str, of: fn(&FoldSides) -> Count) -> Measure {
     Measure { name, summary, bare: Op::Most, looks: Looks::AcrossFolds(of) }
 }
 
@@ -115,8 +121,8 @@ const fn folds(name: &'static str, summary: &'static str, of: fn(&FoldSides) -> 
 pub struct Found {
     /// Where: `test in train`, `fold 3`, `train`; nothing for all rows.
     pub place: String,
-    /// How many; `None` where it was not counted.
-    pub count: Option<u64>,
+    /// How many.
+    pub count: Count,
     /// Rows that could have been.
     pub of: u64,
     /// The key of `examples` of rows to look at.
@@ -137,7 +143,7 @@ impl Measure {
     /// What was counted, in every place where this is looked for; an error says why nothing was.
     pub fn found(&self, split: Option<&str>, data: &DataSummary) -> Result<Vec<Found>, String> {
         let ledger = &data.ledger;
-        let in_split = |name: &str, side: &Side, of: fn(&Side) -> Option<u64>| Found {
+        let in_split = |name: &str, side: &Side, of: fn(&Side) -> Count| Found {
             place: name.to_owned(),
             count: of(side),
             of: side.rows,

@@ -1,9 +1,9 @@
 //! What were the rows like? Brings the ledgers of a run into its summary, and holds them to what the pipeline expects.
 
 use super::summary::Run;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Expected, Pipeline};
 use crate::plan::{LedgerUnits, Phase, UnitId};
-use crate::record::{DataSummary, Dropped, Expectation, Found, Ledger, Side, findings, number, share};
+use crate::record::{DataSummary, Dropped, Expectation, Found, Ledger, Looks, Side, findings, number, share};
 
 /// Findings that the stages which bring them about tell by themselves.
 const TOLD_BY_STAGES: [&str; 3] = ["empty_rows", "truncated_rows", "replaced_bytes"];
@@ -90,7 +90,7 @@ pub(super) fn expectations(pipeline: &Pipeline, data: &[DataSummary]) -> Vec<Exp
     let expected = pipeline.expect.iter().map(|expected| {
         let mut broken: Vec<(f64, String, Option<String>)> = Vec::new();
         for one in data {
-            let of = if data.len() > 1 { format!(" (rows of `{}`)", one.stage) } else { String::new() };
+            let of = whose(expected, one, data);
             match expected.measure.found(expected.split.as_deref(), one) {
                 Err(why) => broken.push((f64::INFINITY, format!("cannot be told: {why}{of}"), None)),
                 Ok(all) => broken.extend(all.into_iter().filter_map(|found| {
@@ -100,24 +100,43 @@ pub(super) fn expectations(pipeline: &Pipeline, data: &[DataSummary]) -> Vec<Exp
             }
         }
         broken.sort_by(|a, b| b.0.total_cmp(&a.0));
+        // two evaluations of the same rows say the same of them
+        let mut said: Vec<String> = Vec::new();
+        broken.retain(|(_, what, _)| {
+            !said.contains(what) && {
+                said.push(what.clone());
+                true
+            }
+        });
         let mut examples: Vec<String> = broken.iter().filter_map(|(_, _, examples)| examples.clone()).collect();
         examples.dedup();
         Expectation {
             name: expected.name.clone(),
             bound: expected.bound.to_string(),
-            held: (!data.is_empty()).then_some(broken.is_empty()),
-            broken: broken.into_iter().map(|(_, said, _)| said).collect(),
+            held: (!data.is_empty()).then_some(said.is_empty()),
+            broken: said,
             examples,
         }
     });
     expected.collect()
 }
 
+/// Of which rows or folds something is said, where there are several.
+fn whose(expected: &Expected, one: &DataSummary, all: &[DataSummary]) -> String {
+    let of_folds = matches!(expected.measure.looks, Looks::AcrossFolds(_));
+    match &one.evaluation {
+        Some(evaluation) if of_folds && all.len() > 1 => format!(" (folds of `{evaluation}`)"),
+        _ if all.iter().any(|other| other.stage != one.stage) => format!(" (rows of `{}`)", one.stage),
+        _ => String::new(),
+    }
+}
+
 /// How far a count is from its bound, and what to say of it; nothing if it is within.
-fn wrong(expected: &crate::pipeline::Expected, found: &Found) -> Option<(f64, String)> {
+fn wrong(expected: &Expected, found: &Found) -> Option<(f64, String)> {
     let place = if found.place.is_empty() { String::new() } else { format!(" ({})", found.place) };
-    let Some(count) = found.count else {
-        return Some((f64::INFINITY, format!("cannot be told: there are too many rows{place}")));
+    let count = match found.count {
+        Ok(count) => count,
+        Err(why) => return Some((f64::INFINITY, format!("cannot be told: {why}{place}"))),
     };
     if expected.bound.holds(count, found.of) {
         return None;

@@ -333,3 +333,68 @@ fn the_manual_has_every_measure() {
     let explained = Project::new().ok(["explain", "expect"]).stdout;
     assert!(fuseline::record::MEASURES.iter().all(|measure| explained.contains(measure.name)), "{explained}");
 }
+
+/// One evaluation of rows that a test writes.
+fn evaluated(csv: impl Into<String>, ingest: &str, rest: &str) -> Project {
+    let yaml = format!(
+        "name: rows\nstages:\n  rows: {{ use: ingest, with: {{ source: data.csv, text: text, label: label, {ingest} }} }}
+  words: {{ use: tokenize, from: rows }}
+  tfidf: {{ use: tfidf, from: words }}
+  model: {{ use: train, from: tfidf, with: {{ estimator: {{ linear_svc: {{}} }} }} }}
+  scores: {{ use: cross_validate, from: model, with: {{ folds: 2 }} }}\n{rest}"
+    );
+    Project::new().file("data.csv", csv.into()).file("pipeline.yaml", yaml)
+}
+
+#[test]
+fn thousands_of_classes_are_counted_too() {
+    let rows: String = (0..3600).map(|row| format!("text {row},c{}\n", row % 1200)).collect();
+    let bounds = "expect: { classes: 1200, smallest_class: 3, largest_class: 3 }\n";
+    evaluated(format!("text,label\n{rows}"), "encoding: utf-8", bounds).ok(["check", "--data", "pipeline.yaml"]);
+    let bounds = "expect: { classes: 1201, smallest_class: 4, largest_class: 2 }\n";
+    let ran =
+        evaluated(format!("text,label\n{rows}"), "encoding: utf-8", bounds).run(["check", "--data", "pipeline.yaml"]);
+    assert_eq!(ran.code, 1);
+    for found in ["`== 1201`, but is 1,200", "`>= 4`, but is 3", "`<= 2`, but is 3"] {
+        assert!(ran.stderr.contains(found), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_bound_on_groups_needs_groups() {
+    let csv = "text,label,who\ngood film,a,x\nbad film,b,y\nfine film,a,z\ndull film,b,w\n";
+    let bounds = "expect: { groups_across_folds: 0 }\n";
+    let ran = evaluated(csv, "encoding: utf-8", bounds).run(["check", "--data", "pipeline.yaml"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("cannot be told: the rows have no groups"), "{}", ran.stderr);
+    evaluated(csv, "group: who", bounds).ok(["check", "--data", "pipeline.yaml"]);
+}
+
+#[test]
+fn what_two_evaluations_break_is_told_once() {
+    let csv =
+        "text,label,part\nfine film,a,train\nbad film,b,train\nfine film,a,train\ndull film,b,test\nsad film,a,test\n";
+    let rest = "  held: { use: cross_validate, from: model, with: { holdout: test } }\nexpect: { duplicates: 0 }\n";
+    let project = evaluated(csv, "split: part", rest);
+    let ran = project.run(["run", "pipeline.yaml", "--out", "out"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(project.summary("out")["expectations"][0]["broken"], serde_json::json!(["1 (train)"]));
+}
+
+#[test]
+fn a_terminal_obeys_nothing_of_the_data() {
+    let rows: String = (0..12)
+        .map(|row| format!("same {},\"l\u{1b}[31m\nx\u{202e}{}\",te\u{1b}]0;t\u{7}st\n", row % 3, row % 2))
+        .collect();
+    let csv = format!("text,label,part\n{rows}one more,\"only\u{1b}[5m\",other\n");
+    let project = evaluated(csv, "split: part", "expect: { duplicates: 0 }\n");
+    for ran in
+        [project.run(["check", "--data", "pipeline.yaml"]), project.run(["run", "pipeline.yaml", "--out", "out"])]
+    {
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
+        }
+        assert!(ran.stderr.contains("te\\u{1b}]0;t\\u{7}st") && !ran.stderr.contains("\nx"), "{}", ran.stderr);
+    }
+}

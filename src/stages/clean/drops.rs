@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::params::{Conflicts, Duplicates, Measure, NearDuplicates, Params};
-use crate::ml::near::{self, Sets, Signature};
+use crate::ml::near::{self, Exact, Sets, Signature};
 use crate::stage::{Ctx, Output, StageError};
 use crate::table::target::Target;
 
@@ -108,9 +108,9 @@ fn join_near(
     let signatures: Vec<Option<Signature>> = folded.par_iter().map(|text| near::signature(text)).collect();
     ctx.check()?;
     let signatures: Vec<Option<&Signature>> = signatures.iter().map(Option::as_ref).collect();
-    let groups = near::groups(&signatures, near.threshold, &mut |a, b| {
-        !ctx.is_cancelled() && near::jaccard(&folded[a], &folded[b]) >= near.threshold
-    });
+    let mut exact = Exact::new(&folded);
+    let groups =
+        near::groups(&signatures, near.threshold, &mut |a, b| !ctx.is_cancelled() && exact.alike(a, b, near.threshold));
     ctx.check()?;
     for (row, first) in rows.iter().zip(groups) {
         sets.join(rows[first], *row);
@@ -203,8 +203,13 @@ impl Choice {
                 Conflicts::KeepFirst | Conflicts::Fail => "the first row's label was kept",
             };
             output = output.warn(format!(
-                "{} texts stand in {} rows with different labels; {done}",
-                self.conflicting_texts, self.conflicting_rows
+                "{} in {} rows with different labels; {done}",
+                if self.conflicting_texts == 1 {
+                    "1 text stands".to_owned()
+                } else {
+                    format!("{} texts stand", self.conflicting_texts)
+                },
+                self.conflicting_rows
             ));
         }
         if self.across > 0 {

@@ -6,9 +6,6 @@ use super::columns::{Columns, NONE, Ranked};
 use super::{EXAMPLES, Shown};
 use crate::record::{Conflicts, Copies, Noted, Overlap, Side, Spread, Truncated};
 
-/// Beyond so many classes their counts are left out.
-const CLASSES: usize = 1000;
-
 /// Counts over the rows for which `keep` is true.
 pub(super) fn side(columns: &Columns, keep: &[bool]) -> Side {
     let kept = || (0..columns.rows()).filter(|&row| keep[row]);
@@ -20,9 +17,6 @@ pub(super) fn side(columns: &Columns, keep: &[bool]) -> Side {
             Some(count) => *count += 1,
             None => unlabelled += 1,
         }
-    }
-    if classes.len() > CLASSES {
-        classes.clear();
     }
     let mut languages = vec![0_u64; columns.languages.len()];
     for row in kept() {
