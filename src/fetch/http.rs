@@ -15,7 +15,7 @@ use ureq::{Agent, Body};
 use super::keep::{CopyEnd, hash};
 use super::part::{About, Part};
 use super::spec::is_commit;
-use super::{FetchError, FetchListener, FetchOptions, Secret, netrc};
+use super::{FetchError, FetchListener, FetchOptions, Secret, heedful, netrc};
 
 /// Where the model hub is, unless the settings say otherwise.
 const HUB: &str = "https://huggingface.co";
@@ -124,7 +124,7 @@ impl Web {
                 Again::Anew => part.clear(),
                 Again::Later(asked) => {
                     rest(asked.unwrap_or(wait).min(LONGEST_WAIT), cancelled)?;
-                    wait *= 2;
+                    wait = (wait * 2).min(LONGEST_WAIT);
                 }
             }
         }
@@ -154,7 +154,7 @@ impl Web {
                 request = request.header("if-range", validator);
             }
         }
-        let mut response = match request.call() {
+        let response = match heedful::call(move || request.call(), cancelled)? {
             Ok(response) => response,
             Err(ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed) => {
                 return Err(FetchError::Redirects { url: bare(url) }.into());
@@ -173,7 +173,7 @@ impl Web {
             (200..=299, _) => 0,
             (status, _) => return Err(refused(wanted, &host, status, response.headers())),
         };
-        let sha256 = take(wanted, part, from, &mut response, cancelled, heard)?;
+        let sha256 = take(wanted, part, from, response, cancelled, heard)?;
         match wanted.sha256 {
             Some(expected) if expected != sha256 => {
                 // where two servers' halves were put together, the whole may still be right
@@ -206,7 +206,7 @@ fn take(
     wanted: &Wanted<'_>,
     part: &Part,
     from: u64,
-    response: &mut Response<Body>,
+    response: Response<Body>,
     cancelled: &AtomicBool,
     heard: &mut Heard<'_>,
 ) -> Result<String, Failed> {
@@ -217,7 +217,8 @@ fn take(
     heard.begins(size.map(|size| size + from));
     let mut total = from;
     heard.has(total);
-    let body = response.body_mut().as_reader();
+    let body = heedful::Coming::new(response.into_body().into_reader(), cancelled);
+    let body = body.map_err(|error| FetchError::io(&path, &error))?;
     let broken = |why: String| {
         let error = FetchError::Unreachable { host: host(wanted.url), why: format!("the download broke off {why}") };
         Failed { error, again: Again::Later(None) }

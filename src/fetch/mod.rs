@@ -7,6 +7,7 @@
 mod archive;
 mod catalog;
 mod error;
+mod heedful;
 mod http;
 mod keep;
 mod local;

@@ -108,6 +108,7 @@ impl Format {
         let no_comment = || Some(("`comment` is empty: every line begins so".to_owned(), "leave it out"));
         let style = match self {
             Format::Conll(conll) if conll.comment.as_deref() == Some("") => return no_comment(),
+            Format::Json(json) => return json.fault(),
             Format::Csv(csv) => csv.style(),
             Format::Tsv(tsv) => tsv.style(),
             _ => return None,
@@ -115,6 +116,10 @@ impl Format {
         if style.rest && style.quote.is_some() {
             let message = "`rest` takes a line as it stands, but its fields may be quoted".to_owned();
             return Some((message, "set `quote: none`"));
+        }
+        if style.quote == Some(style.delimiter) {
+            let message = "`quote` and `delimiter` are the same character".to_owned();
+            return Some((message, "set one of them to another"));
         }
         if style.comment.as_deref() == Some("") {
             return no_comment();

@@ -43,6 +43,16 @@ impl Default for Json {
     }
 }
 
+impl Json {
+    /// What is wrong with the options, and what would be right.
+    pub(super) fn fault(&self) -> Option<(String, &'static str)> {
+        let stars = self.rows.steps.iter().filter(|step| matches!(step, Step::Each)).count();
+        let (keys, rows) = (self.keys.len(), &self.rows);
+        let message = format!("`keys` has {keys} names, but `rows: {rows}` has {stars} `*`");
+        (keys > stars).then_some((message, "name what each `*` passes, in order"))
+    }
+}
+
 /// Reads a file's rows.
 pub(super) fn read(options: &Json, file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
     let source = file.source.as_str();

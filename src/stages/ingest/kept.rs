@@ -12,6 +12,7 @@ use arrow::array::{
     ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema as Columns};
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -188,7 +189,7 @@ impl Kept {
             std::iter::once(text("row_id")).chain(columns.iter().map(|(name, _)| text(name))).collect();
         let schema = Arc::new(Columns::new(fields));
         let file = tempfile::tempfile().map_err(aside)?;
-        let spool = StreamWriter::try_new_buffered(file, &schema).map_err(StageError::caused)?;
+        let spool = StreamWriter::try_new_buffered(file, &schema).map_err(aside)?;
         let columns = columns.into_iter().map(|(name, declared)| Column {
             name,
             declared,
@@ -221,7 +222,7 @@ impl Kept {
         let cells = self.columns.iter_mut().map(|column| Arc::new(column.cells.finish()) as ArrayRef);
         let columns = std::iter::once(row_ids).chain(cells).collect();
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(StageError::caused)?;
-        self.spool.write(&rows).map_err(StageError::caused)
+        self.spool.write(&rows).map_err(aside)
     }
 
     /// The first column in which no row has a cell.
@@ -232,8 +233,7 @@ impl Kept {
     /// Hands the columns on with their types.
     pub(super) fn finish(self, to: &mut dyn Emit) -> Result<(), StageError> {
         let types: Vec<Type> = self.columns.iter().map(Column::of).collect();
-        let mut file =
-            self.spool.into_inner().map_err(StageError::caused)?.into_inner().map_err(|e| aside(e.into_error()))?;
+        let mut file = self.spool.into_inner().map_err(aside)?.into_inner().map_err(|e| aside(e.into_error()))?;
         file.seek(SeekFrom::Start(0)).map_err(aside)?;
         let batches = StreamReader::try_new(BufReader::new(file), None).map_err(StageError::caused)?;
         for batch in batches {
@@ -267,7 +267,8 @@ fn typed(cells: &StringArray, of: Type) -> ArrayRef {
     }
 }
 
-fn aside(error: std::io::Error) -> StageError {
+fn aside(error: impl Into<ArrowError>) -> StageError {
     StageError::failed("columns cannot be put aside in the system's folder for passing files")
-        .because(error.to_string())
+        .because(error.into().to_string())
+        .help("make room there, or name another folder with the environment variable `TMPDIR`")
 }

@@ -180,6 +180,15 @@ impl Label {
             let message = "`names` and `names_file` are both given".to_owned();
             faults.push(("names_file", message, "leave one of them out"));
         }
+        let is_empty = match &self.names {
+            Some(Names::List(names)) => names.iter().any(String::is_empty),
+            Some(Names::Map(names)) => names.values().any(String::is_empty),
+            None => false,
+        };
+        if is_empty {
+            let help = "name each class; rows of a value are left out with `drop`";
+            faults.push(("names", "one of the `names` is empty".to_owned(), help));
+        }
         if self.multi.as_ref().is_some_and(|multi| multi.separator.as_deref() == Some("")) {
             faults.push(("multi", "`separator` is empty".to_owned(), "leave it out for JSON lists"));
         }

@@ -41,6 +41,7 @@ use crate::stage::{
 use account::Reading;
 use encoding::{Encoding, EncodingErrors};
 use format::Format;
+use kept::Keep;
 use label::{Label, Rule};
 use lines::Lines;
 use params::{OnRowError, OneOrMore, Params, Sources};
@@ -195,6 +196,19 @@ fn check(params: &Params, at: &Scope<'_>, problems: &mut Problems) {
     if params.split.is_some() && matches!(params.source, Sources::Splits(_)) {
         let message = "`split` names a column, but `source` names the splits already".to_owned();
         wrong(&["split"], message, "leave one of them out");
+    }
+    if let Sources::Splits(splits) = &params.source
+        && splits.iter().any(|(split, _)| split.is_empty())
+    {
+        wrong(&["source"], "a split of `source` has an empty name".to_owned(), "call it `train`, `test` or otherwise");
+    }
+    if let Keep::Some(columns) = &params.columns
+        && let Some(twice) = columns
+            .iter()
+            .enumerate()
+            .find_map(|(at, (name, _))| columns.iter().skip(at + 1).any(|(other, _)| other == name).then_some(name))
+    {
+        wrong(&["columns"], format!("`columns` names `{twice}` twice"), "name each column once");
     }
     if params.limit == Some(0) {
         wrong(&["limit"], "`limit` must be above 0, but is 0".to_owned(), "leave it out to read all rows");

@@ -6,6 +6,7 @@ use std::io::{self, Seek, SeekFrom};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use super::columnar;
 use super::lines::fetch_failed;
@@ -13,8 +14,9 @@ use super::rows::{Collector, Next, Seen};
 use crate::fetch::Fetched;
 use crate::stage::StageError;
 
-/// Rows in memory at once.
-const BATCH: usize = 8192;
+/// Rows in memory at once: so many, or fewer where they are long.
+const ROWS: usize = 8192;
+const BYTES: usize = 64 << 20;
 
 /// Reads a file's rows.
 pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, StageError> {
@@ -26,7 +28,8 @@ pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, Sta
     let has: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
     let places = rows.find(source, &has)?;
     let mask = ProjectionMask::roots(reader.parquet_schema(), places.iter().copied());
-    let mut batches = reader.with_projection(mask).with_batch_size(BATCH).build().map_err(damaged)?;
+    let at_once = BYTES.checked_div(longest_mean(reader.metadata())).unwrap_or(ROWS).clamp(1, ROWS);
+    let mut batches = reader.with_projection(mask).with_batch_size(at_once).build().map_err(damaged)?;
     let mut seen = Seen { rows: 0, next: Next::Read };
     while let Some(batch) = columnar::next(&mut batches) {
         let batch = batch.map_err(|error| damaged(error.into()))?;
@@ -36,6 +39,12 @@ pub(super) fn read(file: &Fetched, rows: &mut Collector<'_>) -> Result<Seen, Sta
         }
     }
     Ok(seen)
+}
+
+/// How many bytes a row has on average, in the row group where they are longest.
+fn longest_mean(metadata: &ParquetMetaData) -> usize {
+    let mean = |group: &RowGroupMetaData| group.total_byte_size().checked_div(group.num_rows()).unwrap_or_default();
+    metadata.row_groups().iter().filter_map(|group| usize::try_from(mean(group)).ok()).max().unwrap_or_default()
 }
 
 /// Parquet is read from its end, so a member of an archive is unpacked to a nameless file first.

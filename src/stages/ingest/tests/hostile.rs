@@ -61,6 +61,18 @@ fn a_column_with_nothing_in_it_is_kept() {
 }
 
 #[test]
+fn options_that_would_be_ignored_are_told() {
+    let told = |with: serde_json::Value| said("x.csv", b"text,y\na,1\n", with);
+    assert!(told(json!({ "columns": ["y", "y"] })).contains("`columns` names `y` twice"));
+    assert!(told(json!({ "label": { "column": "y", "names": ["a", ""] } })).contains("one of the `names` is empty"));
+    assert!(told(json!({ "format": { "csv": { "quote": "," } } })).contains("are the same character"));
+    let keys = json!({ "format": { "json": { "rows": "/a/*", "keys": ["a", "b"] } } });
+    assert!(told(keys).contains("`keys` has 2 names, but `rows: /a/*` has 1 `*`"));
+    let dir = tempfile::tempdir().unwrap();
+    assert!(ingest(dir.path(), json!({ "source": { "": "x.csv" } })).unwrap_err().contains("has an empty name"));
+}
+
+#[test]
 fn no_number_loses_digits() {
     let types = |cells: &str| types(&one_file("x.csv", cells.as_bytes(), json!({ "columns": ["n"] })).unwrap().3);
     assert_eq!(types("text,n\na,9007199254740993\nb,-5\n"), ["n: Int64"]);
