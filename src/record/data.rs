@@ -43,6 +43,9 @@ pub struct Ledger {
     pub whole: Side,
     /// Each split of the data, `train` first, the others as they come.
     pub splits: Vec<SplitSide>,
+    /// Further splits, which are not looked at: there are more than 100.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub splits_left_out: u64,
     /// Each split against one before it.
     pub across_splits: Vec<Across>,
     /// Each fold of the evaluation.
@@ -50,6 +53,10 @@ pub struct Ledger {
     /// Rows to look at, by what was found: `train/test` for texts of `test` that stand in `train`,
     /// `folds` for the first fold, `conflict/train` for texts of `train` with two labels (`conflict` where there are no splits).
     pub examples: BTreeMap<String, Vec<Example>>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Counts over some rows.

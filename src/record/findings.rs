@@ -12,6 +12,15 @@ const NOTABLE: f64 = 0.005;
 pub fn findings(data: &DataSummary) -> Vec<Finding> {
     let ledger = &data.ledger;
     let mut all = Vec::new();
+    if ledger.splits_left_out > 0 {
+        let splits = ledger.splits_left_out + ledger.splits.len() as u64;
+        let message = format!(
+            "there are {} splits, of which {} are looked at; does `split` name the right column?",
+            number(splits),
+            ledger.splits.len()
+        );
+        all.push(plain("splits", message, splits, ledger.whole.rows));
+    }
     // What the later splits share with the first weighs most: it is learned from.
     let first = ledger.splits.first().map(|split| split.split.as_str());
     let mut pairs: Vec<_> = ledger.across_splits.iter().collect();

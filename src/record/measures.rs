@@ -152,12 +152,15 @@ impl Measure {
                 split => format!("conflict/{split}"),
             }),
         };
+        let too_many = || Err("there are too many splits".to_owned());
         match (self.looks, split) {
+            (Looks::EachSplit(_), None) | (Looks::AcrossSplits(_), _) if ledger.splits_left_out > 0 => too_many(),
             (Looks::Rows(of) | Looks::EachSplit(of), Some(split)) => {
                 let names: Vec<&str> = ledger.splits.iter().map(|side| side.split.as_str()).collect();
                 match ledger.splits.iter().find(|side| side.split == split) {
                     Some(found) => Ok(vec![in_split(split, &found.side, of)]),
                     None if names.is_empty() => Err("the rows have no splits".to_owned()),
+                    None if ledger.splits_left_out > 0 => too_many(),
                     None => Err(format!("there is no split `{split}`; the splits are {}", names.join(", "))),
                 }
             }

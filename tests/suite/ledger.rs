@@ -398,3 +398,15 @@ fn a_terminal_obeys_nothing_of_the_data() {
         assert!(ran.stderr.contains("te\\u{1b}]0;t\\u{7}st") && !ran.stderr.contains("\nx"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_split_for_every_row_costs_no_walk_for_each() {
+    let rows: String = (0..5000).map(|row| format!("text {row},{},s{row}\n", row % 2)).collect();
+    let yaml = "name: many\nstages:\n  rows: { use: ingest, with: { source: data.csv, text: text, label: label, split: part } }
+expect: { duplicates: 0, duplicates_across_splits: 0, s4000.rows: 1, s0.rows: 1, rows: 5000 }\n";
+    let project = Project::new().file("data.csv", format!("text,label,part\n{rows}")).file("pipeline.yaml", yaml);
+    let ran = project.run(["check", "--data", "pipeline.yaml"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.stderr.matches("cannot be told: there are too many splits").count(), 3, "{}", ran.stderr);
+    assert!(ran.stdout.contains("there are 5,000 splits, of which 100 are looked at"), "{}", ran.stdout);
+}

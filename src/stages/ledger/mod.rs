@@ -29,6 +29,9 @@ const EXAMPLES: usize = 5;
 /// Beyond so many classes their counts are left out in folds.
 const CLASSES: usize = 1000;
 
+/// Beyond so many splits the others are not looked at: each costs a walk over all rows, and they are no splits.
+const SPLITS: usize = 100;
+
 /// Beyond so many splits each is held against the first alone.
 const PAIRED_SPLITS: usize = 8;
 
@@ -129,9 +132,10 @@ impl Counting<'_> {
     /// Each split by itself, and against those before it.
     fn splits(&mut self, ledger: &mut Ledger, ctx: &Ctx<'_>) -> Result<(), StageError> {
         let columns = self.columns;
-        let masks: Vec<Vec<bool>> = (0..columns.splits.len())
-            .map(|split| columns.split.iter().map(|of| *of == split as u32).collect())
-            .collect();
+        let looked_at = columns.splits.len().min(SPLITS);
+        ledger.splits_left_out = (columns.splits.len() - looked_at) as u64;
+        let masks: Vec<Vec<bool>> =
+            (0..looked_at).map(|split| columns.split.iter().map(|of| *of == split as u32).collect()).collect();
         for (split, mask) in columns.splits.iter().zip(&masks) {
             ledger.splits.push(SplitSide { split: split.clone(), side: side(columns, mask) });
             self.conflicts(&format!("conflict/{split}"), mask);

@@ -136,14 +136,14 @@ impl Learner for Classifier {
             Chosen::Logistic(learner, weight) => {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
-                let weights = weights(*weight, index, rows, rows);
+                let weights = weights(*weight, index, rows);
                 let (model, end) = learner.fit(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
             Chosen::LinearSvc(learner, weight) => {
                 let laid = laid(train.input())?;
                 same_rows(&laid.row_id, &target.row_id)?;
-                let weights = weights(*weight, index, rows, None);
+                let weights = weights(*weight, index, rows);
                 let (model, end) = learner.fit(&laid.x, index, count, weights.as_deref(), &stop).map_err(failed)?;
                 (laid.x.cols(), self.linear(&model, end, classes)?)
             }
@@ -298,13 +298,13 @@ fn labels(target: &Parts) -> Result<Arc<Labelled>, StageError> {
     })
 }
 
-/// What rows count: by their own weight, times that of their class. Balanced classes are counted by `counted`; as in
-/// scikit-learn, `LogisticRegression` counts rows by their weight there and `LinearSVC` does not.
-fn weights(of: ClassWeight, y: &[u32], own: Option<&[f64]>, counted: Option<&[f64]>) -> Option<Vec<f64>> {
+/// What rows count: by their own weight, times that of their class. Rows of balanced classes are counted by their weight, as in
+/// scikit-learn, so that a row of weight 2 is as good as two rows.
+fn weights(of: ClassWeight, y: &[u32], own: Option<&[f64]>) -> Option<Vec<f64>> {
     if of != ClassWeight::Balanced {
         return own.map(<[f64]>::to_vec);
     }
-    let mut weights = balanced_weights(y, counted);
+    let mut weights = balanced_weights(y, own);
     weights.iter_mut().zip(own.unwrap_or_default()).for_each(|(weight, own)| *weight *= own);
     Some(weights)
 }
@@ -385,4 +385,18 @@ fn read_strings(table: &RecordBatch, name: &str) -> Result<Vec<String>, StageErr
     let column = table.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<StringArray>());
     let column = column.ok_or_else(|| StageError::failed(format!("a model's table lacks its column `{name}`")))?;
     Ok(column.iter().flatten().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_weight_two_is_as_good_as_two() {
+        let twice = weights(ClassWeight::Balanced, &[0, 0, 1, 1], None);
+        assert_eq!(twice, Some(vec![1.0; 4]));
+        assert_eq!(weights(ClassWeight::Balanced, &[0, 1, 1], Some(&[2.0, 1.0, 1.0])), Some(vec![2.0, 1.0, 1.0]));
+        assert_eq!(weights(ClassWeight::None, &[0, 1], Some(&[2.0, 1.0])), Some(vec![2.0, 1.0]));
+        assert_eq!(weights(ClassWeight::None, &[0, 1], None), None);
+    }
 }
