@@ -95,7 +95,7 @@ fn rows_are_dropped_only_when_asked() {
     assert_eq!(output.facts["dropped_empty"], 1);
     assert_eq!(output.facts["dropped_duplicates"], 2);
     assert_eq!(output.facts["conflicting_rows"], 3);
-    assert_eq!(output.warnings, ["1 texts stand in 3 rows with different labels; the first row's label was kept"]);
+    assert_eq!(output.warnings, ["1 text stands in 3 rows with different labels; the first row's label was kept"]);
     assert_eq!(texts(&clean(json!({ "drop_empty": true }), &rows, &labels)), ["a", "A", "b", "a"]);
 }
 
