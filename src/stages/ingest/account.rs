@@ -93,7 +93,10 @@ fn encodings(mut told: Conclusion, rows: &Collector<'_>) -> Conclusion {
     if rows.counts.replaced > 0 {
         let replaced = rows.counts.replaced;
         told = told.fact("replaced_bytes", replaced).fact("replaced_first", rows.replaced.clone());
-        told = told.warn(format!("{replaced} bytes are no text and were replaced by U+FFFD"));
+        told = told.warn(match replaced {
+            1 => "1 byte is no text and was replaced by U+FFFD".to_owned(),
+            _ => format!("{replaced} bytes are no text and were replaced by U+FFFD"),
+        });
     }
     told
 }

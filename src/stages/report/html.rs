@@ -76,13 +76,22 @@ pub(super) fn bdi(name: &str) -> String {
     format!("<bdi>{}</bdi>", breakable(name))
 }
 
-/// A name that may be broken after punctuation.
+/// A name that may be broken after punctuation, but not within a number (`4,154`).
 fn breakable(name: &str) -> String {
-    let mut out = html(name);
-    for after in [",", "_", "=", "/", "!"] {
-        out = out.replace(after, &format!("{after}<wbr>"));
+    let mut out = String::with_capacity(name.len() + 16);
+    let escaped = html(name);
+    let mut rest = escaped.as_str();
+    while let Some(at) = rest.find([',', '_', '=', '/', '!']) {
+        let (piece, after) = rest.split_at(at + 1);
+        out.push_str(piece);
+        let digit_before = piece.bytes().rev().nth(1).is_some_and(|byte| byte.is_ascii_digit());
+        let digit_after = after.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
+        if !(piece.ends_with(',') && digit_before && digit_after) {
+            out.push_str("<wbr>");
+        }
+        rest = after;
     }
-    out
+    out + rest
 }
 
 fn warnings(out: &mut String, note: &Note<'_>) {
