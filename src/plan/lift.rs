@@ -5,6 +5,7 @@
 //! across folds and variants.
 
 mod books;
+mod fitted;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rustc_hash::FxHashMap;
 use serde_json::json;
 
 use books::Books;
+pub use fitted::fitted;
 
 use super::{EvaluationUnits, Input, Phase, Plan, Reads, Role, StageUnit, Unit, UnitId};
 use crate::pipeline::{Node, Pipeline, Variant};

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
-pub use lift::{FoldsOf, plan};
+pub use lift::{FoldsOf, fitted, plan};
 
 /// Which unit of a plan.
 pub type UnitId = NodeIndex<u32>;
