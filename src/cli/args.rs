@@ -100,7 +100,7 @@ pub(super) struct RowsArgs {
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<RowsFormat>,
     /// The column with the text (several are joined by a newline) [default: as in the pipeline's own data]
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long = "text", id = "text-column", value_name = "COLUMN")]
     pub(super) text: Vec<String>,
     /// The column with the rows' ids [default: a row's number, from 0]
     #[arg(long, value_name = "COLUMN")]
