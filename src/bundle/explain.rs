@@ -102,8 +102,8 @@ pub fn explain(
         _ if class.is_some() => None,
         _ => runner_up(&said, &chosen),
     };
-    let inputs = running.model_inputs(&walked.outputs);
-    let blocks = Named::of(&inputs).map_err(|error| BundleError::stage(&running.bundle().model, error))?;
+    let blocks = Named::of(&running.model_sources(&walked.outputs))
+        .map_err(|error| BundleError::stage(&running.bundle().model, error))?;
     let mut explanation = Explanation {
         text: row.text.clone(),
         predicted,

@@ -162,7 +162,7 @@ fn node(
         BundleError::Build { stage: stage.id.clone(), why }
     })?;
     let fits = match &built.work {
-        Work::RowWise(_) | Work::Learner(_) => true,
+        Work::RowWise(_) | Work::Learner(_) | Work::Meta(_) => true,
         Work::WholeTable(whole) => whole.keeps_rows() || whole.alone().is_some(),
         Work::Source(_) | Work::Evaluate(_) | Work::Sink(_) => false,
     };
@@ -241,6 +241,12 @@ impl<'r> Running<'r> {
         Ok(walked)
     }
 
+    /// All that the stages gave which the model reads.
+    pub(super) fn model_sources(&self, outputs: &[Parts]) -> Vec<Parts> {
+        let from = self.bundle().stages.last().map_or(&[][..], |stage| &stage.from);
+        from.iter().map(|&from| outputs[from].clone()).collect()
+    }
+
     /// What the model is given, of what all stages gave.
     pub(super) fn model_inputs(&self, outputs: &[Parts]) -> Vec<Parts> {
         self.inputs(self.replay.nodes.len().saturating_sub(1), outputs)
@@ -261,6 +267,10 @@ impl<'r> Running<'r> {
             false => pattern == name,
         };
         let one = |(input, &from): (usize, &usize)| {
+            // What reads models reads all that they say.
+            if matches!(work, Work::Meta(_)) {
+                return outputs[from].clone();
+            }
             let reads = work.stage().reads(input);
             let mut parts = Parts::default();
             for (name, part) in outputs[from].iter().filter(|(name, _)| reads.iter().any(|p| covers(p, name))) {
@@ -305,6 +315,7 @@ impl<'r> Running<'r> {
         }
         let output = match &node.work {
             Some(Work::Learner(learner)) => learner.apply(&node.learned, only()?, &ctx),
+            Some(Work::Meta(meta)) => meta.apply(&node.learned, inputs, &ctx),
             Some(Work::WholeTable(whole)) => whole.run(inputs, &ctx),
             _ => Err(StageError::failed("it is no stage of a fitted pipeline")),
         };

@@ -5,22 +5,25 @@ use rustc_hash::FxHashMap;
 
 use super::{Books, Done, Lift, Lifting};
 use crate::pipeline::Pipeline;
-use crate::plan::Plan;
+use crate::plan::{Known, Plan};
 use crate::stage::Work;
 
-/// Plans the stage `at` (an index into the variant's stages) of the variant `index`, outside all folds.
-pub fn fitted(pipeline: &Pipeline, index: usize, at: usize) -> Plan {
+/// Plans the stage `at` (an index into the variant's stages) of the variant `index`, outside all folds, as far as what is known
+/// allows.
+pub fn fitted(pipeline: &Pipeline, known: &Known, index: usize, at: usize) -> Plan {
     let variant = &pipeline.variants[index];
     let mut learns = vec![false; variant.stages.len()];
     for (place, node) in variant.stages.iter().enumerate() {
-        learns[place] = matches!(*node.work, Work::Learner(_)) || node.inputs.iter().any(|&input| learns[input]);
+        learns[place] =
+            matches!(*node.work, Work::Learner(_) | Work::Meta(_)) || node.inputs.iter().any(|&input| learns[input]);
     }
     let mut lift = Lift {
-        folds_of: &|_| None,
+        known,
         graph: DiGraph::new(),
         by_ident: FxHashMap::default(),
         evaluations: Vec::new(),
-        unknown_folds: Vec::new(),
+        open: Vec::new(),
+        waits: Vec::new(),
         stages: Vec::new(),
         names: FxHashMap::default(),
         books: Books::default(),
@@ -32,7 +35,8 @@ pub fn fitted(pipeline: &Pipeline, index: usize, at: usize) -> Plan {
         order,
         evaluations: Vec::new(),
         ledgers: Vec::new(),
-        unknown_folds: lift.unknown_folds,
+        open: lift.open.iter().copied().filter(|id| !lift.waits[id.index()]).collect(),
+        waits: lift.waits,
         stages: lift.stages,
     }
 }

@@ -112,19 +112,35 @@ pub(super) enum Goal<'a> {
 
 /// Training rows, and what a learner may ask of them.
 pub(super) struct Training<'a> {
-    pub(super) learner: &'static str,
-    pub(super) input: &'a Parts,
-    pub(super) goal: Goal<'a>,
+    learner: &'static str,
+    input: &'a Parts,
+    goal: Goal<'a>,
     /// The rows that the goal is of.
-    pub(super) row_id: &'a [String],
+    row_id: &'a [String],
     /// How much each row counts, where the data says so.
-    pub(super) weight: Option<&'a [f64]>,
-    pub(super) ctx: &'a Ctx<'a>,
-    /// How many columns the rows have, once a learner has asked for them.
-    pub(super) columns: AtomicUsize,
+    weight: Option<&'a [f64]>,
+    ctx: &'a Ctx<'a>,
+    columns: AtomicUsize,
 }
 
 impl<'a> Training<'a> {
+    /// Rows of `input`, of which `goal`, `row_id` and `weight` speak in their order.
+    pub(super) fn new(
+        learner: &'static str,
+        input: &'a Parts,
+        goal: Goal<'a>,
+        row_id: &'a [String],
+        weight: Option<&'a [f64]>,
+        ctx: &'a Ctx<'a>,
+    ) -> Self {
+        Training { learner, input, goal, row_id, weight, ctx, columns: AtomicUsize::new(0) }
+    }
+
+    /// How many columns the rows have, once a learner has asked for them.
+    pub(super) fn columns(&self) -> usize {
+        self.columns.load(Ordering::Relaxed)
+    }
+
     /// The learner's name in pipelines.
     pub(super) fn learner(&self) -> &'static str {
         self.learner

@@ -1,13 +1,14 @@
 //! What does a classifier learn, and what does it predict? One kind for all learners; `estimator` says which.
 
+mod ensemble;
 mod estimator;
 mod kernel;
 mod learner;
 mod linear;
+mod stacked;
 mod trees;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ use crate::stage::{
 };
 use crate::table::predictions::Predictions;
 use crate::table::target::{Labels, Target};
+
+pub(super) use ensemble::Ensemble;
 
 /// The kind `train`.
 pub(super) struct Train;
@@ -125,21 +128,14 @@ impl Learner for Classifier {
             let help = "leave `weight` out of `ingest`, or train `logistic_regression` or `linear_svc`";
             return Err(StageError::failed(message).help(help));
         }
-        let on = Training {
-            learner: self.name,
-            input: train.input(),
-            goal: Goal::Classes { index, names },
-            row_id: &target.row_id,
-            weight: target.weight.as_deref(),
-            ctx,
-            columns: AtomicUsize::new(0),
-        };
+        let goal = Goal::Classes { index, names };
+        let on = Training::new(self.name, train.input(), goal, &target.row_id, target.weight.as_deref(), ctx);
         let output = self.chosen.fit(&on).map_err(|trouble| in_words(trouble, names, &target.row_id))?;
         let output = output.table("classes", strings("class", names)?);
         Ok(output
             .rows(index.len())
             .fact("training_rows", index.len())
-            .fact("features", on.columns.into_inner())
+            .fact("features", on.columns())
             .fact("classes", names.len()))
     }
 
