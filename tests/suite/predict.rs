@@ -58,7 +58,15 @@ fn both(estimator: &str, classes: &[&str]) -> (BTreeMap<String, Value>, BTreeMap
     let some = |side: &str| -> String {
         rows.iter().enumerate().filter(|(at, _)| split(*at) == side).map(|(_, row)| format!("{row}\n")).collect()
     };
-    let pipeline = FUSED.replace("ESTIMATOR", estimator);
+    let pipeline = match estimator {
+        "vote" => {
+            let models = FUSED.replace("  model:", "  left:").replace("ESTIMATOR", "logistic_regression");
+            models
+                + "  right: { use: train, from: mood, with: { estimator: { logistic_regression: { c: 0.1 } } } }\n"
+                + "  model: { use: ensemble, from: [left, right], with: { vote: {} } }\n"
+        }
+        _ => FUSED.replace("ESTIMATOR", estimator),
+    };
     let scored = pipeline.replace("SOURCE", "whole.csv").replace("SPLIT", "split: split,")
         + "  scores: { use: cross_validate, from: model, with: { holdout: test } }\n";
     let head = "id,text,age,city,label";
@@ -98,6 +106,7 @@ fn predictions_are_those_of_a_run_bit_for_bit() {
         ("linear_svc", &["bad", "good"]),
         ("logistic_regression", &["a", "b", "c"]),
         ("linear_svc", &["a", "b", "c"]),
+        ("vote", &["a", "b", "c"]),
     ] {
         let (run, said) = both(estimator, classes);
         assert_eq!(run.len(), 16);
@@ -324,8 +333,11 @@ fn contributions_of_a_linear_model_add_up_to_its_decision() {
         let sum = |list: &Value| list.as_array().unwrap().iter().map(|one| number(&one["contribution"])).sum::<f64>();
         let total = number(&found["total"]);
         assert!((sum(&found["blocks"]) + number(&found["intercept"]) - total).abs() < 1e-12);
-        // All columns of these blocks have names.
-        assert!((sum(&found["terms"]) + number(&found["intercept"]) - total).abs() < 1e-12, "{found}");
+        // All columns have names but those of the lexicon.
+        let unnamed = &found["blocks"][1];
+        assert_eq!(unnamed["block"], "lexicon");
+        let terms = sum(&found["terms"]) + number(&unnamed["contribution"]);
+        assert!((terms + number(&found["intercept"]) - total).abs() < 1e-12, "{found}");
         let said = answers(&asked(&project, &["predict", "model", "--format", "jsonl", "--scores"], row)).remove(0);
         let score = |class: &Value| number(&said["scores"][class.as_str().unwrap()]);
         let (class, against) = (&found["class"], &found["against"]);
@@ -375,6 +387,29 @@ stages:
     assert!(page.contains("by occlusion") && page.contains("fine"), "{page}");
     let wrong = project.run(["explain-prediction", "model", "a fine film", "--class", "odd"]);
     assert!(wrong.code != 0 && wrong.stderr.contains("the classes are negative, positive"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_stage_over_models_is_exported_with_its_models() {
+    let pipeline = "name: stacked
+stages:
+  rows: { use: ingest, with: { source: data.csv, id: id, text: text, label: label } }
+  words: { use: tokenize, from: rows }
+  tfidf: { use: tfidf, from: words }
+  left: { use: train, from: tfidf, with: { estimator: { logistic_regression: {} } } }
+  right: { use: train, from: tfidf, with: { estimator: { linear_svc: {} } } }
+  model: { use: ensemble, from: [left, right], with: { stack: { folds: 3 } } }
+";
+    let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", pipeline);
+    project.ok(["export", "p.yaml", "--out", "model"]);
+    let bundle: Value = serde_json::from_slice(&project.read("model/bundle.json")).unwrap();
+    let ids: Vec<&str> = bundle["stages"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect();
+    assert_eq!((ids.len(), ids[0], ids[5]), (6, "rows", "model"));
+    let said = answers(&asked(&project, &["predict", "model"], TEXTS));
+    assert_eq!((&said[0]["predicted"], &said[2]["predicted"]), (&"positive".into(), &"negative".into()));
+    let found = explained(&project, &["a fine and bright film"], "");
+    assert_eq!((&found["method"], &found["predicted"]), (&"occlusion".into(), &said[0]["predicted"]));
+    assert_eq!(found["terms"].as_array().unwrap().len(), 5);
 }
 
 #[test]
