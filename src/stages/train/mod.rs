@@ -7,6 +7,7 @@ mod learner;
 mod linear;
 mod stacked;
 mod trees;
+mod tune;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::table::predictions::Predictions;
 use crate::table::target::{Labels, Target};
 
 pub(super) use ensemble::Ensemble;
+pub(super) use tune::Tune;
 
 /// The kind `train`.
 pub(super) struct Train;
