@@ -66,7 +66,7 @@ struct Lift<'a> {
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
-    placed: FxHashSet<(usize, Arc<str>, Option<u32>, Phase, UnitId)>,
+    placed: FxHashSet<StageUnit>,
     books: Books,
 }
 
@@ -362,11 +362,11 @@ impl<'a> Lift<'a> {
                 name
             }
         };
+        let unit = StageUnit { variant: of.index, stage, fold, phase, unit };
         // The candidates of a search share stages with each other.
-        if !self.placed.insert((of.index, Arc::clone(&stage), fold, phase, unit)) {
-            return;
+        if self.placed.insert(unit.clone()) {
+            self.stages.push(unit);
         }
-        self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
     }
 }
 

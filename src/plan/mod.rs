@@ -273,7 +273,7 @@ pub struct Plan {
 }
 
 /// Where a stage's artifact is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StageUnit {
     /// Index of the variant.
     pub variant: usize,
