@@ -99,7 +99,7 @@ impl Target {
             split: split.map(owned_options),
             group: group.map(owned_options),
             weight: weight.map(|weight| weight.values().to_vec()),
-            label_set: sets.map(owned_lists).transpose()?,
+            label_set: sets.map(|sets| owned_lists("label_set", sets)).transpose()?,
         })
     }
 
@@ -226,19 +226,16 @@ impl TargetBuilder {
 }
 
 /// A list of strings for each row.
-fn lists(sets: &[Vec<String>]) -> Result<ListArray, TableError> {
+pub(super) fn lists(sets: &[Vec<String>]) -> Result<ListArray, TableError> {
     let items = Arc::new(Field::new("item", DataType::Utf8, false));
     let values = strings("label_set", sets.iter().flatten().map(Some))?;
     let offsets = OffsetBuffer::from_lengths(sets.iter().map(Vec::len));
     Ok(ListArray::try_new(items, offsets, Arc::new(values), None)?)
 }
 
-fn owned_lists(column: &ListArray) -> Result<Vec<Vec<String>>, TableError> {
+pub(super) fn owned_lists(name: &'static str, column: &ListArray) -> Result<Vec<Vec<String>>, TableError> {
     let of = |values: ArrayRef| values.as_any().downcast_ref::<StringArray>().map(owned);
-    column
-        .iter()
-        .map(|values| values.map_or(Some(Vec::new()), of).ok_or(TableError::Column { name: "label_set" }))
-        .collect()
+    column.iter().map(|values| values.map_or(Some(Vec::new()), of).ok_or(TableError::Column { name })).collect()
 }
 
 #[cfg(test)]

@@ -308,7 +308,7 @@ impl Evaluate for Evaluation {
             metrics.extend(self.metrics.iter().filter(possible).map(|metric| FoldMetric {
                 repeat: id.repeat,
                 fold: id.fold,
-                metric: metric.name().to_owned(),
+                metric: metric.name().into_owned(),
                 value: compute(*metric, &outcome),
                 higher_is_better: metric.higher_is_better(),
             }));
