@@ -31,7 +31,7 @@ pub use error::FitError;
 pub use layout::Laid;
 pub use logistic::LogisticRegression;
 pub use model::LinearModel;
-pub(super) use model::first_greatest;
+pub(crate) use model::first_greatest;
 pub use one_vs_rest::{MultiClass, Penalised};
 pub use ridge::Ridge;
 pub use sgd::{LearningRate, Sgd, SgdLoss};
