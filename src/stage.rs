@@ -8,7 +8,7 @@
 //!
 //! | port | parts |
 //! |---|---|
-//! | rows | `text` (row_id, text) · `target` (row_id, label?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
+//! | rows | `text` (row_id, text) · `target` (row_id, label?, value?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
 //! | tokens | `tokens` (row_id, tokens: list of strings) |
 //! | features | `block.00`, `block.01`, … (see [`crate::table::features`]) · `names.00`, … (index, name) for sparse blocks |
 //! | predictions | `predictions` (row_id, predicted, `score:<class>` …) |
