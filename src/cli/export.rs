@@ -20,7 +20,7 @@ use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::record::{MetricSummary, VariantSummary};
 use crate::run::{Done, Listeners, Missing, Session, State, Status, Wanted as Units};
-use crate::stage::{FRAME_PARTS, Parts, Port, StageError, Work};
+use crate::stage::{CHOSEN, FRAME_PARTS, Parts, Port, StageError, Work};
 use crate::store::Manifest;
 use crate::ui::{Verbosity, bytes, counted};
 
@@ -80,7 +80,20 @@ fn try_export(
     fits(context, variant, &places)?;
     let scores = asked.scores(index, at)?;
     let done = asked.run(&Units::Fitted { variant: index, at })?;
-    let fitted = Fitted { session: &session, fetcher: &fetcher, done: &done, variant, index, places: &places };
+    let chosen = |search: &str| {
+        let search = done.plan.searches.iter().find(|one| one.stage == search && one.fold.is_none())?;
+        let made = done.states[search.unit.index()].manifest()?;
+        made.facts.get(CHOSEN)?.as_u64().map(|chosen| chosen as usize)
+    };
+    let Some(settled) = variant.settled(at, &chosen) else {
+        let problem =
+            Problem::error("usage", format!("`{stage}` cannot be exported: two searches chose one stage differently"));
+        context.tell(&problem.help("give each search stages of its own").into());
+        return Err(Exit::Usage);
+    };
+    let places: Vec<usize> = (0..settled.stages.len()).collect();
+    let fitted =
+        Fitted { session: &session, fetcher: &fetcher, done: &done, variant: &settled, index, places: &places };
     let draft = fitted.draft(scores).map_err(|error| failed(context, &error))?;
     let bundle = write(draft, folder, occupied).map_err(|error| failed(context, &error))?;
     tell(context, &bundle, folder);

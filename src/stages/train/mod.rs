@@ -1,5 +1,6 @@
 //! What does a classifier or a regressor learn, and what does it predict? One kind for all learners; `estimator` says which.
 
+mod calibrate;
 mod ensemble;
 mod estimator;
 mod kernel;
@@ -7,6 +8,7 @@ mod learner;
 mod linear;
 mod one_vs_rest;
 mod stacked;
+mod threshold;
 mod trees;
 mod truth;
 mod tune;
@@ -27,7 +29,9 @@ use crate::table::predictions::values::PredictedValues;
 
 use self::truth::labels;
 
+pub(super) use calibrate::Calibrate;
 pub(super) use ensemble::Ensemble;
+pub(super) use threshold::Threshold;
 pub(super) use tune::Tune;
 
 /// The kind `train`.
