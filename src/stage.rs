@@ -239,6 +239,28 @@ pub trait MetaLearner: Stage {
     fn apply(&self, learned: &Parts, models: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
 }
 
+/// Values for paths of the pipeline (a stage, then the way into its `with`): what a candidate of a search is.
+pub type Candidate = Vec<(String, Value)>;
+
+/// Chooses among candidates: ways to set what stands above it. The planner divides the training rows once more, lifts each
+/// candidate into those folds, scores what it predicted there, and fits the chosen one on all training rows.
+pub trait Search: Stage {
+    /// Into how many folds the training rows are divided.
+    fn inner_folds(&self) -> u32;
+
+    /// The metric that decides, by its name.
+    fn metric(&self) -> &str;
+
+    /// What is tried; at least one, no two alike.
+    fn candidates(&self) -> &[Candidate];
+
+    /// Chooses. `scores` has a scores artifact for each candidate. The output's fact [`CHOSEN`] is the candidate's number.
+    fn choose(&self, scores: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// The fact that says which candidate a search chose, from 0.
+pub const CHOSEN: &str = "chosen";
+
 /// One fold of one repeat, both from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct FoldId {
@@ -297,6 +319,8 @@ pub enum Work {
     Learner(Box<dyn Learner>),
     /// Learns from what models predict for rows that they have not seen.
     Meta(Box<dyn MetaLearner>),
+    /// Chooses among candidates.
+    Search(Box<dyn Search>),
     /// Folds and scores.
     Evaluate(Box<dyn Evaluate>),
     /// For people.
@@ -312,6 +336,7 @@ impl Work {
             Work::WholeTable(s) => s.as_ref(),
             Work::Learner(s) => s.as_ref(),
             Work::Meta(s) => s.as_ref(),
+            Work::Search(s) => s.as_ref(),
             Work::Evaluate(s) => s.as_ref(),
             Work::Sink(s) => s.as_ref(),
         }

@@ -6,16 +6,17 @@
 
 mod books;
 mod meta;
+mod search;
 
 use std::sync::Arc;
 
 use petgraph::graph::DiGraph;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
 use books::Books;
 
-use super::{EvaluationUnits, Input, Known, Phase, Plan, Reads, Role, StageUnit, Unit, UnitFold, UnitId};
+use super::{EvaluationUnits, Input, Known, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId};
 use crate::pipeline::{Node, Pipeline, Variant};
 use crate::stage::{ApplyTo, FRAME_PARTS, FoldId, Port, Work};
 use crate::table::Digest;
@@ -28,9 +29,11 @@ pub fn plan(pipeline: &Pipeline, known: &Known) -> Plan {
         by_ident: FxHashMap::default(),
         evaluations: Vec::new(),
         open: Vec::new(),
+        searches: Vec::new(),
         waits: Vec::new(),
         stages: Vec::new(),
         names: FxHashMap::default(),
+        placed: FxHashSet::default(),
         books: Books::default(),
     };
     let mut done = FxHashMap::default();
@@ -47,6 +50,7 @@ pub fn plan(pipeline: &Pipeline, known: &Known) -> Plan {
         ledgers,
         open: lift.open.iter().copied().filter(|id| !lift.waits[id.index()]).collect(),
         waits: lift.waits,
+        searches: lift.searches,
         stages: lift.stages,
     }
 }
@@ -57,10 +61,12 @@ struct Lift<'a> {
     by_ident: FxHashMap<Digest, UnitId>,
     evaluations: Vec<EvaluationUnits>,
     open: Vec<UnitId>,
+    searches: Vec<SearchUnit>,
     waits: Vec<bool>,
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
+    placed: FxHashSet<(usize, Arc<str>, Option<u32>, Phase, UnitId)>,
     books: Books,
 }
 
@@ -88,22 +94,33 @@ struct Lifting<'a> {
     /// For each node: does it, or anything it reads, learn?
     learns: Vec<bool>,
     done: Done,
+    /// The candidates of searches, by node.
+    candidates: FxHashMap<usize, Vec<Lifting<'a>>>,
+}
+
+impl<'a> Lifting<'a> {
+    fn new(index: usize, variant: &'a Variant, done: Done) -> Self {
+        let nodes = &variant.stages;
+        let mut learns = vec![false; nodes.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            learns[at] = matches!(*node.work, Work::Learner(_) | Work::Meta(_) | Work::Search(_))
+                || node.inputs.iter().any(|&i| learns[i]);
+        }
+        Lifting { index, variant, learns, done, candidates: FxHashMap::default() }
+    }
 }
 
 impl<'a> Lift<'a> {
     /// Lifts one variant; `done` is room to use again, which is given back empty.
     fn variant(&mut self, index: usize, variant: &'a Variant, done: Done) -> Done {
         let nodes = &variant.stages;
-        let mut learns = vec![false; nodes.len()];
         let mut read = vec![false; nodes.len()];
-        for (at, node) in nodes.iter().enumerate() {
-            learns[at] =
-                matches!(*node.work, Work::Learner(_) | Work::Meta(_)) || node.inputs.iter().any(|&i| learns[i]);
+        for node in nodes {
             if !matches!(*node.work, Work::Sink(_)) {
                 node.inputs.iter().for_each(|&i| read[i] = true);
             }
         }
-        let mut lifting = Lifting { index, variant, learns, done };
+        let mut lifting = Lifting::new(index, variant, done);
         for (at, node) in nodes.iter().enumerate() {
             match *node.work {
                 Work::Evaluate(_) => self.evaluation(&mut lifting, at),
@@ -168,6 +185,7 @@ impl<'a> Lift<'a> {
         let unit = match &*node.work {
             Work::Learner(_) => self.learner(of, at, inside),
             Work::Meta(_) => self.meta(of, at, inside),
+            Work::Search(_) => self.search(of, at, inside),
             _ => {
                 let inputs = self.inputs(of, at, inside);
                 let fold = inside.map(|i| &i.fold);
@@ -309,6 +327,7 @@ impl<'a> Lift<'a> {
                 Role::Fold => (2, 0, 0),
                 Role::Learned => (3, 0, 0),
                 Role::Predicted(fold) => (4, u64::from(fold.repeat), u64::from(fold.fold)),
+                Role::Candidate(number) => (6, number as u64, 0),
                 Role::OutOfFold(model, fold) => (5, model as u64, u64::from(fold.fold)),
             };
             hasher.update(&[role]).update(&first.to_le_bytes()).update(&second.to_le_bytes());
@@ -343,6 +362,10 @@ impl<'a> Lift<'a> {
                 name
             }
         };
+        // The candidates of a search share stages with each other.
+        if !self.placed.insert((of.index, Arc::clone(&stage), fold, phase, unit)) {
+            return;
+        }
         self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
     }
 }

@@ -9,6 +9,7 @@ mod one_vs_rest;
 mod stacked;
 mod trees;
 mod truth;
+mod tune;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ use crate::table::predictions::values::PredictedValues;
 use self::truth::labels;
 
 pub(super) use ensemble::Ensemble;
+pub(super) use tune::Tune;
 
 /// The kind `train`.
 pub(super) struct Train;
