@@ -5,6 +5,7 @@
 //! across folds and variants.
 
 mod books;
+mod fitted;
 mod meta;
 mod search;
 
@@ -15,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
 use books::Books;
+pub use fitted::fitted;
 
 use super::{EvaluationUnits, Input, Known, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId};
 use crate::pipeline::{Node, Pipeline, Variant};
@@ -66,7 +68,7 @@ struct Lift<'a> {
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
-    placed: FxHashSet<(usize, Arc<str>, Option<u32>, Phase, UnitId)>,
+    placed: FxHashSet<StageUnit>,
     books: Books,
 }
 
@@ -362,11 +364,11 @@ impl<'a> Lift<'a> {
                 name
             }
         };
+        let unit = StageUnit { variant: of.index, stage, fold, phase, unit };
         // The candidates of a search share stages with each other.
-        if !self.placed.insert((of.index, Arc::clone(&stage), fold, phase, unit)) {
-            return;
+        if self.placed.insert(unit.clone()) {
+            self.stages.push(unit);
         }
-        self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
     }
 }
 
