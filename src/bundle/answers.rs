@@ -22,7 +22,7 @@ pub enum Scores {
     All,
 }
 
-/// The answers to some rows: `row_id`, `predicted`, `score` (of the predicted class: a probability, or a decision value where
+/// The answers to some rows: `row_id`, `predicted`, `predicted_value` (where numbers are predicted), `score` (of the predicted class: a probability, or a decision value where
 /// the model has none), `score:<class>` for each class if they are asked for, and `note` (why there is no prediction).
 pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError> {
     let said = walked.predictions()?;
@@ -34,6 +34,10 @@ pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError
         ("row_id".to_owned(), Arc::clone(column("row_id")?), false),
         ("predicted".to_owned(), Arc::clone(&predicted), true),
     ];
+    // a number is predicted as a number too
+    if let Some(value) = said.column_by_name("predicted_value") {
+        columns.push(("predicted_value".to_owned(), without(value)?, true));
+    }
     let of_class = |field: &str| field.strip_prefix(SCORE).map(str::to_owned);
     let by_class: Vec<(String, &ArrayRef)> = said
         .schema_ref()

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::linear::{FitError, Laid, balanced_weights};
+use crate::ml::linear::{Columns, FitError, Laid, balanced_weights};
 use crate::ml::{Block, Features};
 use crate::stage::{Ctx, Derived, Output, Parts, StageError};
 use crate::table::{features, row_ids};
@@ -164,7 +164,6 @@ impl<'a> Training<'a> {
     }
 
     /// The number of each row, for a regressor.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no regressor yet"))]
     pub(super) fn values(&self) -> Result<&'a [f64], Trouble> {
         match self.goal {
             Goal::Values(values) => Ok(values),
@@ -205,6 +204,18 @@ impl<'a> Training<'a> {
         self.same_rows(&laid.row_id)?;
         self.columns.store(laid.x.cols(), Ordering::Relaxed);
         Ok(laid)
+    }
+
+    /// The rows by column, for solvers that move one weight at a time; shared by all fits on them.
+    pub(super) fn by_column(&self) -> Result<Arc<ColumnRows>, Trouble> {
+        let turned = self.input.derived("block.", "by column", |input| {
+            let Blocks { row_id, x } = read_blocks(input)?;
+            let x = Columns::of(&x).map_err(|error| said(error, &[], &row_id))?;
+            Ok(ColumnRows { row_id, x })
+        })?;
+        self.same_rows(&turned.row_id)?;
+        self.columns.store(turned.x.cols(), Ordering::Relaxed);
+        Ok(turned)
     }
 
     /// What rows count: by their own weight, times that of their class (numbers have none); `None` if all count alike.
@@ -275,6 +286,18 @@ pub(super) struct LaidRows {
 }
 
 impl Derived for LaidRows {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.row_id) + self.x.bytes()
+    }
+}
+
+/// Rows as coordinate descent takes them.
+pub(super) struct ColumnRows {
+    pub(super) row_id: Vec<String>,
+    pub(super) x: Columns,
+}
+
+impl Derived for ColumnRows {
     fn bytes(&self) -> usize {
         bytes_of(&self.row_id) + self.x.bytes()
     }

@@ -7,6 +7,8 @@ mod kernel;
 mod learner;
 mod linear;
 mod one_vs_rest;
+mod ridge;
+mod sgd;
 mod stacked;
 mod threshold;
 mod trees;
