@@ -11,6 +11,7 @@ mod sgd;
 mod stacked;
 mod trees;
 mod truth;
+mod tune;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ use crate::table::predictions::values::PredictedValues;
 use self::truth::labels;
 
 pub(super) use ensemble::Ensemble;
+pub(super) use tune::Tune;
 
 /// The kind `train`.
 pub(super) struct Train;
