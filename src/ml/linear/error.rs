@@ -43,6 +43,20 @@ pub enum FitError {
         /// Feature column of the value, counted over all blocks.
         column: usize,
     },
+    /// A feature is below 0 where none may be.
+    #[error("row {row} has a value below 0 in feature column {column}")]
+    Negative {
+        /// Row of the value.
+        row: usize,
+        /// Feature column of the value, counted over all blocks.
+        column: usize,
+    },
+    /// There is nothing to tell rows apart by.
+    #[error("there is nothing to reduce: {what}")]
+    Flat {
+        /// In what way.
+        what: &'static str,
+    },
     /// A weight is negative, NaN or infinite.
     #[error("row {row} has sample weight {weight}; a weight must be a finite number of 0 or more")]
     Weight {
