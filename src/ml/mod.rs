@@ -12,6 +12,7 @@ mod scale;
 mod text;
 mod tfidf;
 
+pub mod calibrate;
 pub mod ensemble;
 pub mod linear;
 pub mod near;

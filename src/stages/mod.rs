@@ -33,6 +33,7 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<reduce::Reduce>(),
     Kind::of::<train::Train>(),
     Kind::of::<train::Ensemble>(),
+    Kind::of::<train::Tune>(),
     Kind::of::<cross_validate::CrossValidate>(),
     Kind::of::<report::Report>(),
 ];

@@ -272,3 +272,46 @@ fn scales_of(table: &RecordBatch) -> Result<Vec<ml::Scale>, StageError> {
     let (centre, scale) = (column("centre")?, column("scale")?);
     Ok((0..table.num_rows()).map(|at| ml::Scale { centre: centre.value(at), scale: scale.value(at) }).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn built(with: Value) -> Result<Work, Vec<String>> {
+        let scope = Scope { stage: "scale", base: Path::new("."), locate: &|_| None };
+        let built = Scale::build(serde_json::from_value(with).unwrap(), &scope);
+        built.map_err(|problems| problems.0.into_iter().map(|problem| problem.message).collect())
+    }
+
+    #[test]
+    fn sparse_columns_have_no_least_value_to_move_to_0() {
+        let work = built(json!({ "method": "min_max" })).unwrap();
+        assert!(work.stage().port(&[Port::Features(Form::Dense)]).is_ok());
+        for form in [Form::Sparse, Form::Mixed] {
+            let refusal = work.stage().port(&[Port::Features(form)]).unwrap_err();
+            assert!(refusal.help.is_some_and(|help| help.contains("max_abs")));
+            let work = built(json!({ "method": "robust" })).unwrap();
+            assert_eq!(work.stage().port(&[Port::Features(form)]).unwrap(), Port::Features(form));
+        }
+    }
+
+    #[test]
+    fn what_learns_nothing_is_no_learner() {
+        assert!(matches!(built(json!({ "method": "normalize", "norm": "max" })), Ok(Work::WholeTable(_))));
+        assert!(matches!(built(json!({})), Ok(Work::Learner(_))));
+    }
+
+    #[test]
+    fn parameters_of_another_method_are_refused() {
+        let wrong = |with| built(with).err().unwrap();
+        assert_eq!(wrong(json!({ "norm": "l1" })), ["`norm` belongs to the method `normalize`"]);
+        assert_eq!(
+            wrong(json!({ "method": "robust", "quantile_range": [75, 25] })),
+            ["`quantile_range` must be two ascending numbers from 0 to 100, but is [75, 25]"]
+        );
+    }
+}
