@@ -2,11 +2,13 @@
 //!
 //! Nothing here knows serde, paths, clocks, globals or threads' number: equal input gives equal bits.
 
+mod columns;
 mod encode;
 mod folds;
 mod matrix;
 mod metrics;
 mod rng;
+mod scale;
 mod text;
 mod tfidf;
 
@@ -14,6 +16,8 @@ pub mod calibrate;
 pub mod ensemble;
 pub mod linear;
 pub mod near;
+pub mod reduce;
+pub mod select;
 pub mod stats;
 
 pub use encode::{Filling, LeastRows, Scale, Scaling, rare};
@@ -21,5 +25,6 @@ pub use folds::*;
 pub use matrix::{Block, Csr, Dense, Features};
 pub use metrics::*;
 pub use rng::Rng;
+pub use scale::{RowNorm, Scaler, normalise, rescale};
 pub use text::*;
 pub use tfidf::*;

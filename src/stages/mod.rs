@@ -8,7 +8,10 @@ mod fuse;
 mod ingest;
 pub mod ledger;
 mod lexicon;
+mod reduce;
 mod report;
+mod scale;
+mod select;
 mod tfidf;
 mod tokenize;
 mod train;
@@ -25,6 +28,9 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<lexicon::Lexicon>(),
     Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),
+    Kind::of::<scale::Scale>(),
+    Kind::of::<select::Select>(),
+    Kind::of::<reduce::Reduce>(),
     Kind::of::<train::Train>(),
     Kind::of::<train::Ensemble>(),
     Kind::of::<train::Calibrate>(),

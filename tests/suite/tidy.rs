@@ -193,6 +193,7 @@ fn every_kinds_example_loads_in_a_pipeline() {
         "tokenize" | "embed" => vec!["ingest", "clean"],
         "tfidf" => vec!["ingest", "clean", "tokenize"],
         "fuse" => vec!["ingest", "clean", "tokenize", "tfidf", "embed"],
+        "scale" | "select" | "reduce" => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse"],
         "train" => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse"],
         "cross_validate" => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse", "train"],
         _ => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse", "train", "cross_validate"],

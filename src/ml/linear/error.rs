@@ -43,6 +43,20 @@ pub enum FitError {
         /// Feature column of the value, counted over all blocks.
         column: usize,
     },
+    /// A feature is below 0 where none may be.
+    #[error("row {row} has a value below 0 in feature column {column}")]
+    Negative {
+        /// Row of the value.
+        row: usize,
+        /// Feature column of the value, counted over all blocks.
+        column: usize,
+    },
+    /// There is nothing to tell rows apart by.
+    #[error("there is nothing to reduce: {what}")]
+    Flat {
+        /// In what way.
+        what: &'static str,
+    },
     /// A value to learn is NaN or infinite.
     #[error("row {row} has a value to learn that is not a finite number")]
     NonFiniteValue {
