@@ -10,10 +10,12 @@ mod rng;
 mod text;
 mod tfidf;
 
+pub mod bayes;
 pub mod calibrate;
 pub mod ensemble;
 pub mod linear;
 pub mod near;
+pub mod neighbors;
 pub mod stats;
 
 pub use encode::{Filling, LeastRows, Scale, Scaling, rare};
