@@ -179,6 +179,11 @@ pub trait Stage: Send + Sync {
         true
     }
 
+    /// The kept columns that it reads of the part `columns`, where it names them; `None`: all there are.
+    fn columns(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Things worth saying before anything runs.
     fn advice(&self) -> Vec<String> {
         Vec::new()
@@ -189,6 +194,12 @@ pub trait Stage: Send + Sync {
 pub trait WholeTable: Stage {
     /// Computes from whole inputs.
     fn run(&self, inputs: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// What it does to new rows, each by itself, if it drops rows: it maps every row, and counts `dropped_…` for those that it
+    /// would not keep. What it does to rows because of others (repeats) is left out.
+    fn alone(&self) -> Option<&dyn RowWise> {
+        None
+    }
 }
 
 /// Which rows a fitted learner is applied to.

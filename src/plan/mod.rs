@@ -22,7 +22,7 @@ use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use known::Known;
-pub use lift::plan;
+pub use lift::{fitted, plan};
 
 /// Which unit of a plan.
 pub type UnitId = NodeIndex<u32>;

@@ -45,6 +45,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("plan", &["run", "ui", "cli", "settings"]),
     ("store", &["plan", "run", "ui", "cli", "settings", "pipeline"]),
     ("run", &["ui", "cli", "settings", "stages"]),
+    ("bundle", &["pipeline", "plan", "store", "run", "ui", "cli", "settings"]),
     ("ui", &["plan", "store", "cli", "settings", "stages", "pipeline", "fetch"]),
 ];
 

@@ -187,7 +187,10 @@ impl Learner for Stored {
 
 impl Model for SmartModel {
     fn scores(&self, x: &Features) -> Result<Vec<f64>, FitError> {
-        Ok(super::learner::both_sides(SmartModel::scores(self, x)?, self.classes()))
+        let scores = SmartModel::scores(self, x)?;
+        // Shares of trees are of every class already.
+        let classes = if self.gives_probabilities() { 0 } else { self.classes() };
+        Ok(super::learner::both_sides(scores, classes))
     }
 }
 
