@@ -12,10 +12,12 @@ mod scale;
 mod text;
 mod tfidf;
 
+pub mod bayes;
 pub mod calibrate;
 pub mod ensemble;
 pub mod linear;
 pub mod near;
+pub mod neighbors;
 pub mod reduce;
 pub mod select;
 pub mod stats;

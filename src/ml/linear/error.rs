@@ -69,6 +69,18 @@ pub enum FitError {
         /// Which pass, from 1.
         pass: usize,
     },
+    /// A value is below 0, and the learner takes counts.
+    #[error(
+        "row {row} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more; use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`"
+    )]
+    Negative {
+        /// Row of the value.
+        row: usize,
+        /// Feature column of the value, counted over all blocks.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
     /// A weight is negative, NaN or infinite.
     #[error("row {row} has sample weight {weight}; a weight must be a finite number of 0 or more")]
     Weight {
