@@ -7,6 +7,7 @@ mod folds;
 mod matrix;
 mod metrics;
 mod rng;
+mod rows;
 mod text;
 mod tfidf;
 
@@ -14,6 +15,7 @@ pub mod ensemble;
 pub mod linear;
 pub mod near;
 pub mod stats;
+pub mod trees;
 
 pub use encode::{Filling, LeastRows, Scale, Scaling, rare};
 pub use folds::*;

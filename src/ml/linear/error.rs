@@ -43,6 +43,14 @@ pub enum FitError {
         /// Feature column of the value, counted over all blocks.
         column: usize,
     },
+    /// A value to learn is NaN or infinite.
+    #[error("row {row} has the value {value} to learn, which is not a finite number")]
+    Value {
+        /// Row of the value.
+        row: usize,
+        /// The value.
+        value: f64,
+    },
     /// A weight is negative, NaN or infinite.
     #[error("row {row} has sample weight {weight}; a weight must be a finite number of 0 or more")]
     Weight {
