@@ -173,6 +173,9 @@ pub struct UnitSummary {
     pub phase: String,
     /// The fold, counted from 0 over all repeats (repeat × folds + fold); `null` outside folds.
     pub fold: Option<u32>,
+    /// The folds of that fold's training rows that it stands in, the outermost first, from 0; empty for most units.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner: Vec<u32>,
     /// Ids of the variants that share it.
     pub variants: Vec<String>,
     /// What became of it.
@@ -260,6 +263,9 @@ pub struct RunUnit {
     pub phase: String,
     /// The fold, counted from 0 over all repeats.
     pub fold: Option<u32>,
+    /// The folds of that fold's training rows that it stands in, the outermost first, from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner: Vec<u32>,
     /// Ids of the variants that share it.
     pub variants: Vec<String>,
     /// Its identity.
@@ -273,7 +279,8 @@ impl RunUnit {
     pub fn title(&self) -> String {
         let phase = if self.phase == "run" { String::new() } else { format!(" {}", self.phase) };
         let fold = self.fold.map_or_else(String::new, |fold| format!(" fold {}", fold + 1));
-        format!("`{}`{phase}{fold}", self.stage)
+        let inner: String = self.inner.iter().map(|inner| format!(".{}", inner + 1)).collect();
+        format!("`{}`{phase}{fold}{inner}", self.stage)
     }
 }
 

@@ -40,8 +40,8 @@ use crate::record::Results;
 
 pub use derived::{ByRow, Derivations, Derived, OpenRows};
 pub use error::{Failure, StageError};
-pub(crate) use parts::held_out;
 pub use parts::{Load, Part, Parts, Tables, TrainRows, is_row_level};
+pub(crate) use parts::{divided_within, held_out};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
 pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
@@ -215,6 +215,30 @@ pub trait Learner: Stage {
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
 }
 
+/// What one of its models predicted for training rows that it was not fitted on.
+pub struct OutOfFold {
+    /// Which of the models, in the order of the stage's inputs (of the candidates, where it chooses).
+    pub model: usize,
+    /// The fold of the training rows that was held out.
+    pub fold: FoldId,
+    /// The predictions.
+    pub parts: Parts,
+}
+
+/// Learns from what models predict for training rows that they have not seen; then turns the models' predictions for new
+/// rows into its own. The planner divides the training rows once more, and lifts all that learns below the models into those
+/// inner folds; the models whose predictions [`MetaLearner::apply`] gets are fitted on all training rows.
+pub trait MetaLearner: Stage {
+    /// Into how many folds the training rows are divided; `None` if nothing is learned from predictions.
+    fn inner_folds(&self) -> Option<u32>;
+
+    /// Learns. `train` has the target alone; all of `predicted` together has one prediction of each model for each training row.
+    fn fit(&self, train: &TrainRows, predicted: &[OutOfFold], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// Turns predictions into predictions: `models` are those of each model for the same rows.
+    fn apply(&self, learned: &Parts, models: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
 /// One fold of one repeat, both from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct FoldId {
@@ -271,6 +295,8 @@ pub enum Work {
     WholeTable(Box<dyn WholeTable>),
     /// Learns from training rows alone.
     Learner(Box<dyn Learner>),
+    /// Learns from what models predict for rows that they have not seen.
+    Meta(Box<dyn MetaLearner>),
     /// Folds and scores.
     Evaluate(Box<dyn Evaluate>),
     /// For people.
@@ -285,6 +311,7 @@ impl Work {
             Work::RowWise(s) => s.as_ref(),
             Work::WholeTable(s) => s.as_ref(),
             Work::Learner(s) => s.as_ref(),
+            Work::Meta(s) => s.as_ref(),
             Work::Evaluate(s) => s.as_ref(),
             Work::Sink(s) => s.as_ref(),
         }

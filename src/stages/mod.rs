@@ -26,6 +26,7 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),
     Kind::of::<train::Train>(),
+    Kind::of::<train::Ensemble>(),
     Kind::of::<cross_validate::CrossValidate>(),
     Kind::of::<report::Report>(),
 ];

@@ -21,7 +21,7 @@ pub use error::FitError;
 pub use layout::Laid;
 pub use logistic::LogisticRegression;
 pub use model::LinearModel;
-pub(super) use model::first_greatest;
+pub(crate) use model::first_greatest;
 pub use svm::{LinearSvc, Loss};
 
 /// Asked once per outer iteration; `true` ends the fit with [`FitError::Interrupted`].

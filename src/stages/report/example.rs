@@ -49,6 +49,7 @@ pub(super) fn unit(stage: &str, fold: Option<u32>, outcome: Outcome, seconds: f6
         kind: "tfidf".into(),
         phase: "fit".into(),
         fold,
+        inner: Vec::new(),
         variants: Vec::new(),
         outcome,
         seconds,
