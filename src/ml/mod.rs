@@ -11,7 +11,7 @@ mod rows;
 mod text;
 mod tfidf;
 
-pub mod ensemble;
+pub mod kernel;
 pub mod linear;
 pub mod near;
 pub mod stats;

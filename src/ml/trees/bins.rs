@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use super::columns::between;
 use crate::ml::rows::Rows;
 
 /// Columns of bins.
@@ -78,12 +79,6 @@ fn cuts(sorted: &[f32], max_bins: usize) -> Vec<f32> {
         cuts.pop();
     }
     cuts
-}
-
-/// Half-way, from the lower value's up to below the higher one's.
-fn between(low: f32, high: f32) -> f32 {
-    let middle = ((f64::from(low) + f64::from(high)) / 2.0) as f32;
-    if middle < high { middle.max(low) } else { low }
 }
 
 #[cfg(test)]

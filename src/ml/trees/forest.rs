@@ -153,7 +153,7 @@ impl Forest {
 
     fn grow(
         &self,
-        columns: &Columns,
+        columns: &Columns<'_>,
         training: &Training<'_>,
         seed: u64,
         should_stop: ShouldStop<'_>,
@@ -178,7 +178,7 @@ impl Forest {
 /// A grower without its criterion.
 struct Sown<'a> {
     growth: &'a Growth,
-    columns: &'a Columns,
+    columns: &'a Columns<'a>,
     weights: &'a [f64],
     rng: Rng,
     outputs: usize,

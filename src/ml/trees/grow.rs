@@ -8,17 +8,16 @@
 use rayon::prelude::*;
 
 use super::Growth;
-use super::columns::Columns;
+use super::columns::{Buffers, Columns, between};
 use super::criterion::{Criterion, NodeRows, Sides};
 use super::model::{LEAF, Node, Trees};
 use crate::ml::Rng;
 use crate::ml::linear::{FitError, ShouldStop};
 
-/// A cut of a column: the ranks on its two sides, the greatest value that goes left, and what it is worth.
+/// A cut of a column: the greatest value that goes left, and what it is worth.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     column: u32,
-    low: u32,
     value: f32,
     merit: f64,
 }
@@ -33,10 +32,8 @@ enum Look {
 /// Buffers of one search.
 #[derive(Default)]
 struct Scratch {
-    keys: Vec<u64>,
-    sorted: Vec<u64>,
-    starts: Vec<u32>,
-    ranks: Vec<u32>,
+    buffers: Buffers,
+    values: Vec<f32>,
     sides: Sides,
 }
 
@@ -51,7 +48,7 @@ struct Pending {
 }
 
 pub(super) struct Grower<'a, C: Criterion> {
-    pub(super) columns: &'a Columns,
+    pub(super) columns: &'a Columns<'a>,
     pub(super) growth: &'a Growth,
     pub(super) criterion: C,
     /// Weight of each row; rows of weight 0 are not among `rows`.
@@ -89,7 +86,8 @@ impl<C: Criterion> Grower<'_, C> {
                 trees.nodes[at.node as usize].below = trees.leaf(self.criterion.leaf(&in_node));
                 continue;
             };
-            let middle = at.start + divide(span, self.columns.ranks(cut.column as usize), cut.low, &mut aside);
+            let goes_left = |row: u32| self.columns.value(cut.column, row) <= cut.value;
+            let middle = at.start + divide(span, goes_left, &mut aside);
             let below = trees.nodes.len() as u32;
             trees.nodes[at.node as usize] = Node { column: cut.column, cut: cut.value, below };
             trees.nodes.extend([Node { column: LEAF, cut: 0.0, below: 0 }; 2]);
@@ -197,31 +195,21 @@ impl<C: Criterion> Grower<'_, C> {
 
     /// The best cut of a column.
     fn best_cut(&self, column: u32, rows: &[u32], node: &NodeRows<C::Label>, scratch: &mut Scratch) -> Look {
-        let Scratch { keys, sorted, starts, ranks, sides } = scratch;
-        let (n, distinct) = (rows.len(), self.columns.distinct(column as usize));
-        if distinct == 1 {
+        if self.columns.is_constant(column) {
             return Look::Constant;
         }
-        keys.clear();
-        self.columns.gather(column as usize, rows, ranks);
-        keys.extend(ranks.iter().zip(0u64..).map(|(&rank, place)| u64::from(rank) << 32 | place));
-        let sorted = match distinct <= 4 * n {
-            true => by_counting(keys, distinct, starts, sorted),
-            false => {
-                keys.sort_unstable();
-                keys
-            }
-        };
-        let rank = |key: u64| (key >> 32) as u32;
-        let first = rank(sorted[0]);
-        if first == rank(sorted[n - 1]) {
+        let Scratch { buffers, sides, .. } = scratch;
+        let (n, sorted) = (rows.len(), self.columns.sort(column, rows, buffers));
+        let upper = |key: u64| (key >> 32) as u32;
+        let first = upper(sorted.keys[0]);
+        if first == upper(sorted.keys[n - 1]) {
             return Look::Constant;
         }
         self.criterion.begin(node, sides);
         let least = self.growth.min_samples_leaf.max(1);
         let (mut best, mut top, mut before) = (None, f64::NEG_INFINITY, first);
-        for (moved, &key) in sorted.iter().enumerate() {
-            let (now, place) = (rank(key), key as u32 as usize);
+        for (moved, &key) in sorted.keys.iter().enumerate() {
+            let (now, place) = (upper(key), key as u32 as usize);
             if now != before && moved >= least {
                 if moved + least > n {
                     break;
@@ -235,25 +223,32 @@ impl<C: Criterion> Grower<'_, C> {
             self.criterion.shift(sides, node.labels[place], node.weights[place]);
         }
         let Some((low, high)) = best else { return Look::Barred };
-        let value = self.columns.between(column as usize, low, high);
-        Look::Cut(Cut { column, low, value, merit: top })
+        let value = between(sorted.value(low), sorted.value(high));
+        Look::Cut(Cut { column, value, merit: top })
     }
 
     /// A cut of a column at a value drawn evenly between its least and its greatest.
     fn random_cut(&mut self, column: u32, rows: &[u32], node: &NodeRows<C::Label>, scratch: &mut Scratch) -> Look {
-        let Scratch { ranks: seen, sides, .. } = scratch;
-        self.columns.gather(column as usize, rows, seen);
-        let (least, most) = seen.iter().fold((u32::MAX, 0), |(least, most), &rank| (least.min(rank), most.max(rank)));
-        if least == most {
+        let Scratch { values, sides, .. } = scratch;
+        values.clear();
+        values.extend(rows.iter().map(|&row| self.columns.value(column, row)));
+        let (mut low, mut high) = (values[0], values[0]);
+        for &value in values.iter() {
+            low = if value < low { value } else { low };
+            high = if value > high { value } else { high };
+        }
+        if low == high {
             return Look::Constant;
         }
-        let (value, low) = self.columns.at_share(column as usize, least, most, self.rng.uniform());
-        let moved = seen.iter().filter(|&&rank| rank <= low).count();
-        self.criterion.split(node, sides, |place| seen[place] <= low);
+        let drawn = f64::from(low) + self.rng.uniform() * (f64::from(high) - f64::from(low));
+        let drawn = drawn as f32;
+        let value = if drawn < high { drawn.max(low) } else { low };
+        let moved = values.iter().filter(|&&of_row| of_row <= value).count();
+        self.criterion.split(node, sides, |place| values[place] <= value);
         let least = self.growth.min_samples_leaf.max(1);
         let merit = self.criterion.merit(sides);
         match moved >= least && rows.len() - moved >= least && merit.is_finite() {
-            true => Look::Cut(Cut { column, low, value, merit }),
+            true => Look::Cut(Cut { column, value, merit }),
             false => Look::Barred,
         }
     }
@@ -264,38 +259,13 @@ fn better(cut: &Cut, best: &Cut, all: bool) -> bool {
     cut.merit > best.merit || (all && cut.merit == best.merit && cut.column < best.column)
 }
 
-/// `keys` (rank and place) by rank.
-fn by_counting<'s>(
-    keys: &[u64],
-    distinct: usize,
-    starts: &mut Vec<u32>,
-    sorted: &'s mut Vec<u64>,
-) -> &'s [u64] {
-    starts.clear();
-    starts.resize(distinct + 1, 0);
-    for &key in keys {
-        starts[(key >> 32) as usize + 1] += 1;
-    }
-    for rank in 1..=distinct {
-        starts[rank] += starts[rank - 1];
-    }
-    sorted.clear();
-    sorted.resize(keys.len(), 0);
-    for &key in keys {
-        let to = &mut starts[(key >> 32) as usize];
-        sorted[*to as usize] = key;
-        *to += 1;
-    }
-    sorted
-}
-
-/// Puts rows of a rank up to `low` first, keeping the order on both sides; says how many they are.
-fn divide(rows: &mut [u32], ranks: &[u32], low: u32, aside: &mut Vec<u32>) -> usize {
+/// Puts the rows that go left first, keeping the order on both sides; says how many they are.
+fn divide(rows: &mut [u32], goes_left: impl Fn(u32) -> bool, aside: &mut Vec<u32>) -> usize {
     aside.clear();
     let mut left = 0;
     for at in 0..rows.len() {
         let row = rows[at];
-        if ranks[row as usize] <= low {
+        if goes_left(row) {
             rows[left] = row;
             left += 1;
         } else {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::kernel::SvcParams;
 use super::learner::{Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
-use super::trees::{ForestParams, TreeParams};
+use super::trees::{BoostingParams, ExtraTreesParams, ForestParams, TreeParams};
 
 /// A learner by name, with its parameters: `{ linear_svc: { c: 0.5 } }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,8 +19,12 @@ pub(super) enum Estimator {
     LinearSvc(LinearSvcParams),
     /// One decision tree: class shares of its leaves; dense rows.
     DecisionTree(TreeParams),
-    /// Random forest: shares of votes; dense rows.
+    /// Random forest: means of its trees' class shares; dense rows.
     RandomForest(ForestParams),
+    /// Extremely randomised trees: means of their class shares; dense rows.
+    ExtraTrees(ExtraTreesParams),
+    /// Gradient boosting on histograms: probabilities; dense rows.
+    HistGradientBoosting(BoostingParams),
     /// Support vector machine with a kernel: decision values; dense rows.
     Svc(SvcParams),
 }
@@ -33,6 +37,8 @@ impl Estimator {
             Estimator::LinearSvc(params) => ("linear_svc", params),
             Estimator::DecisionTree(params) => ("decision_tree", params),
             Estimator::RandomForest(params) => ("random_forest", params),
+            Estimator::ExtraTrees(params) => ("extra_trees", params),
+            Estimator::HistGradientBoosting(params) => ("hist_gradient_boosting", params),
             Estimator::Svc(params) => ("svc", params),
         }
     }

@@ -6,6 +6,7 @@ mod kernel;
 mod learner;
 mod linear;
 mod stacked;
+mod tree_tables;
 mod trees;
 
 use std::sync::Arc;
