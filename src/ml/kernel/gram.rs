@@ -54,7 +54,9 @@ impl Packed {
         for (at, panel) in self.panels.chunks_exact(self.cols).enumerate() {
             let wide = WIDE.min(self.rows - at * WIDE);
             let of_panel = &self.squares[at * WIDE..at * WIDE + wide];
-            for (group, lines) in groups.iter().zip(lines.chunks_mut(HIGH)).enumerate().map(|(g, pair)| ((g, pair.0), pair.1)) {
+            for (group, lines) in
+                groups.iter().zip(lines.chunks_mut(HIGH)).enumerate().map(|(g, pair)| ((g, pair.0), pair.1))
+            {
                 let products = tile(panel, group.1);
                 for (within, (line, products)) in lines.iter_mut().zip(&products).enumerate() {
                     let own = squares[group.0 * HIGH + within];

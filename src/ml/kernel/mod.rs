@@ -291,7 +291,11 @@ impl SvcModel {
             let some: Vec<&[f32]> = some.chunks_exact(cols).collect();
             for kernel in packed.lines(self.shape, &some) {
                 out.extend(self.machines.iter().map(|machine| {
-                    let terms = machine.rows.iter().zip(&machine.coef).map(|(&row, coef)| coef * f64::from(kernel[row as usize]));
+                    let terms = machine
+                        .rows
+                        .iter()
+                        .zip(&machine.coef)
+                        .map(|(&row, coef)| coef * f64::from(kernel[row as usize]));
                     terms.sum::<f64>() - machine.rho
                 }));
             }

@@ -1,8 +1,8 @@
-//! Do the models answer as they should, survive JSON, and refuse what they cannot learn? Reference numbers:
-//! scikit-learn 1.9.1 on the rows of `points` (SVC with tol 1e-9).
+//! Do kernel machines answer as scikit-learn's, and refuse what they cannot learn? Reference numbers: `SVC` of scikit-learn
+//! 1.9.1 with tol 1e-9, fitted on the rows of `points` and asked for the first of them.
 
 use super::*;
-use crate::ml::{Csr, Dense};
+use crate::ml::{Block, Csr, Dense};
 
 const NEVER: ShouldStop<'static> = &|| false;
 
@@ -33,14 +33,6 @@ fn three() -> Vec<u32> {
     (0..40).map(|i| if signal(i) > 0.4 { 2 } else { u32::from(signal(i) > -0.3) }).collect()
 }
 
-fn every_kind() -> [SmartParams; 3] {
-    [
-        SmartParams::DecisionTree(DecisionTree::default()),
-        SmartParams::RandomForest(RandomForest { n_estimators: 15, ..Default::default() }),
-        SmartParams::Svc(Svc::default()),
-    ]
-}
-
 fn assert_close(found: &[f64], wanted: &[f64], tolerance: f64) {
     for (found, wanted) in found.iter().zip(wanted) {
         assert!((found - wanted).abs() < tolerance, "{found} {wanted}");
@@ -50,9 +42,8 @@ fn assert_close(found: &[f64], wanted: &[f64], tolerance: f64) {
 #[test]
 fn svc_equals_scikit_learns() {
     let tight = Svc { tol: 1e-9, ..Default::default() };
-    let scores = |svc: Svc, y: &[u32], classes| {
-        fit(&SmartParams::Svc(svc), &points(), y, classes, 0, NEVER).unwrap().scores(&points()).unwrap()
-    };
+    let scores =
+        |svc: Svc, y: &[u32], classes| svc.fit(&points(), y, classes, None, NEVER).unwrap().scores(&points()).unwrap();
     let rbf = [-1.000000018966, -0.865013315441, 1.178781844261, -1.061564884923];
     assert_close(&scores(tight.clone(), &two(), 2), &rbf, 1e-5);
     let poly = Svc { kernel: Kernel::Poly, degree: 2, coef0: 1.0, gamma: Gamma::Auto, ..tight.clone() };
@@ -74,62 +65,92 @@ fn svc_equals_scikit_learns() {
 }
 
 #[test]
-fn a_shallow_tree_equals_scikit_learns() {
-    let tree = DecisionTree { max_depth: Some(2), ..Default::default() };
-    let model = fit(&SmartParams::DecisionTree(tree), &points(), &three(), 3, 0, NEVER).unwrap();
-    let (third, all) = (1.0 / 3.0, 1.0);
+fn weights_and_sigmoid_equal_scikit_learns() {
+    let weight: Vec<f64> = (0..40).map(|i| f64::from(1 + i % 3)).collect();
+    let tight = Svc { tol: 1e-9, ..Default::default() };
+    let weighed = tight.fit(&points(), &three(), 3, Some(&weight), NEVER).unwrap().scores(&points()).unwrap();
     let wanted = [
-        [third, 2.0 * third, 0.0],
-        [all, 0.0, 0.0],
-        [0.0, 0.75, 0.25],
-        [all, 0.0, 0.0],
-        [0.0, 0.0, all],
-        [0.0, 0.75, 0.25],
+        [0.845380251039, 2.222222222866, -0.177192010427],
+        [2.22222222287, 0.864549962926, -0.189376284876],
+        [-0.229286605979, 1.041580895374, 2.224442421697],
+        [2.225267577889, 1.035214901992, -0.229253365514],
+        [-0.211237085646, 0.886819938528, 2.230585336778],
+        [-0.226874436088, 2.236579996436, 0.92032800059],
     ];
-    assert_close(&model.scores(&points()).unwrap(), wanted.as_flattened(), 1e-12);
+    assert_close(&weighed, wanted.as_flattened(), 1e-5);
+    let sigmoid = Svc { kernel: Kernel::Sigmoid, gamma: Gamma::Value(0.2), coef0: -0.3, c: 0.7, ..tight };
+    let found = sigmoid.fit(&points(), &two(), 2, None, NEVER).unwrap().scores(&points()).unwrap();
+    let wanted = [-0.93988823283, -0.260246147141, 0.932823666684, -0.401055250296, 0.843320751647, 0.062965093189];
+    assert_close(&found, &wanted, 1e-5);
 }
 
 #[test]
-fn grown_trees_know_their_training_rows_and_forests_most_of_them() {
-    let [tree, forest, _] = every_kind();
-    let right = |params: &SmartParams| {
-        let model = fit(params, &points(), &three(), 3, 5, NEVER).unwrap();
-        let scores = model.scores(&points()).unwrap();
-        assert!(scores.chunks(3).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
-        model.predict(&points()).unwrap().iter().zip(three()).filter(|(p, y)| **p == *y).count()
-    };
-    assert_eq!(right(&tree), 40);
-    assert!(right(&forest) >= 37);
+fn a_row_of_weight_two_is_as_good_as_two_and_one_of_weight_zero_as_none() {
+    let mut rows: Vec<usize> = (0..40).collect();
+    rows.push(7);
+    rows.remove(3);
+    let y: Vec<u32> = rows.iter().map(|&row| two()[row]).collect();
+    let mut weight = vec![1.0; 40];
+    (weight[7], weight[3]) = (2.0, 0.0);
+    let svc = Svc { tol: 1e-9, gamma: Gamma::Value(0.5), ..Default::default() };
+    let twice = svc.fit(&points().take_rows(&rows), &y, 2, None, NEVER).unwrap().scores(&points()).unwrap();
+    let weighed = svc.fit(&points(), &two(), 2, Some(&weight), NEVER).unwrap().scores(&points()).unwrap();
+    assert_close(&weighed, &twice, 1e-5);
+}
+
+/// More rows than one block of kernel rows, and more columns than one step of the products.
+fn many() -> (Features, Vec<u32>) {
+    let x = dense(150, 21, |i, j| value(i, j) + value(i + 1, 2 * j) / 3.0);
+    let y =
+        (0..150).map(|i| u32::from(value(i, 0) + value(i, 4) * value(i, 5) > 0.0) + u32::from(i % 5 == 0)).collect();
+    (x, y)
 }
 
 #[test]
-fn json_keeps_every_bit_and_seeds_decide() {
-    for params in every_kind() {
-        for (y, classes) in [(two(), 2), (three(), 3), (three(), 5)] {
-            let fitted = |seed| fit(&params, &points(), &y, classes, seed, NEVER).unwrap();
-            let model = fitted(1);
-            assert_eq!(model, fitted(1));
-            let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-            assert_eq!(model, one_thread.install(|| fitted(1)));
-            let read = SmartModel::from_json(&model.to_json().unwrap()).unwrap();
-            assert_eq!(read, model);
-            assert_eq!(read.scores(&points()).unwrap(), model.scores(&points()).unwrap());
-            if matches!(params, SmartParams::RandomForest(_)) {
-                assert_ne!(model, fitted(2));
-            }
+fn threads_change_no_bit_and_a_row_alone_gets_what_it_gets_among_others() {
+    let (x, y) = many();
+    for kernel in [Kernel::Linear, Kernel::Rbf, Kernel::Poly, Kernel::Sigmoid] {
+        let svc = Svc { kernel, ..Default::default() };
+        let fitted = || svc.fit(&x, &y, 3, None, NEVER).unwrap();
+        let model = fitted();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(model, pool.install(fitted));
         }
+        let scores = model.scores(&x).unwrap();
+        for row in [0, 77, 149] {
+            assert_eq!(model.scores(&x.take_rows(&[row])).unwrap(), scores[row * 3..row * 3 + 3]);
+        }
+        assert_eq!(model.clone().checked().unwrap(), model);
     }
 }
 
 #[test]
-fn unsound_json_is_refused() {
-    let [tree, _, svc] = every_kind();
-    let text = |params| fit(params, &points(), &two(), 2, 0, NEVER).unwrap().to_json().unwrap();
-    for json in ["", "{}", "[1]", &text(&tree).replacen("\"below\":1", "\"below\":0", 1)] {
-        assert!(matches!(SmartModel::from_json(json), Err(FitError::Stored { .. })), "{json}");
+fn unsound_models_are_refused() {
+    let model = || Svc::default().fit(&points(), &three(), 3, None, NEVER).unwrap();
+    let spoil: [fn(&mut SvcModel); 8] = [
+        |model| model.classes = 2,
+        |model| model.present[1] = 0,
+        |model| {
+            model.centre.pop();
+        },
+        |model| {
+            model.support.pop();
+        },
+        |model| model.support[0] = f32::NAN,
+        |model| {
+            model.machines.pop();
+        },
+        |model| model.machines[0].rows[0] = u32::MAX,
+        |model| {
+            model.machines[1].coef.pop();
+        },
+    ];
+    for spoil in spoil {
+        let mut model = model();
+        spoil(&mut model);
+        assert!(matches!(model.checked(), Err(FitError::Stored { .. })));
     }
-    let wider = text(&svc).replacen("\"cols\":3", "\"cols\":4", 1);
-    assert!(matches!(SmartModel::from_json(&wider), Err(FitError::Stored { .. })));
 }
 
 #[test]
@@ -142,30 +163,24 @@ fn awkward_rows_get_an_answer() {
         dense(4, 2, |i, _| if i == 0 { -1e14 } else { 1e14 }),
     ];
     for x in &shapes {
-        for params in every_kind() {
+        for kernel in [Kernel::Rbf, Kernel::Linear, Kernel::Sigmoid] {
             for (y, classes) in [([0, 0, 1, 1], 2), ([0, 1, 1, 0], 2), ([0, 1, 2, 2], 3)] {
-                let model = fit(&params, x, &y, classes, 0, NEVER).unwrap();
-                assert!(model.scores(x).unwrap().iter().all(|s| s.is_finite()));
+                let model = Svc { kernel, ..Default::default() }.fit(x, &y, classes, None, NEVER).unwrap();
+                assert!(model.scores(x).unwrap().iter().all(|score| score.is_finite()));
                 assert!(model.predict(x).unwrap().iter().all(|&class| (class as usize) < classes));
             }
         }
     }
     let two_rows = dense(2, 2, value);
-    for params in every_kind() {
-        let model = fit(&params, &two_rows, &[0, 1], 2, 0, NEVER).unwrap();
-        assert_eq!(model.predict(&two_rows).unwrap().len(), 2);
-    }
+    assert_eq!(Svc::default().fit(&two_rows, &[0, 1], 2, None, NEVER).unwrap().predict(&two_rows).unwrap(), [0, 1]);
 }
 
 #[test]
 fn a_class_without_rows_is_impossible() {
-    for params in every_kind() {
-        let y: Vec<u32> = two().iter().map(|y| y * 2).collect();
-        let model = fit(&params, &points(), &y, 3, 0, NEVER).unwrap();
-        let absent = if model.gives_probabilities() { 0.0 } else { f64::NEG_INFINITY };
-        assert!(model.scores(&points()).unwrap().chunks(3).all(|row| row[1] == absent));
-        assert!(model.predict(&points()).unwrap().iter().all(|&class| class != 1));
-    }
+    let y: Vec<u32> = two().iter().map(|y| y * 2).collect();
+    let model = Svc::default().fit(&points(), &y, 3, None, NEVER).unwrap();
+    assert!(model.scores(&points()).unwrap().chunks(3).all(|row| row[1] == f64::NEG_INFINITY));
+    assert!(model.predict(&points()).unwrap().iter().all(|&class| class != 1));
 }
 
 #[test]
@@ -173,27 +188,24 @@ fn what_cannot_be_learned_is_an_error() {
     let sparse = Csr { cols: 1, indptr: vec![0; 41], ..Csr::default() };
     let sparse = Features { blocks: vec![points().blocks[0].clone(), Block::Sparse(sparse)] };
     let nan = dense(40, 3, |i, j| if (i, j) == (9, 2) { f32::NAN } else { value(i, j) });
-    for params in every_kind() {
-        let err = |x: &Features, y: &[u32], stop| fit(&params, x, y, 2, 0, stop).unwrap_err();
-        assert_eq!(err(&sparse, &two(), NEVER), FitError::NeedsDense { block: 1 });
-        assert_eq!(err(&nan, &two(), NEVER), FitError::NonFinite { row: 9, column: 2 });
-        assert_eq!(err(&points(), &[1; 40], NEVER), FitError::OneClass { class: 1 });
-        assert_eq!(err(&dense(1, 3, value), &[0], NEVER), FitError::OneClass { class: 0 });
-        assert_eq!(err(&dense(0, 3, value), &[], NEVER), FitError::NoRows);
-        assert_eq!(err(&dense(40, 0, value), &two(), NEVER), FitError::NoColumns);
-        assert_eq!(err(&points(), &two(), &|| true), FitError::Interrupted);
-        assert!(slow_beyond(&params) > 0);
-    }
-    let refused = |params| fit(&params, &points(), &two(), 2, 0, NEVER).unwrap_err();
+    let err = |x: &Features, y: &[u32], stop| Svc::default().fit(x, y, 2, None, stop).unwrap_err();
+    assert_eq!(err(&sparse, &two(), NEVER), FitError::NeedsDense { block: 1 });
+    assert_eq!(err(&nan, &two(), NEVER), FitError::NonFinite { row: 9, column: 2 });
+    assert_eq!(err(&points(), &[1; 40], NEVER), FitError::OneClass { class: 1 });
+    assert_eq!(err(&dense(1, 3, value), &[0], NEVER), FitError::OneClass { class: 0 });
+    assert_eq!(err(&dense(0, 3, value), &[], NEVER), FitError::NoRows);
+    assert_eq!(err(&dense(40, 0, value), &two(), NEVER), FitError::NoColumns);
+    assert_eq!(err(&points(), &two(), &|| true), FitError::Interrupted);
+    let refused = |svc: Svc| svc.fit(&points(), &two(), 2, None, NEVER).unwrap_err();
     let is_about = |e: FitError, wanted| matches!(e, FitError::Parameter { name, .. } if name == wanted);
-    assert!(is_about(refused(SmartParams::Svc(Svc { c: -1.0, ..Default::default() })), "c"));
-    assert!(is_about(refused(SmartParams::Svc(Svc { gamma: Gamma::Value(0.0), ..Default::default() })), "gamma"));
-    let leaf = DecisionTree { min_samples_leaf: 0, ..Default::default() };
-    assert!(is_about(refused(SmartParams::DecisionTree(leaf)), "min_samples_leaf"));
-    let none = RandomForest { n_estimators: 0, ..Default::default() };
-    assert!(is_about(refused(SmartParams::RandomForest(none)), "n_estimators"));
+    assert!(is_about(refused(Svc { c: -1.0, ..Default::default() }), "c"));
+    assert!(is_about(refused(Svc { gamma: Gamma::Value(0.0), ..Default::default() }), "gamma"));
+    assert!(is_about(refused(Svc { coef0: -1.0, kernel: Kernel::Poly, ..Default::default() }), "coef0"));
     let steep = Svc { kernel: Kernel::Poly, degree: 90, gamma: Gamma::Value(1e9), ..Default::default() };
-    assert!(is_about(refused(SmartParams::Svc(steep)), "kernel"));
-    let model = fit(&every_kind()[0], &points(), &two(), 2, 0, NEVER).unwrap();
+    assert!(is_about(refused(steep), "kernel"));
+    let model = Svc::default().fit(&points(), &two(), 2, None, NEVER).unwrap();
     assert_eq!(model.predict(&dense(2, 2, value)).unwrap_err(), FitError::Width { expected: 3, found: 2 });
+    let y: Vec<u32> = (0..10_000).collect();
+    let many = Svc::default().fit(&dense(10_000, 1, value), &y, 10_000, None, NEVER).unwrap_err();
+    assert_eq!(many, FitError::ManyClasses { classes: 10_000, most: 1000 });
 }

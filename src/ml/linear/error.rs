@@ -94,7 +94,9 @@ pub enum FitError {
         block: usize,
     },
     /// A learner of pairs of classes has too many of them.
-    #[error("there are {classes} classes, and a machine for each pair of more than {most} is too many; use `linear_svc`")]
+    #[error(
+        "there are {classes} classes, and a machine for each pair of more than {most} is too many; use `linear_svc`"
+    )]
     ManyClasses {
         /// Classes that occur.
         classes: usize,

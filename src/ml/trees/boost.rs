@@ -128,7 +128,12 @@ impl Boosting {
         let share = self.validation_fraction;
         let numbers = [
             ("learning_rate", self.learning_rate, self.learning_rate > 0.0, "a finite number above 0"),
-            ("l2_regularization", self.l2_regularization, self.l2_regularization >= 0.0, "a finite number of 0 or more"),
+            (
+                "l2_regularization",
+                self.l2_regularization,
+                self.l2_regularization >= 0.0,
+                "a finite number of 0 or more",
+            ),
             ("validation_fraction", share, share > 0.0 && share < 1.0, "between 0 and 1"),
             ("tol", self.tol, self.tol >= 0.0, "a finite number of 0 or more"),
         ];
@@ -140,7 +145,8 @@ impl Boosting {
 
     /// The rows to learn from and those held back, of positive weight; a class keeps at least one row to learn from.
     fn divided(&self, training: &Training<'_>, seed: u64) -> (Vec<u32>, Vec<u32>) {
-        let rows: Vec<u32> = (0..training.rows.count as u32).filter(|&row| training.weight[row as usize] > 0.0).collect();
+        let rows: Vec<u32> =
+            (0..training.rows.count as u32).filter(|&row| training.weight[row as usize] > 0.0).collect();
         let stops = match self.early_stopping {
             EarlyStopping::Auto => rows.len() > 10_000,
             EarlyStopping::On => true,
@@ -230,7 +236,12 @@ struct Steps<'a> {
 
 impl Steps<'_> {
     /// One tree of each output, in parallel.
-    fn next(&mut self, boosted: &Boosted<'_>, outputs: usize, should_stop: ShouldStop<'_>) -> Result<Vec<Trees>, FitError> {
+    fn next(
+        &mut self,
+        boosted: &Boosted<'_>,
+        outputs: usize,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<Vec<Trees>, FitError> {
         let count = self.training.rows.count;
         let norms = match self.loss {
             Loss::Multinomial => log_sums(&self.raw, count),
@@ -247,9 +258,7 @@ impl Steps<'_> {
                 let (gradient, hessian) = match loss {
                     Loss::Squared => (raw[row] - training.values[row], 1.0),
                     Loss::Binary => against(1.0 / (1.0 + (-raw[row]).exp()), training.place[row] == 1),
-                    Loss::Multinomial => {
-                        against((raw[row] - norms[row]).exp(), training.place[row] as usize == output)
-                    }
+                    Loss::Multinomial => against((raw[row] - norms[row]).exp(), training.place[row] as usize == output),
                 };
                 let weight = training.weight[row];
                 slopes[row] = [weight * gradient, weight * hessian];

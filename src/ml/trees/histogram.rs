@@ -115,7 +115,8 @@ fn most_gaining(leaves: &[Leaf]) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for (at, leaf) in leaves.iter().enumerate() {
         let Some(cut) = leaf.cut else { continue };
-        let wins = |(other, gain): (usize, f64)| cut.gain > gain || (cut.gain == gain && leaf.node < leaves[other].node);
+        let wins =
+            |(other, gain): (usize, f64)| cut.gain > gain || (cut.gain == gain && leaf.node < leaves[other].node);
         if best.is_none_or(wins) {
             best = Some((at, cut.gain));
         }

@@ -95,7 +95,15 @@ impl JsonSchema for GammaParam {
 impl Default for SvcParams {
     fn default() -> Self {
         let Svc { c, gamma, degree, coef0, tol, .. } = Svc::default();
-        SvcParams { c, kernel: KernelParam::Rbf, gamma: GammaParam(gamma), degree, coef0, tol, class_weight: ClassWeight::None }
+        SvcParams {
+            c,
+            kernel: KernelParam::Rbf,
+            gamma: GammaParam(gamma),
+            degree,
+            coef0,
+            tol,
+            class_weight: ClassWeight::None,
+        }
     }
 }
 
