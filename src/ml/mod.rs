@@ -8,19 +8,21 @@ mod folds;
 mod matrix;
 mod metrics;
 mod rng;
+mod rows;
 mod scale;
 mod text;
 mod tfidf;
 
 pub mod bayes;
 pub mod calibrate;
-pub mod ensemble;
+pub mod kernel;
 pub mod linear;
 pub mod near;
 pub mod neighbors;
 pub mod reduce;
 pub mod select;
 pub mod stats;
+pub mod trees;
 
 pub use encode::{Filling, LeastRows, Scale, Scaling, rare};
 pub use folds::*;

@@ -50,8 +50,8 @@ impl Blocks {
             FitError::NonFinite { row, column } => {
                 format!("row {} has a value that is not a finite number in {}", self.row(row), self.column(column))
             }
-            FitError::Negative { row, column } => {
-                format!("row {} has a value below 0 in {}", self.row(row), self.column(column))
+            FitError::Negative { row, column, value } => {
+                format!("row {} has {value} in {}, below 0", self.row(row), self.column(column))
             }
             _ => error.to_string(),
         }

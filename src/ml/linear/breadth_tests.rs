@@ -415,10 +415,8 @@ fn what_cannot_be_fitted_is_an_error() {
     bad(net.fit(&columns(&points()), &two(), 2, None, NEVER).unwrap_err(), "l1_ratio");
     let mut y = numbers();
     y[3] = f64::NAN;
-    assert_eq!(
-        Ridge::default().fit(&laid(points()), &y, None, NEVER).unwrap_err(),
-        FitError::NonFiniteValue { row: 3 }
-    );
+    let error = Ridge::default().fit(&laid(points()), &y, None, NEVER).unwrap_err();
+    assert!(matches!(error, FitError::Value { row: 3, .. }));
     let stop: ShouldStop<'_> = &|| true;
     let net = ElasticLogistic::default();
     assert_eq!(net.fit(&columns(&points()), &two(), 2, None, stop).unwrap_err(), FitError::Interrupted);

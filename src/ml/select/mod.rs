@@ -131,7 +131,7 @@ fn check_not_negative(x: &Features) -> Result<(), FitError> {
         };
         if let Some(at) = values.iter().position(|&value| value < 0.0) {
             let (row, column) = place(at);
-            return Err(FitError::Negative { row, column: offset + column });
+            return Err(FitError::Negative { row, column: offset + column, value: values[at] });
         }
         offset += block.cols();
     }

@@ -99,7 +99,8 @@ fn what_cannot_be_scored_is_refused() {
     if let Block::Dense(m) = &mut below.blocks[1] {
         m.values[4] = -1.0;
     }
-    assert_eq!(Judge::Chi2.scores(&below, &small::Y, 3), Err(FitError::Negative { row: 1, column: 4 }));
+    let negative = Judge::Chi2.scores(&below, &small::Y, 3);
+    assert!(matches!(negative, Err(FitError::Negative { row: 1, column: 4, .. })));
     // two rows of two classes leave no variance within; 0.1 has no exact form
     for x in [dense(2, 1, vec![1.0, 2.0]), dense(2, 1, vec![0.1; 2]), dense(2, 1, vec![0.0; 2])] {
         assert!(Judge::FClassif.scores(&x, &[0, 1], 2).unwrap()[0].score.is_nan());

@@ -9,7 +9,7 @@ use super::learner::{Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
 use super::ridge::{LinearSvrParams, RidgeClassifierParams, RidgeParams};
 use super::sgd::{SgdClassifierParams, SgdRegressorParams};
-use super::trees::{ForestParams, TreeParams};
+use super::trees::{BoostingParams, ExtraTreesParams, ForestParams, TreeParams};
 
 /// A learner by name, with its parameters: `{ linear_svc: { c: 0.5 } }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,8 +31,12 @@ pub(super) enum Estimator {
     SgdRegressor(SgdRegressorParams),
     /// One decision tree: class shares of its leaves; dense rows.
     DecisionTree(TreeParams),
-    /// Random forest: shares of votes; dense rows.
+    /// Random forest: means of its trees' class shares; dense rows.
     RandomForest(ForestParams),
+    /// Extremely randomised trees: means of their class shares; dense rows.
+    ExtraTrees(ExtraTreesParams),
+    /// Gradient boosting on histograms: probabilities; dense rows.
+    HistGradientBoosting(BoostingParams),
     /// Support vector machine with a kernel: decision values; dense rows.
     Svc(SvcParams),
 }
@@ -50,6 +54,8 @@ impl Estimator {
             Estimator::SgdRegressor(params) => ("sgd_regressor", params),
             Estimator::DecisionTree(params) => ("decision_tree", params),
             Estimator::RandomForest(params) => ("random_forest", params),
+            Estimator::ExtraTrees(params) => ("extra_trees", params),
+            Estimator::HistGradientBoosting(params) => ("hist_gradient_boosting", params),
             Estimator::Svc(params) => ("svc", params),
         }
     }

@@ -348,6 +348,14 @@ pub(super) fn said(error: FitError, classes: &[String], row_id: &[String]) -> St
             let name = classes.get(class as usize).map_or("?", String::as_str);
             StageError::failed(format!("all training rows have the one label `{name}`; a classifier needs two"))
         }
+        FitError::Negative { row: at, column, value } => {
+            let message = format!(
+                "row {} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more",
+                row(at)
+            );
+            let help = "use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`";
+            StageError::failed(message).help(help)
+        }
         FitError::NonFinite { row: at, column } => {
             StageError::failed(format!("row {} has a feature (column {column}) that is not a finite number", row(at)))
         }

@@ -11,6 +11,7 @@ mod ridge;
 mod sgd;
 mod stacked;
 mod threshold;
+mod tree_tables;
 mod trees;
 mod truth;
 mod tune;
