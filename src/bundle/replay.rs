@@ -164,7 +164,7 @@ fn node(
     let fits = match &built.work {
         Work::RowWise(_) | Work::Learner(_) | Work::Meta(_) => true,
         Work::WholeTable(whole) => whole.keeps_rows() || whole.alone().is_some(),
-        Work::Source(_) | Work::Evaluate(_) | Work::Sink(_) => false,
+        Work::Source(_) | Work::Search(_) | Work::Evaluate(_) | Work::Sink(_) => false,
     };
     if !fits {
         return Err(BundleError::Together { stage: stage.id.clone() });
