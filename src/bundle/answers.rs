@@ -31,7 +31,7 @@ pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError
     let without = |column: &ArrayRef| nullif(column, &none).map_err(TableError::from);
     let predicted = without(column("predicted")?)?;
     let mut columns: Vec<(String, ArrayRef, bool)> = vec![
-        ("row_id".to_owned(), Arc::clone(column("row_id")?), false),
+        ("row_id".to_owned(), Arc::new(StringArray::from_iter_values(&walked.row_id)), false),
         ("predicted".to_owned(), Arc::clone(&predicted), true),
     ];
     for name in [values::PREDICTED, sets::PREDICTED] {
@@ -154,7 +154,8 @@ mod tests {
         };
         let mut parts = Parts::default();
         parts.insert("predictions", Part::memory(said.to_table().unwrap()));
-        let walked = Walked { outputs: vec![parts], dropped: vec![None, Some("dropped_empty")] };
+        let row_id = ["0", "1"].map(str::to_owned).to_vec();
+        let walked = Walked { row_id, outputs: vec![parts], dropped: vec![None, Some("dropped_empty")] };
         let lines = |scores| String::from_utf8(jsonl(&table(&walked, scores).unwrap())).unwrap();
         assert_eq!(
             lines(Scores::OfPredicted),
