@@ -18,8 +18,11 @@ pub struct Draft {
     /// What it says of itself; its stages have neither tables nor files yet.
     pub bundle: Bundle,
     /// What each stage learned, and the files that it reads.
-    pub contents: Vec<(Parts, Vec<(FileNeed, Vec<Fetched>)>)>,
+    pub contents: Vec<Content>,
 }
+
+/// What a stage learned, and the files that it reads.
+pub type Content = (Parts, Vec<(FileNeed, Vec<Fetched>)>);
 
 /// What becomes of something that lies where a bundle is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
