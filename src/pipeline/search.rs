@@ -120,39 +120,6 @@ impl Resolver<'_> {
     }
 }
 
-impl Variant {
-    /// The stages that lead to the stage `at`, itself the last, with what each search chose in its place; `chosen` gives the
-    /// candidate by the searching stage's id. `None` where a choice is not known, or two searches chose one stage differently.
-    pub fn settled(&self, at: usize, chosen: &dyn Fn(&str) -> Option<usize>) -> Option<Variant> {
-        let mut stages = Vec::new();
-        self.settle(at, chosen, &mut stages)?;
-        Some(Variant { stages, searches: Vec::new(), ..self.clone() })
-    }
-
-    /// Adds a stage and those that it reads; gives its index.
-    fn settle(&self, at: usize, chosen: &dyn Fn(&str) -> Option<usize>, into: &mut Vec<Arc<Node>>) -> Option<usize> {
-        let node = self.stages.get(at)?;
-        if let Some((_, candidates)) = self.searches.iter().find(|(searching, _)| *searching == at) {
-            let (candidate, model) = candidates.get(chosen(&node.id)?)?;
-            return candidate.settle(*model, chosen, into);
-        }
-        let mut inputs = Vec::with_capacity(node.inputs.len());
-        for &input in &node.inputs {
-            inputs.push(self.settle(input, chosen, into)?);
-        }
-        let frame = if node.frame == at { None } else { Some(self.settle(node.frame, chosen, into)?) };
-        match into.iter().position(|known| known.id == node.id) {
-            Some(known) if into[known].content == node.content && into[known].inputs == inputs => Some(known),
-            Some(_) => None,
-            None => {
-                let frame = frame.unwrap_or(into.len());
-                into.push(Arc::new(Node { inputs, frame, ..(**node).clone() }));
-                Some(into.len() - 1)
-            }
-        }
-    }
-}
-
 /// For each stage: does the stage called `id` read it, directly or not?
 fn above(stages: &[Arc<Node>], id: &str) -> Vec<bool> {
     let mut above = vec![false; stages.len()];
