@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fuseline::pipeline::{Choosing, Pipeline};
-use fuseline::plan::plan;
+use fuseline::plan::{Known, plan};
 use fuseline::stages::STAGES;
 
 /// Units that each variant has for itself: five folds fitted and applied, and their score.
@@ -82,7 +82,7 @@ fn planned(folder: &Path, units: usize) -> Outcome {
     let pipeline = Pipeline::load_some(&file, &[], STAGES, &choosing)?;
     let load = started.elapsed();
     let started = Instant::now();
-    let plan = plan(&pipeline, &|_| None);
+    let plan = plan(&pipeline, &Known::default());
     let lift = started.elapsed();
     let units = plan.order.len();
     println!(

@@ -112,10 +112,28 @@ pub struct VariantSummary {
     pub rows: u64,
     /// By metric name; empty if the variant did not finish.
     pub metrics: BTreeMap<String, MetricSummary>,
+    /// What searches (`tune`) chose, fold by fold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<Chosen>,
     /// Per class, pooled over all folds.
     pub classes: Vec<ClassSummary>,
     /// Counts, pooled over all folds: rows are true classes, columns predicted ones, in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
+}
+
+/// What a search chose in one fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Chosen {
+    /// The searching stage's id.
+    pub stage: String,
+    /// The fold, counted from 0 over all repeats.
+    pub fold: u32,
+    /// The values of the best candidate, by path.
+    pub params: BTreeMap<String, Value>,
+    /// The metric that decided.
+    pub metric: String,
+    /// Its mean over the folds of the training rows.
+    pub score: f64,
 }
 
 /// One metric over the folds.
@@ -173,6 +191,9 @@ pub struct UnitSummary {
     pub phase: String,
     /// The fold, counted from 0 over all repeats (repeat × folds + fold); `null` outside folds.
     pub fold: Option<u32>,
+    /// The folds of that fold's training rows that it stands in, the outermost first, from 0; empty for most units.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner: Vec<u32>,
     /// Ids of the variants that share it.
     pub variants: Vec<String>,
     /// What became of it.
@@ -260,6 +281,9 @@ pub struct RunUnit {
     pub phase: String,
     /// The fold, counted from 0 over all repeats.
     pub fold: Option<u32>,
+    /// The folds of that fold's training rows that it stands in, the outermost first, from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner: Vec<u32>,
     /// Ids of the variants that share it.
     pub variants: Vec<String>,
     /// Its identity.
@@ -273,7 +297,8 @@ impl RunUnit {
     pub fn title(&self) -> String {
         let phase = if self.phase == "run" { String::new() } else { format!(" {}", self.phase) };
         let fold = self.fold.map_or_else(String::new, |fold| format!(" fold {}", fold + 1));
-        format!("`{}`{phase}{fold}", self.stage)
+        let inner: String = self.inner.iter().map(|inner| format!(".{}", inner + 1)).collect();
+        format!("`{}`{phase}{fold}{inner}", self.stage)
     }
 }
 

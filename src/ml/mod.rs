@@ -10,6 +10,7 @@ mod rng;
 mod text;
 mod tfidf;
 
+pub mod calibrate;
 pub mod ensemble;
 pub mod linear;
 pub mod near;

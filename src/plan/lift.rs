@@ -5,73 +5,67 @@
 //! across folds and variants.
 
 mod books;
+mod fitted;
+mod meta;
+mod search;
 
 use std::sync::Arc;
 
 use petgraph::graph::DiGraph;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
 use books::Books;
+pub use fitted::fitted;
 
-use super::{EvaluationUnits, Input, Phase, Plan, Reads, Role, StageUnit, Unit, UnitId};
+use super::{
+    EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
+};
 use crate::pipeline::{Node, Pipeline, Variant};
 use crate::stage::{ApplyTo, FRAME_PARTS, FoldId, Port, Work};
 use crate::table::Digest;
 
-/// The folds of a split unit whose number only the data knows (`folds: given`), once it has run.
-pub type FoldsOf<'a> = dyn Fn(&Digest) -> Option<Vec<FoldId>> + 'a;
-
-/// Plans all variants of a pipeline. `folds_of` gives the folds of split units that have run, by [`Unit::ident`].
-pub fn plan(pipeline: &Pipeline, folds_of: &FoldsOf<'_>) -> Plan {
-    let mut lift = Lift {
-        folds_of,
-        graph: DiGraph::new(),
-        by_ident: FxHashMap::default(),
-        evaluations: Vec::new(),
-        unknown_folds: Vec::new(),
-        stages: Vec::new(),
-        names: FxHashMap::default(),
-        books: Books::default(),
-    };
+/// Plans all variants of a pipeline, as far as what is known allows.
+pub fn plan(pipeline: &Pipeline, known: &Known) -> Plan {
+    let mut lift = Lift::new(known);
     let mut done = FxHashMap::default();
     for (index, variant) in pipeline.variants.iter().enumerate() {
         done = lift.variant(index, variant, done);
     }
     let ledgers = lift.ledgers();
-    // Units are added after what they read, so the order of addition is a topological one.
-    let order = lift.graph.node_indices().collect();
-    Plan {
-        graph: lift.graph,
-        order,
-        evaluations: lift.evaluations,
-        ledgers,
-        unknown_folds: lift.unknown_folds,
-        stages: lift.stages,
-    }
+    lift.plan(ledgers)
 }
 
 struct Lift<'a> {
-    folds_of: &'a FoldsOf<'a>,
+    known: &'a Known,
     graph: DiGraph<Unit, ()>,
     by_ident: FxHashMap<Digest, UnitId>,
     evaluations: Vec<EvaluationUnits>,
-    unknown_folds: Vec<UnitId>,
+    open: Vec<UnitId>,
+    searches: Vec<SearchUnit>,
+    waits: Vec<bool>,
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
+    placed: FxHashSet<StageUnit>,
     books: Books,
 }
 
 /// Units of nodes, by node and the fold of a split that it stands in.
-type Done = FxHashMap<(usize, Option<(UnitId, u32)>), UnitId>;
+type Done = FxHashMap<(usize, Option<(UnitId, FoldId)>), UnitId>;
 
 /// Inside which fold a node is being lifted.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Inside {
     split: UnitId,
-    fold: FoldId,
-    number: u32,
+    fold: UnitFold,
+}
+
+impl Inside {
+    /// Which rows of the fold a unit may see.
+    fn rows(&self) -> Input {
+        Input { unit: self.split, role: Role::Fold, reads: Reads::Named(self.fold.id.part()) }
+    }
 }
 
 /// One variant while it is being lifted.
@@ -81,21 +75,64 @@ struct Lifting<'a> {
     /// For each node: does it, or anything it reads, learn?
     learns: Vec<bool>,
     done: Done,
+    /// The candidates of searches, by node.
+    candidates: FxHashMap<usize, Vec<Lifting<'a>>>,
+}
+
+impl<'a> Lifting<'a> {
+    fn new(index: usize, variant: &'a Variant, done: Done) -> Self {
+        let nodes = &variant.stages;
+        let mut learns = vec![false; nodes.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            learns[at] = matches!(*node.work, Work::Learner(_) | Work::Meta(_) | Work::Search(_))
+                || node.inputs.iter().any(|&i| learns[i]);
+        }
+        Lifting { index, variant, learns, done, candidates: FxHashMap::default() }
+    }
 }
 
 impl<'a> Lift<'a> {
+    fn new(known: &'a Known) -> Self {
+        Lift {
+            known,
+            graph: DiGraph::new(),
+            by_ident: FxHashMap::default(),
+            evaluations: Vec::new(),
+            open: Vec::new(),
+            searches: Vec::new(),
+            waits: Vec::new(),
+            stages: Vec::new(),
+            names: FxHashMap::default(),
+            placed: FxHashSet::default(),
+            books: Books::default(),
+        }
+    }
+
+    fn plan(self, ledgers: Vec<LedgerUnits>) -> Plan {
+        // Units are added after what they read, so the order of addition is a topological one.
+        let order = self.graph.node_indices().collect();
+        Plan {
+            graph: self.graph,
+            order,
+            evaluations: self.evaluations,
+            ledgers,
+            open: self.open.iter().copied().filter(|id| !self.waits[id.index()]).collect(),
+            waits: self.waits,
+            searches: self.searches,
+            stages: self.stages,
+        }
+    }
+
     /// Lifts one variant; `done` is room to use again, which is given back empty.
     fn variant(&mut self, index: usize, variant: &'a Variant, done: Done) -> Done {
         let nodes = &variant.stages;
-        let mut learns = vec![false; nodes.len()];
         let mut read = vec![false; nodes.len()];
-        for (at, node) in nodes.iter().enumerate() {
-            learns[at] = matches!(*node.work, Work::Learner(_)) || node.inputs.iter().any(|&i| learns[i]);
+        for node in nodes {
             if !matches!(*node.work, Work::Sink(_)) {
                 node.inputs.iter().for_each(|&i| read[i] = true);
             }
         }
-        let mut lifting = Lifting { index, variant, learns, done };
+        let mut lifting = Lifting::new(index, variant, done);
         for (at, node) in nodes.iter().enumerate() {
             match *node.work {
                 Work::Evaluate(_) => self.evaluation(&mut lifting, at),
@@ -127,17 +164,18 @@ impl<'a> Lift<'a> {
         self.place(of, node, split, Phase::Split, None);
         let text = self.text_of(of, model);
         let mut units = EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
-        let folds = evaluate.folds().or_else(|| (self.folds_of)(&self.graph[split].ident));
+        let folds = evaluate.folds().or_else(|| self.known.folds(&self.graph[split].ident));
         match folds {
             None => {
-                if !self.unknown_folds.contains(&split) {
-                    self.unknown_folds.push(split);
+                if !self.open.contains(&split) {
+                    self.open.push(split);
                 }
             }
             Some(folds) => {
                 let mut inputs = vec![target(Role::Target)];
                 for (number, fold) in (0u32..).zip(folds) {
-                    let unit = self.node(of, model, Some(Inside { split, fold, number }));
+                    let at = UnitFold { id: fold, number: Some(number), inner: Vec::new() };
+                    let unit = self.node(of, model, Some(&Inside { split, fold: at }));
                     inputs.push(Input { unit, role: Role::Predicted(fold), reads: Reads::All });
                 }
                 let score = self.unit(of, node, Phase::Score, None, inputs);
@@ -149,20 +187,22 @@ impl<'a> Lift<'a> {
     }
 
     /// The unit that makes a node's artifact, inside a fold if the node learns.
-    fn node(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> UnitId {
+    fn node(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<&Inside>) -> UnitId {
         let inside = inside.filter(|_| of.learns[at]);
-        let slot = (at, inside.map(|i| (i.split, i.number)));
+        let slot = (at, inside.map(|i| (i.split, i.fold.id)));
         if let Some(&unit) = of.done.get(&slot) {
             return unit;
         }
         let node = &of.variant.stages[at];
         let unit = match &*node.work {
             Work::Learner(_) => self.learner(of, at, inside),
+            Work::Meta(_) => self.meta(of, at, inside),
+            Work::Search(_) => self.search(of, at, inside),
             _ => {
                 let inputs = self.inputs(of, at, inside);
-                let fold = inside.map(|i| (i.fold, i.number));
+                let fold = inside.map(|i| &i.fold);
                 let unit = self.unit(of, node, Phase::Run, fold, inputs);
-                self.place(of, node, unit, Phase::Run, inside.map(|i| i.number));
+                self.place(of, node, unit, Phase::Run, fold);
                 unit
             }
         };
@@ -171,12 +211,10 @@ impl<'a> Lift<'a> {
     }
 
     /// Fits on the fold's training rows (all rows outside folds), then applies.
-    fn learner(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> UnitId {
+    fn learner(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<&Inside>) -> UnitId {
         let node = &of.variant.stages[at];
         let Work::Learner(learner) = &*node.work else { unreachable!("only learners are lifted here") };
-        let fold = inside.map(|i| (i.fold, i.number));
-        let number = inside.map(|i| i.number);
-        let fold_rows = |i: Inside| Input { unit: i.split, role: Role::Fold, reads: Reads::Named(i.fold.part()) };
+        let fold = inside.map(|i| &i.fold);
         let rows = self.inputs(of, at, inside);
 
         let mut inputs = rows.clone();
@@ -184,9 +222,9 @@ impl<'a> Lift<'a> {
             let unit = self.node(of, node.frame, None);
             inputs.push(Input { unit, role: Role::Target, reads: Reads::Patterns(&["target"]) });
         }
-        inputs.extend(inside.map(fold_rows));
+        inputs.extend(inside.map(Inside::rows));
         let fit = self.unit(of, node, Phase::Fit, fold, inputs);
-        self.place(of, node, fit, Phase::Fit, number);
+        self.place(of, node, fit, Phase::Fit, fold);
         if inside.is_none() && learner.applies_to() == ApplyTo::HeldOut {
             return fit;
         }
@@ -194,15 +232,15 @@ impl<'a> Lift<'a> {
         let mut inputs = rows;
         inputs.push(Input { unit: fit, role: Role::Learned, reads: Reads::All });
         if learner.applies_to() == ApplyTo::HeldOut {
-            inputs.extend(inside.map(fold_rows));
+            inputs.extend(inside.map(Inside::rows));
         }
         let apply = self.unit(of, node, Phase::Apply, fold, inputs);
-        self.place(of, node, apply, Phase::Apply, number);
+        self.place(of, node, apply, Phase::Apply, fold);
         apply
     }
 
     /// A node's inputs. The parts [`FRAME_PARTS`] always come from the stage that began the frame.
-    fn inputs(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<Inside>) -> Vec<Input> {
+    fn inputs(&mut self, of: &mut Lifting<'a>, at: usize, inside: Option<&Inside>) -> Vec<Input> {
         let node = &of.variant.stages[at];
         let mut inputs = Vec::new();
         for (index, &from) in node.inputs.iter().enumerate() {
@@ -236,11 +274,11 @@ impl<'a> Lift<'a> {
         of: &Lifting<'a>,
         node: &Node,
         phase: Phase,
-        fold: Option<(FoldId, u32)>,
+        fold: Option<&UnitFold>,
         inputs: Vec<Input>,
     ) -> UnitId {
         let seeded = node.work.stage().seeded() && matches!(phase, Phase::Run | Phase::Split | Phase::Fit);
-        let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold.map(|(id, _)| id)));
+        let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold));
         let id = self.unit_like(node, phase, fold, seed, inputs);
         let variants = &mut self.graph[id].variants;
         if variants.last() != Some(&of.index) {
@@ -254,7 +292,7 @@ impl<'a> Lift<'a> {
         &mut self,
         node: &Node,
         phase: Phase,
-        fold: Option<(FoldId, u32)>,
+        fold: Option<&UnitFold>,
         seed: Option<u64>,
         inputs: Vec<Input>,
     ) -> UnitId {
@@ -265,12 +303,13 @@ impl<'a> Lift<'a> {
                 let mut sources: Vec<UnitId> = inputs.iter().map(|input| input.unit).collect();
                 sources.sort_unstable();
                 sources.dedup();
+                self.waits.push(sources.iter().any(|source| self.waits[source.index()]));
                 let id = self.graph.add_node(Unit {
                     stage: node.id.clone(),
                     kind: node.kind,
                     work: Arc::clone(&node.work),
                     phase,
-                    fold,
+                    fold: fold.cloned(),
                     params: Arc::clone(&node.params),
                     seed,
                     inputs,
@@ -300,6 +339,8 @@ impl<'a> Lift<'a> {
                 Role::Fold => (2, 0, 0),
                 Role::Learned => (3, 0, 0),
                 Role::Predicted(fold) => (4, u64::from(fold.repeat), u64::from(fold.fold)),
+                Role::Candidate(number) => (6, number as u64, 0),
+                Role::OutOfFold(model, fold) => (5, model as u64, u64::from(fold.fold)),
             };
             hasher.update(&[role]).update(&first.to_le_bytes()).update(&second.to_le_bytes());
             let mut names = |kind: u8, names: &[&str]| {
@@ -319,7 +360,12 @@ impl<'a> Lift<'a> {
         Digest::new(*hasher.finalize().as_bytes())
     }
 
-    fn place(&mut self, of: &Lifting<'a>, node: &Node, unit: UnitId, phase: Phase, fold: Option<u32>) {
+    fn place(&mut self, of: &Lifting<'a>, node: &Node, unit: UnitId, phase: Phase, fold: Option<&UnitFold>) {
+        // What stands in inner folds is no artifact of the stage that one would ask for.
+        if fold.is_some_and(|fold| !fold.inner.is_empty()) {
+            return;
+        }
+        let fold = fold.and_then(|fold| fold.number);
         let stage = match self.names.get(&node.id) {
             Some(name) => Arc::clone(name),
             None => {
@@ -328,14 +374,22 @@ impl<'a> Lift<'a> {
                 name
             }
         };
-        self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
+        let unit = StageUnit { variant: of.index, stage, fold, phase, unit };
+        // The candidates of a search share stages with each other.
+        if self.placed.insert(unit.clone()) {
+            self.stages.push(unit);
+        }
     }
 }
 
 /// A unit's own seed. It comes from the pipeline's seed, the kind and the fold, not from the stage's name or the variant:
 /// names never enter a key, and equal work in two variants is the same work.
-fn derive_seed(seed: u64, kind: &str, phase: Phase, fold: Option<FoldId>) -> u64 {
-    let whole = json!([seed, kind, phase.as_str(), fold.map(|f| [f.repeat, f.fold])]).to_string();
+fn derive_seed(seed: u64, kind: &str, phase: Phase, fold: Option<&UnitFold>) -> u64 {
+    let place = fold.map(|fold| match fold.inner.is_empty() {
+        true => vec![fold.id.repeat, fold.id.fold],
+        false => [u32::MAX, fold.number.unwrap_or(u32::MAX)].into_iter().chain(fold.inner.iter().copied()).collect(),
+    });
+    let whole = json!([seed, kind, phase.as_str(), place]).to_string();
     let digest = blake3::hash(whole.as_bytes());
     let mut first = [0u8; 8];
     first.copy_from_slice(&digest.as_bytes()[..8]);

@@ -7,6 +7,7 @@
 
 pub mod cost;
 pub mod key;
+mod known;
 mod lift;
 pub mod view;
 pub mod why;
@@ -20,7 +21,8 @@ use serde_json::Value;
 use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
-pub use lift::{FoldsOf, plan};
+pub use known::Known;
+pub use lift::{fitted, plan};
 
 /// Which unit of a plan.
 pub type UnitId = NodeIndex<u32>;
@@ -75,6 +77,10 @@ pub enum Role {
     Learned,
     /// What one fold predicted.
     Predicted(FoldId),
+    /// What a model, by its number, predicted for one inner fold.
+    OutOfFold(usize, FoldId),
+    /// The scores of a candidate, by its number.
+    Candidate(usize),
 }
 
 /// Which parts of an artifact a unit reads; only these enter its key.
@@ -115,6 +121,36 @@ pub struct Input {
     pub reads: Reads,
 }
 
+/// The fold that a unit stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitFold {
+    /// The fold's name among those that its rows are divided into.
+    pub id: FoldId,
+    /// The fold of the evaluation, counted over all repeats; `None` where nothing is evaluated.
+    pub number: Option<u32>,
+    /// The folds of its training rows, the outermost first, where these are divided once more.
+    pub inner: Vec<u32>,
+}
+
+impl UnitFold {
+    /// Fold `id` of the training rows of `outer` (`None`: of all rows).
+    fn within(outer: Option<&UnitFold>, id: FoldId) -> UnitFold {
+        let mut inner = outer.map(|outer| outer.inner.clone()).unwrap_or_default();
+        inner.push(id.fold);
+        UnitFold { id, number: outer.and_then(|outer| outer.number), inner }
+    }
+
+    /// From 1, as people count: `3`; `3.2` is the second fold of the third's training rows.
+    pub fn shown(&self) -> String {
+        let number = self.number.map(|number| (number + 1).to_string());
+        let inner = self.inner.iter().map(|inner| (inner + 1).to_string());
+        match (number, self.inner.is_empty()) {
+            (None, false) => format!("0.{}", inner.collect::<Vec<_>>().join(".")),
+            (number, _) => number.into_iter().chain(inner).collect::<Vec<_>>().join("."),
+        }
+    }
+}
+
 /// Stage × variant × fold × phase: what is scheduled, keyed and cached.
 pub struct Unit {
     /// The stage's id, in the first variant that needs the unit.
@@ -125,8 +161,8 @@ pub struct Unit {
     pub work: Arc<Work>,
     /// What the unit does with it.
     pub phase: Phase,
-    /// The fold, and its number over all repeats.
-    pub fold: Option<(FoldId, u32)>,
+    /// The fold.
+    pub fold: Option<UnitFold>,
     /// Canonical parameters.
     pub params: Arc<Value>,
     /// The unit's own seed, if its answer depends on chance.
@@ -147,8 +183,8 @@ impl Unit {
             title.push(' ');
             title.push_str(self.phase.as_str());
         }
-        if let Some((_, number)) = self.fold {
-            title.push_str(&format!(" fold {}", number + 1));
+        if let Some(fold) = &self.fold {
+            title.push_str(&format!(" fold {}", fold.shown()));
         }
         title
     }
@@ -163,7 +199,7 @@ impl Unit {
 
     /// The unit's name within any variant of any run of the same file, for [`why`].
     pub fn place(&self) -> String {
-        let fold = self.fold.map_or_else(String::new, |(_, number)| number.to_string());
+        let fold = self.fold.as_ref().map_or_else(String::new, UnitFold::shown);
         serde_json::json!([self.stage, self.phase.as_str(), fold]).to_string()
     }
 }
@@ -202,6 +238,19 @@ pub struct LedgerUnits {
     pub surveyed: Vec<String>,
 }
 
+/// Where a search chose.
+#[derive(Debug, Clone)]
+pub struct SearchUnit {
+    /// Index of the variant.
+    pub variant: usize,
+    /// The searching stage's id.
+    pub stage: String,
+    /// The unit that divided the rows, and the fold's number; `None` where it searched on all rows.
+    pub fold: Option<(UnitId, u32)>,
+    /// The unit that chooses.
+    pub unit: UnitId,
+}
+
 /// What a pipeline comes to.
 pub struct Plan {
     /// The units; edges run from a unit to those that read it.
@@ -212,14 +261,19 @@ pub struct Plan {
     pub evaluations: Vec<EvaluationUnits>,
     /// The data ledgers.
     pub ledgers: Vec<LedgerUnits>,
-    /// Evaluations whose folds are in the data and not known yet: once the split units have run, plan again.
-    pub unknown_folds: Vec<UnitId>,
+    /// Units whose answers decide what else there is to do, and which are not known yet: divisions whose folds are in the data,
+    /// and choices among candidates. Once they have run, plan again.
+    pub open: Vec<UnitId>,
+    /// By unit: does it, or anything it reads, wait for such an answer? It cannot run in this plan.
+    pub waits: Vec<bool>,
+    /// Where searches chose, outside inner folds.
+    pub searches: Vec<SearchUnit>,
     /// Where each stage's artifacts are, variant by variant.
     pub stages: Vec<StageUnit>,
 }
 
 /// Where a stage's artifact is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StageUnit {
     /// Index of the variant.
     pub variant: usize,
@@ -244,6 +298,12 @@ impl Plan {
         let first = self.stages.partition_point(|unit| unit.variant < variant);
         let of_variant = self.stages.iter().skip(first).take_while(move |unit| unit.variant == variant);
         of_variant.filter(move |unit| *unit.stage == *stage)
+    }
+
+    /// Those of `units` that can run in this plan.
+    pub fn ready(&self, mut units: Vec<UnitId>) -> Vec<UnitId> {
+        units.retain(|id| !self.waits[id.index()]);
+        units
     }
 
     /// The units that `wanted` need, themselves included, in order.

@@ -86,11 +86,21 @@ impl View<'_> {
                 text.push_str(&format!("\n{}\n", hopes.join("\n")));
             }
         }
-        for &split in &self.plan.unknown_folds {
-            let stage = &self.plan.unit(split).stage;
-            text.push_str(&format!(
-                "\nthe folds of `{stage}` are in the data: what stands inside them is planned once the rows are read\n"
-            ));
+        for &open in &self.plan.open {
+            let unit = self.plan.unit(open);
+            let stage = &unit.stage;
+            if unit.phase == Phase::Split {
+                text.push_str(&format!(
+                    "\nthe folds of `{stage}` are in the data: what stands inside them is planned once the rows are read\n"
+                ));
+            }
+        }
+        let searching = self.plan.open.iter().map(|&open| self.plan.unit(open)).filter(|unit| unit.phase == Phase::Fit);
+        let mut searching: Vec<&str> = searching.map(|unit| unit.stage.as_str()).collect();
+        searching.sort_unstable();
+        searching.dedup();
+        for stage in searching {
+            text.push_str(&format!("\nwhat `{stage}` chooses is fitted once its candidates are scored\n"));
         }
         let merged = |variant: &Variant| variant.aliases.len() > 1;
         if self.pipeline.variants.len() > 1 || self.pipeline.variants.iter().any(merged) {
@@ -284,7 +294,8 @@ impl View<'_> {
                 "stage": unit.stage,
                 "kind": unit.kind.name,
                 "phase": unit.phase.as_str(),
-                "fold": unit.fold.map(|(_, number)| number),
+                "fold": unit.fold.as_ref().and_then(|fold| fold.number),
+                "inner": unit.fold.as_ref().map(|fold| fold.inner.as_slice()).unwrap_or_default(),
                 "variants": unit.variants.iter().map(|&v| &self.pipeline.variants[v].id).collect::<Vec<_>>(),
                 "reads": unit.inputs.iter().map(|input| input.unit.index()).collect::<Vec<_>>(),
                 "cached": self.standing[id.index()] == Standing::Cached,

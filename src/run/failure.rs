@@ -18,7 +18,7 @@ pub(super) fn problem(pipeline: &Pipeline, unit: &Unit, failure: &Failure) -> Pr
         Phase::Ledger => " while its rows were counted",
         Phase::Run => "",
     };
-    let fold = unit.fold.map_or_else(String::new, |(_, number)| format!(" in fold {}", number + 1));
+    let fold = unit.fold.as_ref().map_or_else(String::new, |fold| format!(" in fold {}", fold.shown()));
     let param: Vec<&str> = failure.param.iter().flatten().map(String::as_str).collect();
     let code = failure.code.unwrap_or("stage-failed");
     let mut problem = Problem::error(code, format!("`{}` failed{doing}{fold}", unit.stage))

@@ -8,8 +8,7 @@ use super::session::Session;
 use crate::lock::Lock;
 use crate::machine::Machine;
 use crate::pipeline::Pipeline;
-use crate::plan::{Plan, plan};
-use crate::stage::FoldId;
+use crate::plan::{Known, Plan, plan};
 
 /// A pipeline's lock as things stand, and where the pipeline names what is in it.
 #[derive(Debug, Clone)]
@@ -34,7 +33,7 @@ pub enum Missing {
 impl Session<'_> {
     /// What a lock would say now. Runs nothing.
     pub fn standing(&self, missing: Missing) -> Result<Standing, RunError> {
-        let plan = plan(self.pipeline, &|_| Some(vec![FoldId { repeat: 0, fold: 0 }]));
+        let plan = plan(self.pipeline, &Known::assumed());
         let mut files = Gathered::default();
         match missing {
             Missing::Fetched => files.fetch(self.pipeline, &plan, &plan.order, self.fetcher, self.listener)?,

@@ -3,23 +3,20 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 use super::executor::known;
 use super::files::Gathered;
 use super::lanes::Pool;
-use super::session::{Session, folds_of};
+use super::session::Session;
 use super::states::States;
 use super::{Event, RunError, Status};
 use crate::machine::Machine;
 use crate::plan::cost::{self, Estimate};
 use crate::plan::key::{Fields, Fingerprint};
 use crate::plan::why::{Miss, Root, compare, distance};
-use crate::plan::{Plan, Role, Unit, UnitId, plan};
+use crate::plan::{Known, Plan, Role, Unit, UnitId, plan};
 use crate::problem::Problem;
-use crate::stage::FoldId;
 use crate::store::{Key, LastRun, Lookup, Manifest, Store};
-use crate::table::Digest;
 
 /// What would run.
 pub struct Look {
@@ -61,19 +58,17 @@ impl Session<'_> {
     pub fn look(&self) -> Result<Look, RunError> {
         let machine = Machine::serving(self.pipeline);
         let pool = self.pool()?;
-        let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
+        let mut known = Known::default();
         loop {
-            let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
+            let plan = plan(self.pipeline, &known);
             let mut files = Gathered::default();
             files.take_known(&plan, &plan.order, self.fetcher);
             let found = self.found(&plan, &files, &machine, &pool);
-            let before = known.len();
-            for &split in &plan.unknown_folds {
-                if let Some(manifest) = found[split.index()].manifest() {
-                    known.insert(plan.unit(split).ident, folds_of(manifest));
-                }
+            let mut more = false;
+            for &open in &plan.open {
+                more |= found[open.index()].manifest().is_some_and(|made| known.learn(plan.unit(open), made));
             }
-            if known.len() == before {
+            if !more {
                 let estimate = self.estimate(&plan, &found);
                 let status = self.statuses(&plan, &files, &machine, &pool, found);
                 return Ok(Look { plan, status, estimate });
@@ -366,6 +361,8 @@ fn through_unit(unit: &Unit, name: &str) -> Option<UnitId> {
         Role::Fold => role == "fold",
         Role::Learned => role == "learned",
         Role::Predicted(fold) => role == fold.part(),
+        Role::Candidate(number) => role == format!("candidate.{number}"),
+        Role::OutOfFold(model, fold) => role == format!("model.{model:02}.{}", fold.part()),
     };
     unit.inputs.iter().find(matches).map(|input| input.unit)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Input, Phase, Role, Unit};
-use crate::stage::{Ctx, FoldId, Output, Parts, StageError, TrainRows, Work, held_out};
+use crate::stage::{Ctx, FoldId, OutOfFold, Output, Parts, StageError, TrainRows, Work, divided_within, held_out};
 
 /// The inputs of a unit by what they are to it.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Inputs {
     fold: Option<Parts>,
     learned: Option<Parts>,
     predicted: Vec<(FoldId, Parts)>,
+    out_of_fold: Vec<OutOfFold>,
+    candidates: Vec<Parts>,
 }
 
 impl Inputs {
@@ -34,6 +36,8 @@ impl Inputs {
             Role::Fold => self.fold = Some(parts),
             Role::Learned => self.learned = Some(parts),
             Role::Predicted(fold) => self.predicted.push((fold, parts)),
+            Role::Candidate(_) => self.candidates.push(parts),
+            Role::OutOfFold(model, fold) => self.out_of_fold.push(OutOfFold { model, fold, parts }),
         }
     }
 
@@ -53,8 +57,8 @@ fn missing(what: &str) -> StageError {
 
 /// Runs one unit, except of a stage whose rows stream: [`super::rows::stream`], [`super::source::read`].
 pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Output, StageError> {
-    let fold = match (&inputs.fold, unit.fold) {
-        (Some(parts), Some((id, _))) => Some(parts.part(&id.part()).ok_or_else(|| missing("fold"))?),
+    let fold = match (&inputs.fold, &unit.fold) {
+        (Some(parts), Some(fold)) => Some(parts.part(&fold.id.part()).ok_or_else(|| missing("fold"))?),
         _ => None,
     };
     match (&*unit.work, unit.phase) {
@@ -72,7 +76,24 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Out
                 None => learner.apply(learned, inputs.only()?, ctx),
             }
         }
-        (Work::Evaluate(evaluate), Phase::Split) => evaluate.split(inputs.target()?, ctx),
+        (Work::Meta(meta), Phase::Fit) => {
+            let train = TrainRows::of_fold(fold, &Parts::default(), Some(inputs.target()?))?;
+            meta.fit(&train, &inputs.out_of_fold, ctx)
+        }
+        (Work::Meta(meta), Phase::Apply) => {
+            let learned = inputs.learned.as_ref().ok_or_else(|| missing("fitted learner"))?;
+            let models: Vec<Parts> = inputs.rows.values().cloned().collect();
+            meta.apply(learned, &models, ctx)
+        }
+        (Work::Search(search), Phase::Fit) => search.choose(&inputs.candidates, ctx),
+        (Work::Search(_), Phase::Apply) => {
+            let chosen = inputs.only()?;
+            Ok(chosen.iter().fold(Output::new(), |output, (name, part)| output.same(name, part)))
+        }
+        (Work::Evaluate(evaluate), Phase::Split) => match fold {
+            Some(fold) => divided_within(fold, inputs.target()?, |train| evaluate.split(train, ctx)),
+            None => evaluate.split(inputs.target()?, ctx),
+        },
         (Work::Evaluate(evaluate), Phase::Score) => evaluate.score(&inputs.predicted, inputs.target()?, ctx),
         _ => Err(missing("phase that fits its stage")),
     }

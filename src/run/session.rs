@@ -18,12 +18,11 @@ use super::{Event, Listener, RunError, RunErrorKind, State};
 use crate::fetch::{Fetched, Fetcher};
 use crate::machine::Machine;
 use crate::pipeline::Pipeline;
-use crate::plan::{EvaluationUnits, Plan, StageUnit, Unit, UnitId, plan};
+use crate::plan::{EvaluationUnits, Known, Plan, StageUnit, Unit, UnitId, fitted, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, RunManifest, Status, Summary};
-use crate::stage::{FoldId, Load, Part, Parts, StageError};
+use crate::stage::{Load, Part, Parts, StageError};
 use crate::store::{Key, Manifest, RunRecord, Store, StoreError};
-use crate::table::Digest;
 
 /// Units that run although the store has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,6 +93,8 @@ pub enum Wanted {
     Data,
     /// What a stage made: in one variant (index), and one fold if it is in folds.
     Stage { stage: String, variant: usize, fold: Option<u32> },
+    /// A stage of one variant (indices), and all that it reads, fitted on all rows.
+    Fitted { variant: usize, at: usize },
 }
 
 /// A pipeline, a store, and all that is needed to bring them together.
@@ -166,11 +167,14 @@ impl Session<'_> {
         let history = self.store.timings();
         let mut states = States::default();
         let mut files = Gathered::default();
-        let mut known: FxHashMap<Digest, Vec<FoldId>> = FxHashMap::default();
+        let mut known = Known::default();
         let mut options = self.options.clone();
         let mut repairs = 0;
         loop {
-            let plan = plan(self.pipeline, &|ident| known.get(ident).cloned());
+            let plan = match wanted {
+                Wanted::Fitted { variant, at } => fitted(self.pipeline, &known, *variant, *at),
+                _ => plan(self.pipeline, &known),
+            };
             let units = self.units(&plan, wanted)?;
             files.fetch(self.pipeline, &plan, &units, self.fetcher, self.listener)?;
             self.listener.event(&Event::Planned { units: units.len(), lanes: pool.lanes() });
@@ -187,13 +191,12 @@ impl Session<'_> {
                 cancelled: self.cancelled,
             };
             executor.execute(&units, &mut states);
-            let before = known.len();
-            for &split in &plan.unknown_folds {
-                if let Some(manifest) = states.of(plan.unit(split)).manifest() {
-                    known.insert(plan.unit(split).ident, folds_of(manifest));
-                }
+            let mut more = false;
+            for &open in &plan.open {
+                let unit = plan.unit(open);
+                more |= states.of(unit).manifest().is_some_and(|made| known.learn(unit, made));
             }
-            if known.len() > before {
+            if more {
                 continue;
             }
             self.remember(&plan, &states);
@@ -218,7 +221,7 @@ impl Session<'_> {
 
     /// Fetches whatever the pipeline reads, and runs nothing.
     pub fn fetch(&self) -> Result<Vec<Fetched>, RunError> {
-        let plan = plan(self.pipeline, &|_| Some(vec![FoldId { repeat: 0, fold: 0 }]));
+        let plan = plan(self.pipeline, &Known::assumed());
         let mut files = Gathered::default();
         files.fetch(self.pipeline, &plan, &plan.order, self.fetcher, self.listener)?;
         let mut all: Vec<Fetched> = Vec::new();
@@ -242,13 +245,14 @@ impl Session<'_> {
 
     fn units(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<UnitId>, RunError> {
         match wanted {
-            Wanted::Everything => Ok(plan.order.clone()),
+            Wanted::Everything | Wanted::Fitted { .. } => Ok(plan.ready(plan.order.clone())),
             Wanted::Data => Ok(plan.needed_for(&plan.ledgers.iter().map(|ledger| ledger.unit).collect::<Vec<_>>())),
             Wanted::Stage { stage, variant, fold } => {
                 let targets: Vec<UnitId> =
                     units_of(plan, stage, *variant, *fold).iter().map(|unit| unit.unit).collect();
                 // Until the folds are known there are no such units; dividing the rows comes first.
-                Ok(plan.needed_for(if targets.is_empty() { &plan.unknown_folds } else { &targets }))
+                let waits = targets.is_empty() || targets.iter().any(|target| plan.waits[target.index()]);
+                Ok(plan.needed_for(if waits { &plan.open } else { &targets }))
             }
         }
     }
@@ -383,14 +387,6 @@ impl Done {
 struct Read {
     files: Gathered,
     machine: Machine,
-}
-
-/// The folds of a split artifact, in order.
-pub(super) fn folds_of(manifest: &Manifest) -> Vec<FoldId> {
-    let mut folds: Vec<FoldId> = manifest.parts.iter().filter_map(|part| FoldId::of_part(&part.name)).collect();
-    // Part names are in the order of their letters: fold 100 would stand before fold 11.
-    folds.sort_unstable();
-    folds
 }
 
 /// Why results could not be read back.

@@ -46,7 +46,12 @@ impl<'a> Tag<'a> {
 
     /// The fold, counted from 0 over all repeats.
     pub fn fold(&self) -> Option<u32> {
-        self.unit.fold.map(|(_, number)| number)
+        self.unit.fold.as_ref().and_then(|fold| fold.number)
+    }
+
+    /// The folds of that fold's training rows that it stands in, the outermost first, from 0.
+    pub fn inner(&self) -> &'a [u32] {
+        self.unit.fold.as_ref().map(|fold| fold.inner.as_slice()).unwrap_or_default()
     }
 
     /// Ids of the variants that share it.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 
-use super::StageError;
 use super::derived::{Derivations, Mask};
+use super::{Made, Output, StageError};
 use crate::table::Digest;
 
 /// Loads stored tables by digest, verified.
@@ -177,6 +177,37 @@ impl TrainRows {
 /// The held-out rows of a fold.
 pub(crate) fn held_out(fold: &Part, input: &Parts) -> Result<Parts, StageError> {
     Ok(input.filtered(&Arc::new(fold_mask(fold, "test")?)))
+}
+
+/// Divides the training rows of a fold by `divide`, which sees them alone; rows that it did not see are neither trained on
+/// nor held out in the folds that it makes.
+pub(crate) fn divided_within(
+    fold: &Part,
+    target: &Parts,
+    divide: impl FnOnce(&Parts) -> Result<Output, StageError>,
+) -> Result<Output, StageError> {
+    let mask = Arc::new(fold_mask(fold, "train")?);
+    let mut output = divide(&target.filtered(&mask))?;
+    let whole = fold.table()?;
+    for (_, made) in &mut output.parts {
+        if let Made::Table(table) = made {
+            *table = widened(table, &mask.keep, &whole)?;
+        }
+    }
+    Ok(output)
+}
+
+/// A fold made for the rows of `keep`, as one of all rows of `whole`.
+fn widened(table: &RecordBatch, keep: &BooleanArray, whole: &RecordBatch) -> Result<RecordBatch, StageError> {
+    let mut columns = vec![whole.column(0).clone()];
+    for column in &table.columns()[1..] {
+        let column = column.as_any().downcast_ref::<BooleanArray>();
+        let column = column.ok_or_else(|| StageError::failed("a fold has a column that is not true or false"))?;
+        let mut made = column.iter();
+        let spread = |keep: Option<bool>| keep == Some(true) && made.next().flatten() == Some(true);
+        columns.push(Arc::new(BooleanArray::from(keep.iter().map(spread).collect::<Vec<bool>>())));
+    }
+    RecordBatch::try_new(table.schema(), columns).map_err(StageError::caused)
 }
 
 fn fold_mask(fold: &Part, column: &str) -> Result<Mask, StageError> {

@@ -93,6 +93,11 @@ pub fn fit(
 }
 
 impl SmartModel {
+    /// How many classes it knows.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// Whether `scores` are probabilities (trees) or decision values (support vector machines).
     pub fn gives_probabilities(&self) -> bool {
         matches!(self.learned, Learned::Trees(_))

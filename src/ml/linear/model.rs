@@ -143,7 +143,7 @@ fn sigmoid(z: f64) -> f64 {
 }
 
 /// Place of the greatest value, the first of equals.
-pub(in crate::ml) fn first_greatest(values: &[f64]) -> usize {
+pub(crate) fn first_greatest(values: &[f64]) -> usize {
     let mut best = 0;
     for (at, value) in values.iter().enumerate() {
         if *value > values[best] {
