@@ -1,5 +1,6 @@
 //! Which kinds of stage are there? One file each (a folder where it outgrows one), one line each in [`STAGES`].
 
+mod analysis;
 mod clean;
 mod cross_validate;
 mod embed;
