@@ -112,10 +112,28 @@ pub struct VariantSummary {
     pub rows: u64,
     /// By metric name; empty if the variant did not finish.
     pub metrics: BTreeMap<String, MetricSummary>,
+    /// What searches (`tune`) chose, fold by fold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<Chosen>,
     /// Per class, pooled over all folds.
     pub classes: Vec<ClassSummary>,
     /// Counts, pooled over all folds: rows are true classes, columns predicted ones, in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
+}
+
+/// What a search chose in one fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Chosen {
+    /// The searching stage's id.
+    pub stage: String,
+    /// The fold, counted from 0 over all repeats.
+    pub fold: u32,
+    /// The values of the best candidate, by path.
+    pub params: BTreeMap<String, Value>,
+    /// The metric that decided.
+    pub metric: String,
+    /// Its mean over the folds of the training rows.
+    pub score: f64,
 }
 
 /// One metric over the folds.

@@ -8,7 +8,7 @@
 //!
 //! | port | parts |
 //! |---|---|
-//! | rows | `text` (row_id, text) · `target` (row_id, label?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
+//! | rows | `text` (row_id, text) · `target` (row_id, label?, value?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
 //! | tokens | `tokens` (row_id, tokens: list of strings) |
 //! | features | `block.00`, `block.01`, … (see [`crate::table::features`]) · `names.00`, … (index, name) for sparse blocks |
 //! | predictions | `predictions` (row_id, predicted, `score:<class>` …) |
@@ -179,6 +179,11 @@ pub trait Stage: Send + Sync {
         true
     }
 
+    /// The kept columns that it reads of the part `columns`, where it names them; `None`: all there are.
+    fn columns(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Things worth saying before anything runs.
     fn advice(&self) -> Vec<String> {
         Vec::new()
@@ -189,6 +194,12 @@ pub trait Stage: Send + Sync {
 pub trait WholeTable: Stage {
     /// Computes from whole inputs.
     fn run(&self, inputs: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// What it does to new rows, each by itself, if it drops rows: it maps every row, and counts `dropped_…` for those that it
+    /// would not keep. What it does to rows because of others (repeats) is left out.
+    fn alone(&self) -> Option<&dyn RowWise> {
+        None
+    }
 }
 
 /// Which rows a fitted learner is applied to.
@@ -238,6 +249,28 @@ pub trait MetaLearner: Stage {
     /// Turns predictions into predictions: `models` are those of each model for the same rows.
     fn apply(&self, learned: &Parts, models: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
 }
+
+/// Values for paths of the pipeline (a stage, then the way into its `with`): what a candidate of a search is.
+pub type Candidate = Vec<(String, Value)>;
+
+/// Chooses among candidates: ways to set what stands above it. The planner divides the training rows once more, lifts each
+/// candidate into those folds, scores what it predicted there, and fits the chosen one on all training rows.
+pub trait Search: Stage {
+    /// Into how many folds the training rows are divided.
+    fn inner_folds(&self) -> u32;
+
+    /// The metric that decides, by its name.
+    fn metric(&self) -> &str;
+
+    /// What is tried; at least one, no two alike.
+    fn candidates(&self) -> &[Candidate];
+
+    /// Chooses. `scores` has a scores artifact for each candidate. The output's fact [`CHOSEN`] is the candidate's number.
+    fn choose(&self, scores: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+}
+
+/// The fact that says which candidate a search chose, from 0.
+pub const CHOSEN: &str = "chosen";
 
 /// One fold of one repeat, both from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -297,6 +330,8 @@ pub enum Work {
     Learner(Box<dyn Learner>),
     /// Learns from what models predict for rows that they have not seen.
     Meta(Box<dyn MetaLearner>),
+    /// Chooses among candidates.
+    Search(Box<dyn Search>),
     /// Folds and scores.
     Evaluate(Box<dyn Evaluate>),
     /// For people.
@@ -312,6 +347,7 @@ impl Work {
             Work::WholeTable(s) => s.as_ref(),
             Work::Learner(s) => s.as_ref(),
             Work::Meta(s) => s.as_ref(),
+            Work::Search(s) => s.as_ref(),
             Work::Evaluate(s) => s.as_ref(),
             Work::Sink(s) => s.as_ref(),
         }

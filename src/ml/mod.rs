@@ -11,6 +11,7 @@ mod rows;
 mod text;
 mod tfidf;
 
+pub mod calibrate;
 pub mod kernel;
 pub mod linear;
 pub mod near;

@@ -23,6 +23,7 @@ mod resolve;
 mod rules;
 mod sample;
 mod schema;
+mod search;
 mod select;
 mod sets;
 mod spans;
@@ -100,6 +101,9 @@ pub struct Variant {
     /// Inputs before what reads them, ties in the order of the file; without stages that this variant does not need. A node
     /// is shared by all variants that have the same one.
     pub stages: Vec<Arc<Node>>,
+    /// For each search among `stages` (by index): its candidates in order, each a way to resolve the pipeline, and the index of
+    /// the model in the candidate's own stages.
+    pub searches: Vec<(usize, Vec<(Variant, usize)>)>,
 }
 
 /// A stage of a variant.

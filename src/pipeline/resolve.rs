@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::identity::{self, DIGITS, Own};
 use super::kinds::Kinds;
 use super::labels;
-use super::matrix::{Combination, Setting};
+use super::matrix::{Cell, Combination, Setting};
 use super::outline::{Outline, Written, wires};
 use super::overlay::{Overlay, put};
 use super::paths::{Target, listed, problem};
@@ -57,6 +57,8 @@ pub(super) struct Resolver<'a> {
     /// By stage, which of `ready`, inputs and frame.
     nodes: FxHashMap<(usize, usize, Vec<usize>, usize), Arc<Node>>,
     used: BTreeSet<usize>,
+    /// What candidates of searches set, by path and value.
+    pub(super) tried: FxHashMap<(String, String), Arc<Cell>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -82,6 +84,7 @@ impl<'a> Resolver<'a> {
             inputs: FxHashMap::default(),
             nodes: FxHashMap::default(),
             used: BTreeSet::new(),
+            tried: FxHashMap::default(),
         }
     }
 
@@ -95,7 +98,7 @@ impl<'a> Resolver<'a> {
             if self.problems.0.len() >= ENOUGH {
                 break;
             }
-            let Some((whole, mut variant)) = self.variant(combination, &read) else { continue };
+            let Some((whole, mut variant)) = self.variant(combination, None, &read) else { continue };
             if let Some(same) = seen.get(&whole) {
                 let same: &mut Variant = &mut variants[*same];
                 if same.label != variant.label && merged.insert(variant.label.clone()) {
@@ -176,8 +179,13 @@ impl<'a> Resolver<'a> {
         read
     }
 
-    /// A variant, and its whole id.
-    fn variant(&mut self, combination: &Combination, read: &BTreeSet<String>) -> Option<(String, Variant)> {
+    /// A variant, and its whole id. Where it is a candidate of the search `below`, only searches above that are followed.
+    pub(super) fn variant(
+        &mut self,
+        combination: &Combination,
+        below: Option<&str>,
+        read: &BTreeSet<String>,
+    ) -> Option<(String, Variant)> {
         let outline = self.outline;
         let found = self.problems.0.len();
         let mut seed = outline.seed;
@@ -207,6 +215,7 @@ impl<'a> Resolver<'a> {
             return None;
         }
         let (stages, which) = self.kept(&wired, &built, read)?;
+        let searches = self.searches(combination, &stages, below, read)?;
         let owns: Vec<(&Own, &[usize])> =
             stages.iter().zip(which).map(|(node, ready)| (&self.ready[ready].own, node.inputs.as_slice())).collect();
         let whole = identity::of(&owns, seed);
@@ -214,7 +223,7 @@ impl<'a> Resolver<'a> {
             combination.iter().map(|cell| labels::setting(&cell.axis, &cell.choice.text)).collect();
         let params = combination.iter().map(|cell| (cell.axis.clone(), cell.choice.shown())).collect();
         let id = whole.chars().take(DIGITS).collect();
-        Some((whole, Variant { id, label: label.join(","), aliases: Vec::new(), seed, params, stages }))
+        Some((whole, Variant { id, label: label.join(","), aliases: Vec::new(), seed, params, stages, searches }))
     }
 
     /// The stages that something for people, or an evaluation, depends on, in topological order, and which of `ready` each is.
@@ -419,7 +428,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn complain(&mut self, problem: Problem) {
+    pub(super) fn complain(&mut self, problem: Problem) {
         if !self.problems.0.contains(&problem) {
             self.problems.push(problem);
         }

@@ -126,6 +126,7 @@ fn guess(unit: &Unit, rows: u64) -> Cost {
         (Work::RowWise(_), _) => (0.01, 10e-6, 100.0),
         (Work::WholeTable(_), _) => (0.01, 5e-6, 100.0),
         (Work::Learner(_), Phase::Fit) => (0.02, 50e-6, 50.0),
+        (Work::Search(_), _) => (0.01, 0.0, 1.0),
         (Work::Meta(_), _) => (0.02, 5e-6, 20.0),
         (Work::Learner(_), _) => (0.01, 20e-6, 100.0),
         (Work::Evaluate(_), _) => (0.02, 2e-6, 20.0),

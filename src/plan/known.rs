@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Unit;
-use crate::stage::FoldId;
+use crate::stage::{CHOSEN, FoldId};
 use crate::store::Manifest;
 use crate::table::Digest;
 
@@ -14,9 +14,6 @@ pub struct Known {
     choices: FxHashMap<Digest, usize>,
     assumes: bool,
 }
-
-/// The fact that says which candidate was chosen.
-pub const CHOSEN: &str = "chosen";
 
 impl Known {
     /// Knows nothing, and takes it that there is one fold, and that the first candidate was chosen.

@@ -5,50 +5,35 @@
 //! across folds and variants.
 
 mod books;
+mod fitted;
 mod meta;
+mod search;
 
 use std::sync::Arc;
 
 use petgraph::graph::DiGraph;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
 use books::Books;
+pub use fitted::fitted;
 
-use super::{EvaluationUnits, Input, Known, Phase, Plan, Reads, Role, StageUnit, Unit, UnitFold, UnitId};
+use super::{
+    EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
+};
 use crate::pipeline::{Node, Pipeline, Variant};
 use crate::stage::{ApplyTo, FRAME_PARTS, FoldId, Port, Work};
 use crate::table::Digest;
 
 /// Plans all variants of a pipeline, as far as what is known allows.
 pub fn plan(pipeline: &Pipeline, known: &Known) -> Plan {
-    let mut lift = Lift {
-        known,
-        graph: DiGraph::new(),
-        by_ident: FxHashMap::default(),
-        evaluations: Vec::new(),
-        open: Vec::new(),
-        waits: Vec::new(),
-        stages: Vec::new(),
-        names: FxHashMap::default(),
-        books: Books::default(),
-    };
+    let mut lift = Lift::new(known);
     let mut done = FxHashMap::default();
     for (index, variant) in pipeline.variants.iter().enumerate() {
         done = lift.variant(index, variant, done);
     }
     let ledgers = lift.ledgers();
-    // Units are added after what they read, so the order of addition is a topological one.
-    let order = lift.graph.node_indices().collect();
-    Plan {
-        graph: lift.graph,
-        order,
-        evaluations: lift.evaluations,
-        ledgers,
-        open: lift.open.iter().copied().filter(|id| !lift.waits[id.index()]).collect(),
-        waits: lift.waits,
-        stages: lift.stages,
-    }
+    lift.plan(ledgers)
 }
 
 struct Lift<'a> {
@@ -57,10 +42,12 @@ struct Lift<'a> {
     by_ident: FxHashMap<Digest, UnitId>,
     evaluations: Vec<EvaluationUnits>,
     open: Vec<UnitId>,
+    searches: Vec<SearchUnit>,
     waits: Vec<bool>,
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
+    placed: FxHashSet<StageUnit>,
     books: Books,
 }
 
@@ -88,22 +75,64 @@ struct Lifting<'a> {
     /// For each node: does it, or anything it reads, learn?
     learns: Vec<bool>,
     done: Done,
+    /// The candidates of searches, by node.
+    candidates: FxHashMap<usize, Vec<Lifting<'a>>>,
+}
+
+impl<'a> Lifting<'a> {
+    fn new(index: usize, variant: &'a Variant, done: Done) -> Self {
+        let nodes = &variant.stages;
+        let mut learns = vec![false; nodes.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            learns[at] = matches!(*node.work, Work::Learner(_) | Work::Meta(_) | Work::Search(_))
+                || node.inputs.iter().any(|&i| learns[i]);
+        }
+        Lifting { index, variant, learns, done, candidates: FxHashMap::default() }
+    }
 }
 
 impl<'a> Lift<'a> {
+    fn new(known: &'a Known) -> Self {
+        Lift {
+            known,
+            graph: DiGraph::new(),
+            by_ident: FxHashMap::default(),
+            evaluations: Vec::new(),
+            open: Vec::new(),
+            searches: Vec::new(),
+            waits: Vec::new(),
+            stages: Vec::new(),
+            names: FxHashMap::default(),
+            placed: FxHashSet::default(),
+            books: Books::default(),
+        }
+    }
+
+    fn plan(self, ledgers: Vec<LedgerUnits>) -> Plan {
+        // Units are added after what they read, so the order of addition is a topological one.
+        let order = self.graph.node_indices().collect();
+        Plan {
+            graph: self.graph,
+            order,
+            evaluations: self.evaluations,
+            ledgers,
+            open: self.open.iter().copied().filter(|id| !self.waits[id.index()]).collect(),
+            waits: self.waits,
+            searches: self.searches,
+            stages: self.stages,
+        }
+    }
+
     /// Lifts one variant; `done` is room to use again, which is given back empty.
     fn variant(&mut self, index: usize, variant: &'a Variant, done: Done) -> Done {
         let nodes = &variant.stages;
-        let mut learns = vec![false; nodes.len()];
         let mut read = vec![false; nodes.len()];
-        for (at, node) in nodes.iter().enumerate() {
-            learns[at] =
-                matches!(*node.work, Work::Learner(_) | Work::Meta(_)) || node.inputs.iter().any(|&i| learns[i]);
+        for node in nodes {
             if !matches!(*node.work, Work::Sink(_)) {
                 node.inputs.iter().for_each(|&i| read[i] = true);
             }
         }
-        let mut lifting = Lifting { index, variant, learns, done };
+        let mut lifting = Lifting::new(index, variant, done);
         for (at, node) in nodes.iter().enumerate() {
             match *node.work {
                 Work::Evaluate(_) => self.evaluation(&mut lifting, at),
@@ -168,6 +197,7 @@ impl<'a> Lift<'a> {
         let unit = match &*node.work {
             Work::Learner(_) => self.learner(of, at, inside),
             Work::Meta(_) => self.meta(of, at, inside),
+            Work::Search(_) => self.search(of, at, inside),
             _ => {
                 let inputs = self.inputs(of, at, inside);
                 let fold = inside.map(|i| &i.fold);
@@ -309,6 +339,7 @@ impl<'a> Lift<'a> {
                 Role::Fold => (2, 0, 0),
                 Role::Learned => (3, 0, 0),
                 Role::Predicted(fold) => (4, u64::from(fold.repeat), u64::from(fold.fold)),
+                Role::Candidate(number) => (6, number as u64, 0),
                 Role::OutOfFold(model, fold) => (5, model as u64, u64::from(fold.fold)),
             };
             hasher.update(&[role]).update(&first.to_le_bytes()).update(&second.to_le_bytes());
@@ -343,7 +374,11 @@ impl<'a> Lift<'a> {
                 name
             }
         };
-        self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
+        let unit = StageUnit { variant: of.index, stage, fold, phase, unit };
+        // The candidates of a search share stages with each other.
+        if self.placed.insert(unit.clone()) {
+            self.stages.push(unit);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use known::Known;
-pub use lift::plan;
+pub use lift::{fitted, plan};
 
 /// Which unit of a plan.
 pub type UnitId = NodeIndex<u32>;
@@ -79,6 +79,8 @@ pub enum Role {
     Predicted(FoldId),
     /// What a model, by its number, predicted for one inner fold.
     OutOfFold(usize, FoldId),
+    /// The scores of a candidate, by its number.
+    Candidate(usize),
 }
 
 /// Which parts of an artifact a unit reads; only these enter its key.
@@ -236,6 +238,19 @@ pub struct LedgerUnits {
     pub surveyed: Vec<String>,
 }
 
+/// Where a search chose.
+#[derive(Debug, Clone)]
+pub struct SearchUnit {
+    /// Index of the variant.
+    pub variant: usize,
+    /// The searching stage's id.
+    pub stage: String,
+    /// The unit that divided the rows, and the fold's number; `None` where it searched on all rows.
+    pub fold: Option<(UnitId, u32)>,
+    /// The unit that chooses.
+    pub unit: UnitId,
+}
+
 /// What a pipeline comes to.
 pub struct Plan {
     /// The units; edges run from a unit to those that read it.
@@ -251,12 +266,14 @@ pub struct Plan {
     pub open: Vec<UnitId>,
     /// By unit: does it, or anything it reads, wait for such an answer? It cannot run in this plan.
     pub waits: Vec<bool>,
+    /// Where searches chose, outside inner folds.
+    pub searches: Vec<SearchUnit>,
     /// Where each stage's artifacts are, variant by variant.
     pub stages: Vec<StageUnit>,
 }
 
 /// Where a stage's artifact is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StageUnit {
     /// Index of the variant.
     pub variant: usize,

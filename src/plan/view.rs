@@ -95,6 +95,13 @@ impl View<'_> {
                 ));
             }
         }
+        let searching = self.plan.open.iter().map(|&open| self.plan.unit(open)).filter(|unit| unit.phase == Phase::Fit);
+        let mut searching: Vec<&str> = searching.map(|unit| unit.stage.as_str()).collect();
+        searching.sort_unstable();
+        searching.dedup();
+        for stage in searching {
+            text.push_str(&format!("\nwhat `{stage}` chooses is fitted once its candidates are scored\n"));
+        }
         let merged = |variant: &Variant| variant.aliases.len() > 1;
         if self.pipeline.variants.len() > 1 || self.pipeline.variants.iter().any(merged) {
             text.push_str("\nvariants\n");

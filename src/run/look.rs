@@ -361,6 +361,7 @@ fn through_unit(unit: &Unit, name: &str) -> Option<UnitId> {
         Role::Fold => role == "fold",
         Role::Learned => role == "learned",
         Role::Predicted(fold) => role == fold.part(),
+        Role::Candidate(number) => role == format!("candidate.{number}"),
         Role::OutOfFold(model, fold) => role == format!("model.{model:02}.{}", fold.part()),
     };
     unit.inputs.iter().find(matches).map(|input| input.unit)

@@ -14,6 +14,7 @@ pub(super) struct Inputs {
     learned: Option<Parts>,
     predicted: Vec<(FoldId, Parts)>,
     out_of_fold: Vec<OutOfFold>,
+    candidates: Vec<Parts>,
 }
 
 impl Inputs {
@@ -35,6 +36,7 @@ impl Inputs {
             Role::Fold => self.fold = Some(parts),
             Role::Learned => self.learned = Some(parts),
             Role::Predicted(fold) => self.predicted.push((fold, parts)),
+            Role::Candidate(_) => self.candidates.push(parts),
             Role::OutOfFold(model, fold) => self.out_of_fold.push(OutOfFold { model, fold, parts }),
         }
     }
@@ -82,6 +84,11 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Out
             let learned = inputs.learned.as_ref().ok_or_else(|| missing("fitted learner"))?;
             let models: Vec<Parts> = inputs.rows.values().cloned().collect();
             meta.apply(learned, &models, ctx)
+        }
+        (Work::Search(search), Phase::Fit) => search.choose(&inputs.candidates, ctx),
+        (Work::Search(_), Phase::Apply) => {
+            let chosen = inputs.only()?;
+            Ok(chosen.iter().fold(Output::new(), |output, (name, part)| output.same(name, part)))
         }
         (Work::Evaluate(evaluate), Phase::Split) => match fold {
             Some(fold) => divided_within(fold, inputs.target()?, |train| evaluate.split(train, ctx)),

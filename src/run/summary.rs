@@ -10,12 +10,12 @@ use super::states::States;
 use crate::machine::Machine;
 use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
-use crate::plan::{EvaluationUnits, Phase, Plan, Unit, UnitId};
+use crate::plan::{EvaluationUnits, Phase, Plan, SearchUnit, Unit, UnitId};
 use crate::record::{
-    ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary, Totals,
-    UnitSummary, VariantSummary,
+    Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary,
+    Totals, UnitSummary, VariantSummary,
 };
-use crate::stage::{Parts, StageError, Work};
+use crate::stage::{Part, Parts, StageError, Work};
 use crate::store::Manifest;
 use crate::table::scores::{self, FoldMetric};
 
@@ -135,13 +135,34 @@ fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
         if planned.is_empty() {
             all.push(unscored(variant, ""));
         }
-        for EvaluationUnits { stage, .. } in planned {
+        for EvaluationUnits { stage, split, .. } in planned {
             let entry = scored
                 .get(&(index, stage.as_str()))
                 .and_then(|(manifest, parts)| scored_variant(variant, stage, manifest, parts).ok());
-            all.push(entry.unwrap_or_else(|| unscored(variant, stage)));
+            let mut entry = entry.unwrap_or_else(|| unscored(variant, stage));
+            entry.chosen = chosen(run, index, *split);
+            all.push(entry);
         }
     }
+    all
+}
+
+/// What the searches of a variant chose in the folds that `split` made.
+fn chosen(run: &Run<'_>, variant: usize, split: UnitId) -> Vec<Chosen> {
+    let searches = run.plan.searches.iter().filter(|search| search.variant == variant);
+    let one = |search: &SearchUnit| {
+        let (_, fold) = search.fold.filter(|(of, _)| *of == split)?;
+        let facts = &run.states.of(run.plan.unit(search.unit)).manifest()?.facts;
+        Some(Chosen {
+            stage: search.stage.clone(),
+            fold,
+            params: facts.get("params")?.as_object()?.clone().into_iter().collect(),
+            metric: facts.get("metric")?.as_str()?.to_owned(),
+            score: facts.get("score")?.as_f64()?,
+        })
+    };
+    let mut all: Vec<Chosen> = searches.filter_map(one).collect();
+    all.sort_by(|a, b| (&a.stage, a.fold).cmp(&(&b.stage, b.fold)));
     all
 }
 
@@ -153,6 +174,7 @@ fn unscored(variant: &Variant, evaluation: &str) -> VariantSummary {
         evaluation: evaluation.to_owned(),
         rows: 0,
         metrics: BTreeMap::new(),
+        chosen: Vec::new(),
         classes: Vec::new(),
         confusion: Vec::new(),
     }
@@ -165,8 +187,12 @@ fn scored_variant(
     parts: &Parts,
 ) -> Result<VariantSummary, StageError> {
     let metrics = scores::metrics(&*parts.table("metrics")?).map_err(StageError::caused)?;
-    let classes = scores::classes(&*parts.table("classes")?).map_err(StageError::caused)?;
-    let confusion = scores::confusion(&*parts.table("confusion")?, classes.len()).map_err(StageError::caused)?;
+    // numbers have no classes, and sets of classes no confusion
+    let table = |name| parts.part(name).map(Part::table).transpose();
+    let classes = table("classes")?.map(|table| scores::classes(&table)).transpose().map_err(StageError::caused)?;
+    let classes = classes.unwrap_or_default();
+    let confusion = table("confusion")?.map(|table| scores::confusion(&table, classes.len())).transpose();
+    let confusion = confusion.map_err(StageError::caused)?.unwrap_or_default();
     let mut by_name: BTreeMap<String, Vec<&FoldMetric>> = BTreeMap::new();
     for metric in &metrics {
         by_name.entry(metric.metric.clone()).or_default().push(metric);

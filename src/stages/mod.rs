@@ -27,6 +27,7 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<fuse::Fuse>(),
     Kind::of::<train::Train>(),
     Kind::of::<train::Ensemble>(),
+    Kind::of::<train::Tune>(),
     Kind::of::<cross_validate::CrossValidate>(),
     Kind::of::<report::Report>(),
 ];

@@ -44,12 +44,16 @@ pub enum FitError {
         column: usize,
     },
     /// A value to learn is NaN or infinite.
-    #[error("row {row} has the value {value} to learn, which is not a finite number")]
-    Value {
+    #[error("row {row} has a value to learn that is not a finite number")]
+    NonFiniteValue {
         /// Row of the value.
         row: usize,
-        /// The value.
-        value: f64,
+    },
+    /// Weights grew beyond all numbers.
+    #[error("the weights overflowed in pass {pass} over the rows; scale the features, or lower `eta0`")]
+    Overflow {
+        /// Which pass, from 1.
+        pass: usize,
     },
     /// A weight is negative, NaN or infinite.
     #[error("row {row} has sample weight {weight}; a weight must be a finite number of 0 or more")]

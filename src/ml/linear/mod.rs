@@ -6,23 +6,39 @@
 //! whatever the number of threads.
 
 mod binary;
+mod columns;
 mod design;
 mod dual;
 mod error;
+mod lasso;
 mod layout;
 mod logistic;
+mod margins;
 mod model;
 mod newton;
+mod one_vs_rest;
+mod ridge;
+mod sgd;
 mod softmax;
+mod sparse;
 mod svm;
+mod svr;
+mod value;
 
+pub use columns::Columns;
 pub(super) use design::check_features;
 pub use error::FitError;
 pub use layout::Laid;
 pub use logistic::LogisticRegression;
 pub use model::LinearModel;
 pub(crate) use model::first_greatest;
+pub use one_vs_rest::{MultiClass, Penalised};
+pub use ridge::Ridge;
+pub use sgd::{LearningRate, Sgd, SgdLoss};
+pub use sparse::{ElasticLogistic, SparseSvc};
 pub use svm::{LinearSvc, Loss};
+pub use svr::{LinearSvr, TubeLoss};
+pub use value::LinearFunction;
 
 /// Asked once per outer iteration; `true` ends the fit with [`FitError::Interrupted`].
 pub type ShouldStop<'a> = &'a (dyn Fn() -> bool + Sync);
@@ -146,5 +162,7 @@ pub(super) fn check_positive(name: &'static str, value: f64) -> Result<(), FitEr
     Err(FitError::Parameter { name, value, rule: "a finite number above 0" })
 }
 
+#[cfg(test)]
+mod breadth_tests;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Inside, Lift, Lifting};
 use crate::pipeline::Node;
@@ -57,7 +57,7 @@ impl<'a> Lift<'a> {
 
     /// The unit that divides the training rows of `inside` (all rows, outside folds) once more. It depends on nothing else, so
     /// all stages that divide into as many folds share it, and what is fitted in them.
-    fn divided(
+    pub(super) fn divided(
         &mut self,
         of: &Lifting<'a>,
         folds: u32,
@@ -65,17 +65,17 @@ impl<'a> Lift<'a> {
         inside: Option<&Inside>,
         target: Input,
     ) -> UnitId {
-        let divides = dividing(&of.variant.stages[frame].id, frame, folds);
+        let divides = dividing(&of.variant.stages[frame].id, frame, &json!({ "folds": folds }));
         let inputs = std::iter::once(target).chain(inside.map(Inside::rows)).collect();
         self.unit(of, &divides, Phase::Split, inside.map(|inside| &inside.fold), inputs)
     }
 }
 
-/// A node that no file has: the usual way to divide rows into so many folds.
-fn dividing(stage: &str, frame: usize, folds: u32) -> Node {
+/// A node that no file has: it divides rows, and scores, as its parameters say.
+pub(super) fn dividing(stage: &str, frame: usize, params: &Value) -> Node {
     let kind = stages::kind(DIVIDES).unwrap_or_else(|| unreachable!("`{DIVIDES}` is a kind"));
     let scope = Scope { stage, base: Path::new(""), locate: &|_| None };
-    let built = (kind.build)(json!({ "folds": folds }), &scope)
+    let built = (kind.build)(params.clone(), &scope)
         .unwrap_or_else(|problems| unreachable!("folds were checked: {problems:?}"));
     let content = Digest::of(json!([kind.name, kind.version, built.params]).to_string().as_bytes());
     Node {

@@ -37,6 +37,7 @@ pub(super) fn variant(label: &str, folds: &[f64]) -> VariantSummary {
         evaluation: "scores".into(),
         rows: 20,
         metrics: BTreeMap::from([("accuracy".to_owned(), metric(folds, true))]),
+        chosen: Vec::new(),
         classes: vec![class("negative"), class("positive")],
         confusion: vec![vec![8, 2], vec![3, 7]],
     }

@@ -47,7 +47,7 @@ impl Default for Params {
     fn default() -> Self {
         Params {
             title: None,
-            metric: Metric::Accuracy.name().to_owned(),
+            metric: Metric::Accuracy.name().into_owned(),
             mistakes: 20,
             formats: vec![Format::Html, Format::Markdown],
         }

@@ -35,7 +35,6 @@ pub(super) enum Gives {
     /// A decision value for each class.
     Decisions,
     /// A number: a regressor.
-    #[expect(dead_code, reason = "no regressor yet")]
     Values,
 }
 
@@ -105,9 +104,12 @@ impl From<StageError> for Trouble {
 }
 
 /// What is to be learned.
+#[derive(Clone, Copy)]
 pub(super) enum Goal<'a> {
     /// The class of each row: an index into `names`.
     Classes { index: &'a [u32], names: &'a [String] },
+    /// A number for each row; what a learner learns that gives [`Gives::Values`].
+    Values(&'a [f64]),
 }
 
 /// Training rows, and what a learner may ask of them.
@@ -141,6 +143,11 @@ impl<'a> Training<'a> {
         self.columns.load(Ordering::Relaxed)
     }
 
+    /// Reads the rows, and counts their columns.
+    pub(super) fn count_columns(&self) -> Result<(), Trouble> {
+        self.blocks().map(|_| ())
+    }
+
     /// The learner's name in pipelines.
     pub(super) fn learner(&self) -> &'static str {
         self.learner
@@ -148,14 +155,36 @@ impl<'a> Training<'a> {
 
     /// The class of each row, and how many classes there are.
     pub(super) fn classes(&self) -> Result<(&'a [u32], usize), Trouble> {
-        let Goal::Classes { index, names } = self.goal;
-        Ok((index, names.len()))
+        match self.goal {
+            Goal::Classes { index, names } => Ok((index, names.len())),
+            Goal::Values(_) => {
+                Err(StageError::failed(format!("`{}` learns classes, not numbers", self.learner)).into())
+            }
+        }
     }
 
-    /// The names of the classes.
+    /// The number of each row, for a regressor.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no regressor yet"))]
+    pub(super) fn values(&self) -> Result<&'a [f64], Trouble> {
+        match self.goal {
+            Goal::Values(values) => Ok(values),
+            Goal::Classes { .. } => {
+                Err(StageError::failed(format!("`{}` learns numbers, not classes", self.learner)).into())
+            }
+        }
+    }
+
+    /// The names of the classes; numbers have none.
     pub(super) fn names(&self) -> &'a [String] {
-        let Goal::Classes { names, .. } = self.goal;
-        names
+        match self.goal {
+            Goal::Classes { names, .. } => names,
+            Goal::Values(_) => &[],
+        }
+    }
+
+    /// The same rows with another goal of theirs.
+    pub(super) fn with_goal<'b>(&'b self, goal: Goal<'b>) -> Training<'b> {
+        Training::new(self.learner, self.input, goal, self.row_id, self.weight, self.ctx)
     }
 
     /// The feature blocks; shared by all units that see the same rows.
@@ -178,10 +207,12 @@ impl<'a> Training<'a> {
         Ok(laid)
     }
 
-    /// What rows count: by their own weight, times that of their class; `None` if all count alike.
+    /// What rows count: by their own weight, times that of their class (numbers have none); `None` if all count alike.
     pub(super) fn weights(&self, of: ClassWeight) -> Result<Option<Vec<f64>>, Trouble> {
-        let (index, _) = self.classes()?;
-        Ok(weights(of, index, self.weight))
+        match self.goal {
+            Goal::Classes { index, .. } => Ok(weights(of, index, self.weight)),
+            Goal::Values(_) => Ok(self.weight.map(<[f64]>::to_vec)),
+        }
     }
 
     /// The seed of a learner that needs one.
