@@ -48,7 +48,10 @@ fn main() -> Outcome<()> {
         None => made_up(),
     };
     println!("{} rows, {} classes, {} + {} columns", rows.y.len(), rows.classes, rows.sparse.cols, rows.dense.cols);
-    println!("{:>9} {:>7} {:>9} {:>9} {:>15} {:>9} {:>6}", "learner", "rows", "lay s", "fit s", "objective", "gap", "steps");
+    println!(
+        "{:>9} {:>7} {:>9} {:>9} {:>15} {:>9} {:>6}",
+        "learner", "rows", "lay s", "fit s", "objective", "gap", "steps"
+    );
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     pool.install(|| {
         for (name, learner) in [("logistic", Learner::Logistic), ("svc", Learner::Svc)] {
@@ -132,8 +135,10 @@ fn read(bytes: &[u8]) -> Outcome<Rows> {
     let longs = |bytes: &[u8]| -> Vec<usize> {
         bytes.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b) as usize).collect()
     };
-    let whole = |bytes: &[u8]| -> Vec<u32> { bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect() };
-    let reals = |bytes: &[u8]| -> Vec<f32> { bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect() };
+    let whole =
+        |bytes: &[u8]| -> Vec<u32> { bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect() };
+    let reals =
+        |bytes: &[u8]| -> Vec<f32> { bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect() };
     let sizes = longs(take(5, 8)?);
     let [rows, classes, cols, stored, width] = sizes[..] else { return Err("no sizes".into()) };
     let y = whole(take(rows, 4)?);
