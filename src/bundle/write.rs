@@ -22,7 +22,7 @@ pub struct Draft {
 }
 
 /// What a stage learned, and the files that it reads.
-pub type Content = (Parts, Vec<(FileNeed, Vec<Fetched>)>);
+pub(crate) type Content = (Parts, Vec<(FileNeed, Vec<Fetched>)>);
 
 /// What becomes of something that lies where a bundle is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

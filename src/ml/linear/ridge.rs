@@ -34,6 +34,9 @@ const TOGETHER: usize = 8;
 /// A residual this much smaller than the first one is rounding.
 const FLAT: f64 = 1e-13;
 
+/// Coefficients and intercept of one target.
+type Output = (Vec<f64>, f64);
+
 impl Ridge {
     /// Learns a value a row. Errors: see [`FitError`].
     pub fn fit(
@@ -76,7 +79,7 @@ impl Ridge {
         outputs: usize,
         target: &(dyn Fn(usize, usize) -> f64 + Sync),
         should_stop: ShouldStop<'_>,
-    ) -> Result<(Vec<(Vec<f64>, f64)>, Convergence), FitError> {
+    ) -> Result<(Vec<Output>, Convergence), FitError> {
         if !self.alpha.is_finite() || self.alpha < 0.0 {
             return Err(FitError::Parameter { name: "alpha", value: self.alpha, rule: "a finite number of 0 or more" });
         }
@@ -140,9 +143,9 @@ impl Ridge {
             let curvature = lane_sums(k, n * k, |at| direction[at] * product[at]);
             let steps: Vec<f64> =
                 (0..k).map(|c| if open[c] && curvature[c] > 0.0 { rz[c] / curvature[c] } else { 0.0 }).collect();
-            for at in 0..n * k {
-                w[at] += steps[at % k] * direction[at];
-                residual[at] -= steps[at % k] * product[at];
+            for (at, (d, p)) in direction.iter().zip(&product).enumerate() {
+                w[at] += steps[at % k] * d;
+                residual[at] -= steps[at % k] * p;
             }
             let next = lane_sums(k, n * k, |at| residual[at] * preconditioned(&residual, at));
             norm = lane_sums(k, n * k, |at| residual[at] * residual[at]);
@@ -153,11 +156,11 @@ impl Ridge {
                     direction[at] = preconditioned(&residual, at) + next[c] / rz[c] * direction[at];
                 }
             }
-            for c in 0..k {
+            for (c, open) in open.iter_mut().enumerate() {
                 let small = norm[c].sqrt() <= self.tol * self.alpha * size[c].sqrt();
-                open[c] &= !(small || norm[c] <= FLAT * FLAT * first[c] || steps[c] == 0.0);
-                rz[c] = next[c];
+                *open &= !(small || norm[c] <= FLAT * FLAT * first[c] || steps[c] == 0.0);
             }
+            rz = next;
             iterations += 1;
         }
         let gradient_norm = 2.0 * norm.iter().fold(0.0f64, |most, n| most.max(*n)).sqrt();

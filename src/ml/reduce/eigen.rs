@@ -48,8 +48,8 @@ fn three_diagonals(a: &mut Matrix) -> (Vec<f64>, Vec<f64>, Vec<Vec<f64>>) {
     let n = a.rows;
     let mut beside = vec![0.0; n];
     let mut reflectors = Vec::with_capacity(n);
-    for k in 0..n.saturating_sub(1) {
-        let from = k + 1;
+    for from in 1..n {
+        let k = from - 1;
         let mut v: Vec<f64> = a.row(k)[from..].to_vec();
         let most = v.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
         if n - from == 1 || v[1..].iter().all(|&value| value == 0.0) {

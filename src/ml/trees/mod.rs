@@ -65,7 +65,7 @@ impl<'a> Training<'a> {
                     return Err(FitError::Length { what: "values", found: values.len(), rows: count });
                 }
                 if let Some(row) = values.iter().position(|value| !value.is_finite()) {
-                    return Err(FitError::Value { row, value: y[row] });
+                    return Err(FitError::Value { row, value: values[row] });
                 }
                 training.weight = linear::checked_weights(count, weight)?;
                 training.values = values.to_vec();

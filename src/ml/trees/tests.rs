@@ -282,7 +282,7 @@ fn what_cannot_be_learned_is_an_error() {
         assert_eq!(err(&dense(40, 0, value), &two(), NEVER), FitError::NoColumns);
         assert_eq!(err(&points(), &two(), &|| true), FitError::Interrupted);
         let values = fit(&points(), Target::Values(&[f64::NAN; 40]), None, 0, NEVER).unwrap_err();
-        assert!(matches!(values, FitError::NonFiniteValue { row: 0 }));
+        assert!(matches!(values, FitError::Value { row: 0, .. }));
         let none = fit(&points(), Target::Values(&signal()), Some(&[0.0; 40]), 0, NEVER).unwrap_err();
         assert_eq!(none, FitError::NoRows);
         let model = fit(&points(), classes(&two(), 2), None, 0, NEVER).unwrap();

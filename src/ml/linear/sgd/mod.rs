@@ -153,7 +153,7 @@ impl Sgd {
     fn held(&self, place: &[u32], classes: usize) -> Result<Vec<bool>, FitError> {
         let mut held = vec![false; place.len()];
         let Some(share) = self.validation_fraction else { return Ok(held) };
-        let mut rng = Rng::seeded(self.seed ^ 0x68_656c_64);
+        let mut rng = Rng::seeded(self.seed ^ 0x6865_6c64);
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); classes];
         place.iter().enumerate().for_each(|(i, &class)| members[class as usize].push(i));
         for rows in &mut members {

@@ -203,8 +203,8 @@ impl<const N: usize> State<N> {
                 p[lane] += x * w[lane];
             }
         }
-        for lane in 0..N {
-            p[lane] = self.scale * p[lane] + self.intercept[lane];
+        for (p, intercept) in p.iter_mut().zip(&self.intercept) {
+            *p = self.scale * *p + intercept;
         }
         p
     }
