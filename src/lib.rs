@@ -6,6 +6,7 @@
 //! [`model`] (transformers), [`fetch`] (data and weights) and [`table`] (Parquet); [`problem`] is how anything is said to be
 //! wrong; [`settings`] is how to run; [`machine`] is which bits this machine decides; [`record`] is what a run leaves behind; [`cli`] is the only room that prints or exits.
 
+pub mod bundle;
 pub mod cli;
 pub mod compare;
 pub mod fetch;

@@ -39,7 +39,8 @@ impl Machine {
         Machine::asked(stages.map(|node| node.work.stage().numeric()))
     }
 
-    fn asked(numerics: impl Iterator<Item = Numeric>) -> Self {
+    /// The classes that such answers depend on.
+    pub fn asked(numerics: impl Iterator<Item = Numeric>) -> Self {
         let mut machine = Machine::default();
         for numeric in numerics {
             match numeric {

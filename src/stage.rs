@@ -8,7 +8,7 @@
 //!
 //! | port | parts |
 //! |---|---|
-//! | rows | `text` (row_id, text) · `target` (row_id, label?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
+//! | rows | `text` (row_id, text) · `target` (row_id, label?, value?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
 //! | tokens | `tokens` (row_id, tokens: list of strings) |
 //! | features | `block.00`, `block.01`, … (see [`crate::table::features`]) · `names.00`, … (index, name) for sparse blocks |
 //! | predictions | `predictions` (row_id, predicted, `score:<class>` …) |
@@ -179,6 +179,11 @@ pub trait Stage: Send + Sync {
         true
     }
 
+    /// The kept columns that it reads of the part `columns`, where it names them; `None`: all there are.
+    fn columns(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Things worth saying before anything runs.
     fn advice(&self) -> Vec<String> {
         Vec::new()
@@ -189,6 +194,12 @@ pub trait Stage: Send + Sync {
 pub trait WholeTable: Stage {
     /// Computes from whole inputs.
     fn run(&self, inputs: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// What it does to new rows, each by itself, if it drops rows: it maps every row, and counts `dropped_…` for those that it
+    /// would not keep. What it does to rows because of others (repeats) is left out.
+    fn alone(&self) -> Option<&dyn RowWise> {
+        None
+    }
 }
 
 /// Which rows a fitted learner is applied to.

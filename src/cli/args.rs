@@ -93,6 +93,20 @@ pub(super) struct HowArgs {
     pub(super) retries: Vec<String>,
 }
 
+/// How new rows are written.
+#[derive(Debug, Args)]
+pub(super) struct RowsArgs {
+    /// How the rows are written [default: as a file's name tells; else lines, one text each]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<RowsFormat>,
+    /// The column with the text (several are joined by a newline) [default: as in the pipeline's own data]
+    #[arg(long = "text", id = "text-column", value_name = "COLUMN")]
+    pub(super) text: Vec<String>,
+    /// The column with the rows' ids [default: a row's number, from 0]
+    #[arg(long, value_name = "COLUMN")]
+    pub(super) id: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a pipeline, write its run folder and print its scores
@@ -209,6 +223,59 @@ pub(super) enum Command {
         #[arg(long)]
         with_data: bool,
     },
+    /// Write a fitted pipeline as a folder that `predict` asks: learned on all rows, and all that it reads beside it
+    Export {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// The stage that predicts [default: the only one that does]
+        #[arg(long, value_name = "ID")]
+        stage: Option<String>,
+        /// Of several variants, the one that this metric says is best; what it takes to know is run (at equal scores the first)
+        #[arg(long, value_name = "METRIC")]
+        best: Option<String>,
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Replace an exported pipeline that is there already
+        #[arg(long)]
+        force: bool,
+    },
+    /// Ask an exported pipeline about new texts: one a line from standard input, or the rows of files
+    Predict {
+        /// The folder that `export` wrote
+        folder: PathBuf,
+        /// Files with rows [default: standard input]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        rows: RowsArgs,
+        /// How to write the answers
+        #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+        output: AnswerFormat,
+        /// Write to a file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Give the scores of all classes
+        #[arg(long)]
+        scores: bool,
+    },
+    /// Say what moved an exported pipeline's answer: the terms and blocks of features, and how much each counted
+    ExplainPrediction {
+        /// The folder that `export` wrote
+        folder: PathBuf,
+        /// The text [default: the rows of standard input]
+        text: Option<String>,
+        #[command(flatten)]
+        rows: RowsArgs,
+        /// The class to explain [default: the predicted one, against the next best]
+        #[arg(long, value_name = "CLASS")]
+        class: Option<String>,
+        /// How many terms to show; 0 shows all
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        terms: usize,
+        /// Print one JSON object a text
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the cache, or empty it
     Cache {
         #[command(subcommand)]
@@ -219,6 +286,28 @@ pub(super) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RowsFormat {
+    /// One text a line.
+    Lines,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated, with a header.
+    Csv,
+    /// Parquet (files alone).
+    Parquet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AnswerFormat {
+    /// One JSON object a row.
+    Jsonl,
+    /// Comma-separated, with a header.
+    Csv,
+    /// Parquet.
+    Parquet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -243,6 +332,8 @@ pub(super) enum SchemaKind {
     Settings,
     /// Lines of `events.jsonl`.
     Events,
+    /// `bundle.json` of an exported pipeline.
+    Bundle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,12 +9,15 @@ mod diff;
 mod exit;
 mod expect;
 mod explain;
+mod explain_prediction;
+mod export;
 mod fetch;
 mod interrupt;
 mod limits;
 mod lock;
 mod pack;
 mod plan;
+mod predict;
 mod recompute;
 mod run;
 mod schema;
@@ -33,6 +36,8 @@ use console::say;
 use context::Context;
 use exit::Exit;
 
+use crate::bundle::Occupied;
+use crate::bundle::answers::Scores;
 use crate::pipeline::{Choosing, Pipeline};
 use crate::problem::{Origin, Problem, Problems, Severity};
 use crate::stages::STAGES;
@@ -87,6 +92,20 @@ fn dispatch(context: &Context, command: Command) -> Exit {
         Command::Verify { run, base } => verify::verify(context, &run, base.as_deref()),
         Command::Pack { run, out, with_data } => {
             pack::pack(context, &run, &out, if with_data { pack::Data::With } else { pack::Data::Without })
+        }
+        Command::Export { pipeline, stage, best, out, force } => {
+            let wanted = export::Wanted { stage, best };
+            let occupied = if force { Occupied::Replaced } else { Occupied::Refused };
+            export::export(context, &pipeline, &wanted, &out, occupied)
+        }
+        Command::Predict { folder, files, rows, output, out, scores } => {
+            let scores = if scores { Scores::All } else { Scores::OfPredicted };
+            let to = predict::To { format: output, out, scores };
+            predict::predict(context, &folder, &files, &rows, &to)
+        }
+        Command::ExplainPrediction { folder, text, rows, class, terms, json } => {
+            let shown = explain_prediction::Shown { class, terms, json };
+            explain_prediction::explain(context, &folder, text, &rows, &shown)
         }
         Command::Cache { command } => cache::cache(context, &command),
         Command::Completions { .. } => Exit::Success,

@@ -9,6 +9,7 @@ use super::args::SchemaKind;
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
+use crate::bundle::Bundle;
 use crate::pipeline;
 use crate::record::Summary;
 use crate::settings::Settings;
@@ -24,6 +25,7 @@ pub(super) fn schema(_: &Context, which: SchemaKind, folder: Option<&Path>) -> E
             SchemaKind::Summary => "summary",
             SchemaKind::Settings => "settings",
             SchemaKind::Events => "events",
+            SchemaKind::Bundle => "bundle",
         };
         let wanted = format!("{name}.schema.json");
         let found = schemas().into_iter().find(|(file, _)| *file == wanted);
@@ -50,6 +52,7 @@ pub fn schemas() -> Vec<(String, String)> {
         ("summary.schema.json".to_owned(), text(schema_for!(Summary).as_value())),
         ("settings.schema.json".to_owned(), text(schema_for!(Settings).as_value())),
         ("events.schema.json".to_owned(), text(schema_for!(Line<'static>).as_value())),
+        ("bundle.schema.json".to_owned(), text(schema_for!(Bundle).as_value())),
     ]
 }
 

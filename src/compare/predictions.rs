@@ -17,11 +17,11 @@ pub struct PredictionChanges {
     pub evaluation: String,
     /// Rows × folds that both have.
     pub rows: u64,
-    /// Of those, where another class is predicted.
+    /// Of those, where another class (set of classes, number) is predicted.
     pub changed: u64,
     /// `changed` / `rows`; 0 without rows.
     pub rate: f64,
-    /// The largest difference of a score; `None` where the classes differ.
+    /// The largest difference of a score or a predicted number; `None` where the classes differ.
     pub largest_score_change: Option<f64>,
     /// Rows × folds that are gone.
     pub gone: u64,
@@ -56,6 +56,7 @@ struct Columns<'t> {
     fold: &'t UInt32Array,
     label: &'t StringArray,
     predicted: &'t StringArray,
+    /// Scores and predicted numbers, by the columns' names.
     scores: BTreeMap<&'t str, &'t Float64Array>,
 }
 
@@ -67,8 +68,9 @@ impl<'t> Columns<'t> {
         let text = |name| table.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<StringArray>());
         let fold = table.column_by_name("fold").and_then(|column| column.as_any().downcast_ref::<UInt32Array>());
         let scored = table.schema_ref().fields().iter().zip(table.columns()).filter_map(|(field, column)| {
-            let class = field.name().strip_prefix("score:")?;
-            Some((class, column.as_any().downcast_ref::<Float64Array>()?))
+            let name = field.name().as_str();
+            let is_score = name.starts_with("score:") || name == "predicted_value";
+            Some((name, column.as_any().downcast_ref::<Float64Array>().filter(|_| is_score)?))
         });
         Some(Columns {
             row_id: text("row_id")?,

@@ -126,6 +126,16 @@ impl PartialEq for Fetched {
 impl Eq for Fetched {}
 
 impl Fetched {
+    /// A file on disk that is no archive, digested now.
+    pub fn of_file(path: &Path, cancelled: &AtomicBool) -> Result<Fetched, FetchError> {
+        let source = path.display().to_string();
+        let file = File::open(path).map_err(|error| FetchError::io(path, &error))?;
+        let stat = file.metadata().map_err(|error| FetchError::io(path, &error))?;
+        let (sha256, _) = hash(file, &mut std::io::sink(), cancelled, &mut |_| ()).map_err(|end| end.at(path))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        plain(Found { source, path: path.to_owned(), name, sha256, stamp: Some(Stamp::of(&stat)) })
+    }
+
     /// Reads the file; members are unpacked on the way and a `.gz` at its end is decompressed. Read errors tell of damage.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, FetchError> {
         match &self.shared {

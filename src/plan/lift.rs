@@ -5,6 +5,7 @@
 //! across folds and variants.
 
 mod books;
+mod fitted;
 mod meta;
 mod search;
 
@@ -15,44 +16,24 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
 use books::Books;
+pub use fitted::fitted;
 
-use super::{EvaluationUnits, Input, Known, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId};
+use super::{
+    EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
+};
 use crate::pipeline::{Node, Pipeline, Variant};
 use crate::stage::{ApplyTo, FRAME_PARTS, FoldId, Port, Work};
 use crate::table::Digest;
 
 /// Plans all variants of a pipeline, as far as what is known allows.
 pub fn plan(pipeline: &Pipeline, known: &Known) -> Plan {
-    let mut lift = Lift {
-        known,
-        graph: DiGraph::new(),
-        by_ident: FxHashMap::default(),
-        evaluations: Vec::new(),
-        open: Vec::new(),
-        searches: Vec::new(),
-        waits: Vec::new(),
-        stages: Vec::new(),
-        names: FxHashMap::default(),
-        placed: FxHashSet::default(),
-        books: Books::default(),
-    };
+    let mut lift = Lift::new(known);
     let mut done = FxHashMap::default();
     for (index, variant) in pipeline.variants.iter().enumerate() {
         done = lift.variant(index, variant, done);
     }
     let ledgers = lift.ledgers();
-    // Units are added after what they read, so the order of addition is a topological one.
-    let order = lift.graph.node_indices().collect();
-    Plan {
-        graph: lift.graph,
-        order,
-        evaluations: lift.evaluations,
-        ledgers,
-        open: lift.open.iter().copied().filter(|id| !lift.waits[id.index()]).collect(),
-        waits: lift.waits,
-        searches: lift.searches,
-        stages: lift.stages,
-    }
+    lift.plan(ledgers)
 }
 
 struct Lift<'a> {
@@ -66,7 +47,7 @@ struct Lift<'a> {
     stages: Vec<StageUnit>,
     /// The ids of stages, each kept once.
     names: FxHashMap<String, Arc<str>>,
-    placed: FxHashSet<(usize, Arc<str>, Option<u32>, Phase, UnitId)>,
+    placed: FxHashSet<StageUnit>,
     books: Books,
 }
 
@@ -111,6 +92,37 @@ impl<'a> Lifting<'a> {
 }
 
 impl<'a> Lift<'a> {
+    fn new(known: &'a Known) -> Self {
+        Lift {
+            known,
+            graph: DiGraph::new(),
+            by_ident: FxHashMap::default(),
+            evaluations: Vec::new(),
+            open: Vec::new(),
+            searches: Vec::new(),
+            waits: Vec::new(),
+            stages: Vec::new(),
+            names: FxHashMap::default(),
+            placed: FxHashSet::default(),
+            books: Books::default(),
+        }
+    }
+
+    fn plan(self, ledgers: Vec<LedgerUnits>) -> Plan {
+        // Units are added after what they read, so the order of addition is a topological one.
+        let order = self.graph.node_indices().collect();
+        Plan {
+            graph: self.graph,
+            order,
+            evaluations: self.evaluations,
+            ledgers,
+            open: self.open.iter().copied().filter(|id| !self.waits[id.index()]).collect(),
+            waits: self.waits,
+            searches: self.searches,
+            stages: self.stages,
+        }
+    }
+
     /// Lifts one variant; `done` is room to use again, which is given back empty.
     fn variant(&mut self, index: usize, variant: &'a Variant, done: Done) -> Done {
         let nodes = &variant.stages;
@@ -362,11 +374,11 @@ impl<'a> Lift<'a> {
                 name
             }
         };
+        let unit = StageUnit { variant: of.index, stage, fold, phase, unit };
         // The candidates of a search share stages with each other.
-        if !self.placed.insert((of.index, Arc::clone(&stage), fold, phase, unit)) {
-            return;
+        if self.placed.insert(unit.clone()) {
+            self.stages.push(unit);
         }
-        self.stages.push(StageUnit { variant: of.index, stage, fold, phase, unit });
     }
 }
 

@@ -22,7 +22,7 @@ use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use known::Known;
-pub use lift::plan;
+pub use lift::{fitted, plan};
 
 /// Which unit of a plan.
 pub type UnitId = NodeIndex<u32>;
@@ -273,7 +273,7 @@ pub struct Plan {
 }
 
 /// Where a stage's artifact is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StageUnit {
     /// Index of the variant.
     pub variant: usize,

@@ -77,6 +77,15 @@ A stage's name stands in paths such as `tfidf.min_df`: letters, digits, `_` and 
 An axis with a name of its own says what it sets: `c: { set: model.estimator.linear_svc.c, values: [1, 10] }`.",
     },
     Code {
+        code: "bad-row",
+        title: "a new row cannot be read",
+        page: "`predict` was given a row that it cannot take: it lacks a column, a cell is not of the type that the pipeline
+learned from, or a line is not UTF-8. The message names the place. The rows before it have been answered.
+
+    fuseline predict model new.jsonl --text body       # the text is in `body`
+    fuseline predict model --format jsonl < new.jsonl  # rows with columns, from a pipe",
+    },
+    Code {
         code: "bad-set",
         title: "a `--set` flag cannot be read",
         page: "`--set` takes PATH=VALUE; the value is read as YAML, so lists and maps are written as in the file.
@@ -293,6 +302,17 @@ second time its tables had other bytes. What was stored first is used, so result
 
 That is a bug in the stage, or the machines differ in a way that the key does not tell apart: please report it. With
 `--locked` the run ends with exit code 7.",
+    },
+    Code {
+        code: "not-a-bundle",
+        title: "a folder is no exported pipeline that can be asked",
+        page: "`predict` and `explain-prediction` ask a folder that `export` wrote. This one has no `bundle.json`, or another
+version of Fuseline wrote it, whose stages answer otherwise.
+
+    fuseline export pipeline.yaml --out model
+    fuseline predict model < texts.txt
+
+Export it again with this version.",
     },
     Code {
         code: "not-a-run",

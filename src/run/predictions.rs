@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 
 use crate::record::{Evaluation, MANIFEST_FORMAT, Results};
 use crate::stage::{Part, StageError};
-use crate::table::predictions::SCORE;
+use crate::table::predictions::{SCORE, sets, values};
 use crate::table::{Digest, Packing, ParquetWriter, TableError};
 
 /// The file's name in the run folder.
@@ -93,7 +93,7 @@ fn still_there(folder: &Path, source: Digest) -> Option<Digest> {
 
 /// Writes the predictions of all variants; one variant's are in memory at a time.
 fn write<W: Write + Send>(results: &Results<'_>, out: W) -> Result<W, StageError> {
-    let schema = schema(&classes(results)?, several(results));
+    let schema = schema(&classes(results)?, &further(results)?, several(results));
     let mut writer = ParquetWriter::new(out, &schema, Packing::default()).map_err(StageError::caused)?;
     for evaluation in &results.evaluations {
         let table = evaluation.scores.table("predictions")?;
@@ -121,7 +121,22 @@ fn classes(results: &Results<'_>) -> Result<Vec<String>, StageError> {
     Ok(all)
 }
 
-fn schema(classes: &[String], several: bool) -> SchemaRef {
+/// The columns that some variant has because it predicts numbers or sets of classes.
+fn further(results: &Results<'_>) -> Result<Vec<Field>, StageError> {
+    let mut all = Vec::new();
+    for name in [values::TRUTH, values::PREDICTED, sets::TRUTH, sets::PREDICTED] {
+        for evaluation in &results.evaluations {
+            let table = evaluation.scores.table("predictions")?;
+            if let Ok(field) = table.schema_ref().field_with_name(name) {
+                all.push(field.clone().with_nullable(true));
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn schema(classes: &[String], further: &[Field], several: bool) -> SchemaRef {
     let mut fields = vec![Field::new("row_id", DataType::Utf8, false), Field::new("variant", DataType::Utf8, false)];
     if several {
         fields.push(Field::new("evaluation", DataType::Utf8, false));
@@ -129,6 +144,7 @@ fn schema(classes: &[String], several: bool) -> SchemaRef {
     fields.push(Field::new("fold", DataType::UInt32, false));
     fields.push(Field::new("label", DataType::Utf8, true));
     fields.push(Field::new("predicted", DataType::Utf8, false));
+    fields.extend_from_slice(further);
     fields.extend(classes.iter().map(|class| Field::new(class, DataType::Float64, true)));
     Arc::new(Schema::new(fields))
 }
@@ -148,7 +164,7 @@ fn rows(
         ("variant", _) => Ok(same(&variant.id)),
         ("evaluation", _) => Ok(same(&variant.evaluation)),
         (_, Some(column)) => Ok(Arc::clone(column)),
-        (name, None) if name.starts_with(SCORE) => Ok(new_null_array(field.data_type(), table.num_rows())),
+        (_, None) if field.is_nullable() => Ok(new_null_array(field.data_type(), table.num_rows())),
         (_, None) => Err(TableError::Schema),
     };
     let columns = schema.fields().iter().map(|field| column(field)).collect::<Result<Vec<ArrayRef>, _>>()?;

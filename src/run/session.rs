@@ -18,7 +18,7 @@ use super::{Event, Listener, RunError, RunErrorKind, State};
 use crate::fetch::{Fetched, Fetcher};
 use crate::machine::Machine;
 use crate::pipeline::Pipeline;
-use crate::plan::{EvaluationUnits, Known, Plan, StageUnit, Unit, UnitId, plan};
+use crate::plan::{EvaluationUnits, Known, Plan, StageUnit, Unit, UnitId, fitted, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, RunManifest, Status, Summary};
 use crate::stage::{Load, Part, Parts, StageError};
@@ -93,6 +93,8 @@ pub enum Wanted {
     Data,
     /// What a stage made: in one variant (index), and one fold if it is in folds.
     Stage { stage: String, variant: usize, fold: Option<u32> },
+    /// A stage of one variant (indices), and all that it reads, fitted on all rows.
+    Fitted { variant: usize, at: usize },
 }
 
 /// A pipeline, a store, and all that is needed to bring them together.
@@ -169,7 +171,10 @@ impl Session<'_> {
         let mut options = self.options.clone();
         let mut repairs = 0;
         loop {
-            let plan = plan(self.pipeline, &known);
+            let plan = match wanted {
+                Wanted::Fitted { variant, at } => fitted(self.pipeline, &known, *variant, *at),
+                _ => plan(self.pipeline, &known),
+            };
             let units = self.units(&plan, wanted)?;
             files.fetch(self.pipeline, &plan, &units, self.fetcher, self.listener)?;
             self.listener.event(&Event::Planned { units: units.len(), lanes: pool.lanes() });
@@ -240,7 +245,7 @@ impl Session<'_> {
 
     fn units(&self, plan: &Plan, wanted: &Wanted) -> Result<Vec<UnitId>, RunError> {
         match wanted {
-            Wanted::Everything => Ok(plan.ready(plan.order.clone())),
+            Wanted::Everything | Wanted::Fitted { .. } => Ok(plan.ready(plan.order.clone())),
             Wanted::Data => Ok(plan.needed_for(&plan.ledgers.iter().map(|ledger| ledger.unit).collect::<Vec<_>>())),
             Wanted::Stage { stage, variant, fold } => {
                 let targets: Vec<UnitId> =

@@ -15,7 +15,7 @@ use crate::record::{
     Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary,
     Totals, UnitSummary, VariantSummary,
 };
-use crate::stage::{Parts, StageError, Work};
+use crate::stage::{Part, Parts, StageError, Work};
 use crate::store::Manifest;
 use crate::table::scores::{self, FoldMetric};
 
@@ -187,8 +187,12 @@ fn scored_variant(
     parts: &Parts,
 ) -> Result<VariantSummary, StageError> {
     let metrics = scores::metrics(&*parts.table("metrics")?).map_err(StageError::caused)?;
-    let classes = scores::classes(&*parts.table("classes")?).map_err(StageError::caused)?;
-    let confusion = scores::confusion(&*parts.table("confusion")?, classes.len()).map_err(StageError::caused)?;
+    // numbers have no classes, and sets of classes no confusion
+    let table = |name| parts.part(name).map(Part::table).transpose();
+    let classes = table("classes")?.map(|table| scores::classes(&table)).transpose().map_err(StageError::caused)?;
+    let classes = classes.unwrap_or_default();
+    let confusion = table("confusion")?.map(|table| scores::confusion(&table, classes.len())).transpose();
+    let confusion = confusion.map_err(StageError::caused)?.unwrap_or_default();
     let mut by_name: BTreeMap<String, Vec<&FoldMetric>> = BTreeMap::new();
     for metric in &metrics {
         by_name.entry(metric.metric.clone()).or_default().push(metric);

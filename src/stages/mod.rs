@@ -9,7 +9,10 @@ mod fuse;
 mod ingest;
 pub mod ledger;
 mod lexicon;
+mod reduce;
 mod report;
+mod scale;
+mod select;
 mod tfidf;
 mod tokenize;
 mod train;
@@ -26,8 +29,13 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<lexicon::Lexicon>(),
     Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),
+    Kind::of::<scale::Scale>(),
+    Kind::of::<select::Select>(),
+    Kind::of::<reduce::Reduce>(),
     Kind::of::<train::Train>(),
     Kind::of::<train::Ensemble>(),
+    Kind::of::<train::Calibrate>(),
+    Kind::of::<train::Threshold>(),
     Kind::of::<train::Tune>(),
     Kind::of::<cross_validate::CrossValidate>(),
     Kind::of::<report::Report>(),

@@ -1,7 +1,11 @@
 //! What do the parts `predictions` hold? One row for each predicted row: `row_id`, `predicted`, `score:<class>` for each class.
 //!
 //! The schema's one metadata entry, `fuseline`, says whether scores are probabilities. The predictions of a scores artifact
-//! also say `fold` and `label`.
+//! also say `fold` and `label`. Where sets of classes or numbers are predicted, `predicted` and `label` are text for a person,
+//! and columns of their own say the same to a program: see [`sets`] and [`values`].
+
+pub mod sets;
+pub mod values;
 
 use std::sync::Arc;
 
@@ -13,6 +17,7 @@ use super::TableError;
 use super::columns::{column, full, owned, owned_options, same_length, strings};
 use super::features::HEAD;
 use super::text::row_ids;
+use crate::ml::Task;
 
 /// A column of scores is called so, and then as its class.
 pub(crate) const SCORE: &str = "score:";
@@ -69,6 +74,15 @@ pub struct ScoredColumns<'t> {
 
 type Columns = Vec<(FieldRef, ArrayRef)>;
 
+/// What a table of predictions predicts.
+pub fn task(table: &RecordBatch) -> Task {
+    match () {
+        () if table.column_by_name(values::PREDICTED).is_some() => Task::Values,
+        () if table.column_by_name(sets::PREDICTED).is_some() => Task::Sets,
+        () => Task::Classes,
+    }
+}
+
 impl Predictions {
     /// The table.
     pub fn to_table(&self) -> Result<RecordBatch, TableError> {
@@ -97,19 +111,29 @@ impl Predictions {
         same_length("predicted", rows, self.predicted.len())?;
         same_length("scores", rows * width, self.scores.len())?;
         push(columns, "predicted", strings("predicted", self.predicted.iter().map(Some))?, false);
-        for (at, class) in self.classes.iter().enumerate() {
-            let scores = self.scores.iter().skip(at).step_by(width).copied();
-            push(columns, &format!("{SCORE}{class}"), Float64Array::from_iter_values(scores), false);
-        }
+        push_scores(columns, &self.classes, &self.scores);
         Ok(())
     }
 
     fn finish(&self, columns: Columns) -> Result<RecordBatch, TableError> {
-        let head = serde_json::to_string(&Head { probabilities: self.probabilities });
-        let head = head.map_err(|error| TableError::Head { why: error.to_string() })?;
-        let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields).with_metadata([(HEAD, head)])), columns)?)
+        finish(columns, self.probabilities)
     }
+}
+
+/// A column for each class; there is a score for each row and class.
+fn push_scores(columns: &mut Columns, classes: &[String], scores: &[f64]) {
+    for (at, class) in classes.iter().enumerate() {
+        let scores = scores.iter().skip(at).step_by(classes.len()).copied();
+        push(columns, &format!("{SCORE}{class}"), Float64Array::from_iter_values(scores), false);
+    }
+}
+
+/// The table of these columns, with what it says of its scores.
+fn finish(columns: Columns, probabilities: bool) -> Result<RecordBatch, TableError> {
+    let head = serde_json::to_string(&Head { probabilities });
+    let head = head.map_err(|error| TableError::Head { why: error.to_string() })?;
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields).with_metadata([(HEAD, head)])), columns)?)
 }
 
 impl Scored {

@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, Str
 
 use super::TableError;
 use super::columns::{column, full, same_length};
+use crate::ml::{Bin, Threshold};
 
 /// One metric in one fold; part `metrics`.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +102,64 @@ pub fn classes(table: &RecordBatch) -> Result<Vec<ClassScore>, TableError> {
     Ok(rows.collect())
 }
 
+/// The table of `reliability`: `low`, `high`, `rows`, `confidence`, `accuracy`; one row for each bin of probabilities.
+pub fn reliability_table(bins: &[Bin]) -> Result<RecordBatch, TableError> {
+    let number = |of: fn(&Bin) -> f64| Arc::new(Float64Array::from_iter_values(bins.iter().map(of))) as ArrayRef;
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("low", number(|bin| bin.low), false),
+        ("high", number(|bin| bin.high), false),
+        ("rows", Arc::new(UInt64Array::from_iter_values(bins.iter().map(|bin| bin.rows))), false),
+        ("confidence", number(|bin| bin.confidence), false),
+        ("accuracy", number(|bin| bin.accuracy), false),
+    ];
+    Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+}
+
+/// The bins of a table.
+pub fn reliability(table: &RecordBatch) -> Result<Vec<Bin>, TableError> {
+    let column = |name| full::<Float64Array>(table, name);
+    let (low, high) = (column("low")?, column("high")?);
+    let (confidence, accuracy) = (column("confidence")?, column("accuracy")?);
+    let counts: &UInt64Array = full(table, "rows")?;
+    let bins = (0..table.num_rows()).map(|i| Bin {
+        low: low.value(i),
+        high: high.value(i),
+        rows: counts.value(i),
+        confidence: confidence.value(i),
+        accuracy: accuracy.value(i),
+    });
+    Ok(bins.collect())
+}
+
+/// The table of `thresholds`: `threshold`, `precision`, `recall`, `f1`, `false_positive_rate`, by falling threshold.
+pub fn thresholds_table(thresholds: &[Threshold]) -> Result<RecordBatch, TableError> {
+    let number =
+        |of: fn(&Threshold) -> f64| Arc::new(Float64Array::from_iter_values(thresholds.iter().map(of))) as ArrayRef;
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("threshold", number(|t| t.threshold), false),
+        ("precision", number(|t| t.precision), false),
+        ("recall", number(|t| t.recall), false),
+        ("f1", number(|t| t.f1), false),
+        ("false_positive_rate", number(|t| t.false_positive_rate), false),
+    ];
+    Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+}
+
+/// The thresholds of a table.
+pub fn thresholds(table: &RecordBatch) -> Result<Vec<Threshold>, TableError> {
+    let column = |name| full::<Float64Array>(table, name);
+    let (threshold, precision, recall) = (column("threshold")?, column("precision")?, column("recall")?);
+    let (f1, alarms) = (column("f1")?, column("false_positive_rate")?);
+    let all = (0..table.num_rows()).map(|i| Threshold {
+        threshold: threshold.value(i),
+        precision: precision.value(i),
+        recall: recall.value(i),
+        f1: f1.value(i),
+        false_positive_rate: alarms.value(i),
+    });
+    Ok(all.collect())
+}
+
 /// The table of `confusion`: one row for each pair of classes, true class first, in the order of `classes`.
 pub fn confusion_table(classes: &[String], counts: &[Vec<u64>]) -> Result<RecordBatch, TableError> {
     same_length("confusion", classes.len(), counts.len())?;
@@ -136,6 +195,11 @@ mod tests {
         assert_eq!(metrics(&metrics_table(&all).unwrap()).unwrap(), all);
         let class = ClassScore { class: "a|b".to_owned(), precision: 0.25, recall: 0.5, f1: 1.0 / 3.0, support: 4 };
         assert_eq!(classes(&classes_table(std::slice::from_ref(&class)).unwrap()).unwrap(), [class]);
+        let bin = Bin { low: 0.4, high: 0.5, rows: 3, confidence: 0.45, accuracy: 1.0 / 3.0 };
+        assert_eq!(reliability(&reliability_table(&[bin, bin]).unwrap()).unwrap(), [bin, bin]);
+        let threshold =
+            Threshold { threshold: -1.5, precision: 0.5, recall: 0.25, f1: 1.0 / 3.0, false_positive_rate: 0.1 };
+        assert_eq!(thresholds(&thresholds_table(&[threshold]).unwrap()).unwrap(), [threshold]);
         let counts = vec![vec![1, 2], vec![3, 4]];
         let table = confusion_table(&["a".to_owned(), "b".to_owned()], &counts).unwrap();
         assert_eq!(confusion(&table, 2).unwrap(), counts);

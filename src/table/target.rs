@@ -1,5 +1,5 @@
-//! What does the part `target` hold? One row for each text: `row_id`, and where the data has them `label`, `fold`, `split`,
-//! `group`, `weight`, `label_set`.
+//! What does the part `target` hold? One row for each text: `row_id`, and where the data has them `label`, `value`, `fold`,
+//! `split`, `group`, `weight`, `label_set`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Target {
     pub row_id: Vec<String>,
     /// Its class.
     pub label: Option<Vec<Option<String>>>,
+    /// The number to be predicted: finite.
+    pub value: Option<Vec<f64>>,
     /// The fold that holds it out.
     pub fold: Option<Vec<Option<i64>>>,
     /// The split it belongs to: `train`, `test`, …
@@ -53,6 +55,10 @@ impl Target {
             same_length("label", rows, label.len())?;
             columns.push(("label", Arc::new(strings("label", label.iter().map(Option::as_ref))?), true));
         }
+        if let Some(value) = &self.value {
+            same_length("value", rows, value.len())?;
+            columns.push(("value", Arc::new(Float64Array::from(value.clone())), false));
+        }
         if let Some(fold) = &self.fold {
             same_length("fold", rows, fold.len())?;
             columns.push(("fold", Arc::new(Int64Array::from(fold.clone())), true));
@@ -79,6 +85,7 @@ impl Target {
     /// What a table of this part holds.
     pub fn from_table(table: &RecordBatch) -> Result<Self, TableError> {
         let label: Option<&StringArray> = optional(table, "label")?;
+        let value: Option<&Float64Array> = optional(table, "value")?;
         let fold: Option<&Int64Array> = optional(table, "fold")?;
         let split: Option<&StringArray> = optional(table, "split")?;
         let group: Option<&StringArray> = optional(table, "group")?;
@@ -87,11 +94,12 @@ impl Target {
         Ok(Target {
             row_id: owned(row_ids(table)?),
             label: label.map(owned_options),
+            value: value.map(|value| value.values().to_vec()),
             fold: fold.map(|fold| fold.iter().collect()),
             split: split.map(owned_options),
             group: group.map(owned_options),
             weight: weight.map(|weight| weight.values().to_vec()),
-            label_set: sets.map(owned_lists).transpose()?,
+            label_set: sets.map(|sets| owned_lists("label_set", sets)).transpose()?,
         })
     }
 
@@ -117,6 +125,8 @@ impl Target {
 pub struct TargetColumns {
     /// `label`.
     pub label: bool,
+    /// `value`.
+    pub value: bool,
     /// `fold`.
     pub fold: bool,
     /// `split`.
@@ -134,6 +144,8 @@ pub struct TargetColumns {
 pub struct TargetRow<'r> {
     /// Its class.
     pub label: Option<&'r str>,
+    /// Its number; must be there where the table has the column.
+    pub value: Option<f64>,
     /// The fold that holds it out.
     pub fold: Option<i64>,
     /// Its split.
@@ -151,6 +163,7 @@ pub struct TargetRow<'r> {
 pub struct TargetBuilder {
     has: TargetColumns,
     label: StringBuilder,
+    value: Float64Builder,
     fold: Int64Builder,
     split: StringBuilder,
     group: StringBuilder,
@@ -169,6 +182,9 @@ impl TargetBuilder {
         let has = self.has;
         if has.label {
             self.label.append_option(row.label);
+        }
+        if has.value {
+            self.value.append_option(row.value);
         }
         if has.fold {
             self.fold.append_option(row.fold);
@@ -199,6 +215,7 @@ impl TargetBuilder {
             Ok::<(), TableError>(())
         };
         add(has.label, "label", Arc::new(self.label.finish()), true)?;
+        add(has.value, "value", Arc::new(self.value.finish()), false)?;
         add(has.fold, "fold", Arc::new(self.fold.finish()), true)?;
         add(has.split, "split", Arc::new(self.split.finish()), true)?;
         add(has.group, "group", Arc::new(self.group.finish()), true)?;
@@ -209,19 +226,16 @@ impl TargetBuilder {
 }
 
 /// A list of strings for each row.
-fn lists(sets: &[Vec<String>]) -> Result<ListArray, TableError> {
+pub(super) fn lists(sets: &[Vec<String>]) -> Result<ListArray, TableError> {
     let items = Arc::new(Field::new("item", DataType::Utf8, false));
     let values = strings("label_set", sets.iter().flatten().map(Some))?;
     let offsets = OffsetBuffer::from_lengths(sets.iter().map(Vec::len));
     Ok(ListArray::try_new(items, offsets, Arc::new(values), None)?)
 }
 
-fn owned_lists(column: &ListArray) -> Result<Vec<Vec<String>>, TableError> {
+pub(super) fn owned_lists(name: &'static str, column: &ListArray) -> Result<Vec<Vec<String>>, TableError> {
     let of = |values: ArrayRef| values.as_any().downcast_ref::<StringArray>().map(owned);
-    column
-        .iter()
-        .map(|values| values.map_or(Some(Vec::new()), of).ok_or(TableError::Column { name: "label_set" }))
-        .collect()
+    column.iter().map(|values| values.map_or(Some(Vec::new()), of).ok_or(TableError::Column { name })).collect()
 }
 
 #[cfg(test)]
@@ -247,6 +261,7 @@ mod tests {
         let split = Target { split: Some(strings_of(&[Some("train"), None, Some("")])), fold: None, ..three_rows() };
         let names = |set: &[&str]| set.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let more = Target {
+            value: Some(vec![-0.5, 0.0, 1e300]),
             group: Some(strings_of(&[Some("g"), None, Some("g")])),
             weight: Some(vec![0.5, 1.0, 2.0]),
             label_set: Some(vec![names(&["x", "y"]), names(&[]), names(&["y"])]),
@@ -260,9 +275,10 @@ mod tests {
     }
 
     fn row_by_row(target: &Target) -> RecordBatch {
-        let Target { row_id, label, fold, split, group, weight, label_set } = target;
+        let Target { row_id, label, value, fold, split, group, weight, label_set } = target;
         let mut builder = TargetBuilder::new(TargetColumns {
             label: label.is_some(),
+            value: value.is_some(),
             fold: fold.is_some(),
             split: split.is_some(),
             group: group.is_some(),
@@ -272,6 +288,7 @@ mod tests {
         for row in 0..row_id.len() {
             builder.push(TargetRow {
                 label: label.as_ref().and_then(|column| column[row].as_deref()),
+                value: value.as_ref().map(|column| column[row]),
                 fold: fold.as_ref().and_then(|column| column[row]),
                 split: split.as_ref().and_then(|column| column[row].as_deref()),
                 group: group.as_ref().and_then(|column| column[row].as_deref()),
@@ -280,6 +297,13 @@ mod tests {
             });
         }
         builder.finish(StringArray::from(row_id.clone())).unwrap()
+    }
+
+    #[test]
+    fn a_missing_number_is_no_table() {
+        let mut builder = TargetBuilder::new(TargetColumns { value: true, ..TargetColumns::default() });
+        builder.push(TargetRow { value: None, ..TargetRow::default() });
+        assert!(builder.finish(StringArray::from(vec!["a"])).is_err());
     }
 
     #[test]

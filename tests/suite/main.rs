@@ -15,6 +15,7 @@ mod lock;
 mod matrix;
 mod model;
 mod numbers;
+mod predict;
 mod reuse;
 mod rows;
 mod store;

@@ -45,6 +45,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("plan", &["run", "ui", "cli", "settings"]),
     ("store", &["plan", "run", "ui", "cli", "settings", "pipeline"]),
     ("run", &["ui", "cli", "settings", "stages"]),
+    ("bundle", &["pipeline", "plan", "store", "run", "ui", "cli", "settings"]),
     ("ui", &["plan", "store", "cli", "settings", "stages", "pipeline", "fetch"]),
 ];
 
@@ -192,6 +193,7 @@ fn every_kinds_example_loads_in_a_pipeline() {
         "tokenize" | "embed" => vec!["ingest", "clean"],
         "tfidf" => vec!["ingest", "clean", "tokenize"],
         "fuse" => vec!["ingest", "clean", "tokenize", "tfidf", "embed"],
+        "scale" | "select" | "reduce" => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse"],
         "train" => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse"],
         "cross_validate" => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse", "train"],
         _ => vec!["ingest", "clean", "tokenize", "tfidf", "embed", "fuse", "train", "cross_validate"],

@@ -97,6 +97,8 @@ impl ConfusionMatrix {
             Average::Macro => crate::ml::stats::mean(&classes.iter().map(part).collect::<Vec<_>>()),
             // every row has one class and is given one: all three are the accuracy
             Average::Micro => self.accuracy(),
+            // a row of one class has nothing to be averaged over
+            Average::Samples => None,
             Average::Weighted => {
                 let rows: u64 = classes.iter().map(|scores| scores.support).sum();
                 let sum: f64 = classes.iter().map(|scores| part(scores) * scores.support as f64).sum();
@@ -125,7 +127,7 @@ impl ConfusionMatrix {
 }
 
 impl ClassScores {
-    fn new(hits: u64, predicted: u64, support: u64) -> Self {
+    pub(super) fn new(hits: u64, predicted: u64, support: u64) -> Self {
         ClassScores {
             precision: ratio(hits, predicted),
             recall: ratio(hits, support),
@@ -136,6 +138,6 @@ impl ClassScores {
 }
 
 /// `part / whole`, and 0 where there is no whole.
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

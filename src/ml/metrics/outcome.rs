@@ -117,6 +117,6 @@ impl<'a> Outcome<'a> {
     }
 }
 
-fn without_nan(values: &[f64]) -> Option<&[f64]> {
+pub(super) fn without_nan(values: &[f64]) -> Option<&[f64]> {
     values.iter().all(|value| !value.is_nan()).then_some(values)
 }

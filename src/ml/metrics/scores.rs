@@ -5,9 +5,14 @@ use super::Outcome;
 /// The area under the ROC curve of `class` against the rest, ties counted half: the Mann–Whitney statistic, which equals
 /// the trapezoids of `roc_auc_score`. `None` where every row has the class or none has.
 pub(super) fn roc_auc(outcome: &Outcome<'_>, class: usize) -> Option<f64> {
+    roc_auc_of(ties(outcome, class)?)
+}
+
+/// [`roc_auc`] of ties by falling score.
+pub(super) fn roc_auc_of(ties: Vec<Tie>) -> Option<f64> {
     // twice the number of (positive, negative) pairs in the right order, a tie counting one
     let (mut pairs, mut positives, mut negatives) = (0u128, 0u128, 0u128);
-    for tie in ties(outcome, class)? {
+    for tie in ties {
         pairs += u128::from(tie.negatives) * (2 * positives + u128::from(tie.positives));
         positives += u128::from(tie.positives);
         negatives += u128::from(tie.negatives);
@@ -18,8 +23,13 @@ pub(super) fn roc_auc(outcome: &Outcome<'_>, class: usize) -> Option<f64> {
 /// The precision at each threshold, weighted by the recall gained there, without interpolation
 /// (`average_precision_score`). `None` where no row has the class.
 pub(super) fn average_precision(outcome: &Outcome<'_>, class: usize) -> Option<f64> {
+    precision_of(ties(outcome, class)?)
+}
+
+/// [`average_precision`] of ties by falling score.
+pub(super) fn precision_of(ties: Vec<Tie>) -> Option<f64> {
     let (mut sum, mut positives, mut seen) = (0.0, 0u64, 0u64);
-    for tie in ties(outcome, class)? {
+    for tie in ties {
         positives += tie.positives;
         seen += tie.positives + tie.negatives;
         sum += tie.positives as f64 * (positives as f64 / seen as f64);
@@ -80,21 +90,25 @@ pub(super) fn brier_score_loss(outcome: &Outcome<'_>) -> Option<f64> {
 }
 
 /// Rows that share one score.
-struct Tie {
-    positives: u64,
-    negatives: u64,
+pub(super) struct Tie {
+    pub(super) score: f64,
+    pub(super) positives: u64,
+    pub(super) negatives: u64,
 }
 
 /// The rows by falling score of `class`, those of equal score together. `None` without usable scores.
-fn ties(outcome: &Outcome<'_>, class: usize) -> Option<Vec<Tie>> {
+pub(super) fn ties(outcome: &Outcome<'_>, class: usize) -> Option<Vec<Tie>> {
     let column = outcome.scores()?.iter().skip(class).step_by(outcome.classes());
-    let mut rows: Vec<(f64, bool)> =
-        column.zip(outcome.y_true()).map(|(&score, &truth)| (score, truth as usize == class)).collect();
+    Some(tied(column.zip(outcome.y_true()).map(|(&score, &truth)| (score, truth as usize == class)).collect()))
+}
+
+/// Scores with whether they are of positives, by falling score, equal ones together.
+pub(super) fn tied(mut rows: Vec<(f64, bool)>) -> Vec<Tie> {
     // no NaN gets here, so `total_cmp` differs from `==` in the sign of zero alone, and chunks below join zeros
     rows.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
     let tie = |rows: &[(f64, bool)]| {
         let positives = rows.iter().filter(|(_, positive)| *positive).count() as u64;
-        Tie { positives, negatives: rows.len() as u64 - positives }
+        Tie { score: rows[0].0, positives, negatives: rows.len() as u64 - positives }
     };
-    Some(rows.chunk_by(|(a, _), (b, _)| a == b).map(tie).collect())
+    rows.chunk_by(|(a, _), (b, _)| a == b).map(tie).collect()
 }

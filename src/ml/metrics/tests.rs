@@ -13,11 +13,28 @@ fn value(name: &str, outcome: &Outcome<'_>) -> Option<f64> {
 #[test]
 fn names_are_unique_and_lead_to_their_metric() {
     for (name, metric, needs) in METRICS {
-        assert_eq!((Metric::named(name), metric.name(), metric.needs()), (Some(metric), name, needs));
+        assert_eq!((Metric::named(name), metric.name().as_ref(), metric.needs()), (Some(metric), name, needs));
+        assert!([Task::Classes, Task::Sets, Task::Values].iter().any(|task| metric.measures(*task)), "{name}");
+    }
+    for (other, ours) in OTHER_NAMES {
+        assert!(
+            Metric::named(other).is_none() && Metric::named(ours).is_some() && Metric::meant_by(other) == Some(ours)
+        );
+    }
+    for name in ["top_1_accuracy", "top_77_accuracy", "expected_calibration_error_7"] {
+        let metric = Metric::named(name).unwrap();
+        assert_eq!(metric.name(), name);
+        assert_ne!(metric.needs(), MetricNeeds::Labels);
+    }
+    for name in
+        ["top_0_accuracy", "top_03_accuracy", "top_+3_accuracy", "top__accuracy", "expected_calibration_error_010"]
+    {
+        assert_eq!(Metric::named(name), None, "{name}");
     }
     assert_eq!(Metric::named("f1"), None);
     let lower: Vec<_> = METRICS.iter().filter(|(_, metric, _)| !metric.higher_is_better()).map(|m| m.0).collect();
-    assert_eq!(lower, ["log_loss", "brier_score_loss"]);
+    assert_eq!(lower.len(), 10, "{lower:?}");
+    assert!(lower.iter().all(|name| name.ends_with("loss") || name.contains("error")), "{lower:?}");
 }
 
 /// By hand: truth 0 0 1 1, given 0 1 1 1.

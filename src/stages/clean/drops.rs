@@ -95,6 +95,17 @@ pub(super) fn choose(params: &Params, texts: &[String], target: &Target, ctx: &C
     Ok(choice)
 }
 
+/// The texts that would be dropped whatever the others are: 1 for each, by reason.
+pub(super) fn dropped(params: &Params, texts: &[String]) -> Vec<(&'static str, Vec<u64>)> {
+    let mut counts = ["dropped_empty", "dropped_short", "dropped_long"].map(|name| (name, vec![0; texts.len()]));
+    for (row, text) in texts.iter().enumerate() {
+        let mut choice = Choice::default();
+        choice.is_worth(params, text);
+        counts.iter_mut().zip([choice.empty, choice.short, choice.long]).for_each(|(count, of)| count.1[row] = of);
+    }
+    counts.into()
+}
+
 /// Joins rows whose texts are nearly the same.
 fn join_near(
     near: NearDuplicates,

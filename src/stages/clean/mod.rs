@@ -25,7 +25,7 @@ use crate::stage::{
 };
 use crate::table;
 use crate::table::target::Target;
-use drops::choose;
+use drops::{choose, dropped};
 use operations::{Operation, Touched, apply, operations};
 use params::{Conflicts, Duplicates, Entities, Html, Length, Params};
 
@@ -181,8 +181,11 @@ impl Mapper for &Clean {
         let (texts, touched) = self.texts(table::text::texts(&input).map_err(StageError::caused)?, ctx)?;
         let ids = table::row_ids(&input).map_err(StageError::caused)?;
         let text = table::text::table(ids.iter().flatten(), &texts).map_err(StageError::caused)?;
-        let counts = self.counts(&touched).into_iter();
-        Ok(counts.fold(Mapped::table("text", text), |mapped, (name, counts)| mapped.count(name, counts)))
+        let mut counts = self.counts(&touched);
+        if self.drops() {
+            counts.extend(dropped(&self.params, &texts));
+        }
+        Ok(counts.into_iter().fold(Mapped::table("text", text), |mapped, (name, counts)| mapped.count(name, counts)))
     }
 }
 
@@ -213,6 +216,10 @@ impl WholeTable for Clean {
         self.counts(&touched).iter().for_each(|(name, counts)| totals.add(name, counts));
         output.facts = self.touched(&totals).facts;
         Ok(choice.tell(&self.params, output))
+    }
+
+    fn alone(&self) -> Option<&dyn RowWise> {
+        Some(self)
     }
 }
 

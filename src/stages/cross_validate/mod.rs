@@ -2,7 +2,9 @@
 //!
 //! It calls no stage: the planner lifts everything that learns into the folds made here.
 
+mod classes;
 mod groups;
+mod score;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,17 +14,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
-use crate::ml::{
-    ConfusionMatrix, Folds, FoldsError, METRICS, Metric, MetricNeeds, Outcome, Rng, Scores, compute, group_k_fold,
-    k_fold, predefined, stratified_k_fold,
-};
+use crate::ml::{Folds, FoldsError, METRICS, Metric, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
 use crate::problem::{Problem, Problems, suggest};
 use crate::stage::{
     Arity, Ctx, Evaluate, FoldId, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work,
     elided,
 };
-use crate::table::predictions::{Predictions, Scored};
-use crate::table::scores::{ClassScore, FoldMetric, classes_table, confusion_table, metrics_table};
 use crate::table::target::Target;
 
 use groups::Copies;
@@ -39,7 +36,7 @@ pub(super) struct Params {
     folds: Option<FoldCount>,
     /// Train on the rows of the split `train` and score on those of this split, instead of making folds.
     holdout: Option<String>,
-    /// Keep each class's share equal in all folds: true unless set.
+    /// Keep each class's share equal in all folds: true unless set. Rows that have no class (a value alone, or a set of labels) are divided plainly.
     stratify: Option<bool>,
     /// Shuffle before dividing: true unless set.
     shuffle: Option<bool>,
@@ -49,7 +46,7 @@ pub(super) struct Params {
     /// Divide this many times, each time anew.
     #[schemars(range(min = 1, max = 100))]
     repeats: u32,
-    /// The metrics to compute; those that need probabilities are left out for learners that have none.
+    /// The metrics to compute, of those that measure what the model predicts: classes, sets of labels or numbers. Those that need probabilities are left out for learners that have none.
     metrics: Option<Vec<String>>,
 }
 
@@ -114,18 +111,9 @@ impl Default for Params {
 /// How many folds, unless set.
 const USUAL_FOLDS: FoldCount = FoldCount::Made(5);
 
-/// What is computed when `metrics` is left out.
-const USUAL: [Metric; 5] = [
-    Metric::Accuracy,
-    Metric::F1(crate::ml::Average::Macro),
-    Metric::MatthewsCorrcoef,
-    Metric::RocAuc,
-    Metric::LogLoss,
-];
-
 impl StageKind for CrossValidate {
     const KIND: &'static str = "cross_validate";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "scores on held-out rows, fold by fold";
     const EXAMPLE: &'static str =
         "{ use: cross_validate, from: train, with: { folds: 5, metrics: [accuracy, f1_macro] } }";
@@ -166,9 +154,6 @@ impl StageKind for CrossValidate {
         if problems.any_error() {
             return Err(problems);
         }
-        if metrics.is_empty() {
-            metrics = USUAL.to_vec();
-        }
         Ok(Work::Evaluate(Box::new(Evaluation { divide, metrics })))
     }
 
@@ -207,7 +192,7 @@ fn unknown_metric(name: &str, index: usize, at: &Scope<'_>) -> Problem {
     let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
     let mut problem =
         at.problem("unknown-metric", &["metrics", &index.to_string()], format!("there is no metric `{name}`"));
-    if let Some(near) = suggest(name, names.iter().copied()) {
+    if let Some(near) = Metric::meant_by(name).or_else(|| suggest(name, names.iter().copied())) {
         problem = problem.help(format!("did you mean `{near}`?"));
     }
     problem.note(format!("the metrics are {}", names.join(", ")))
@@ -221,6 +206,7 @@ enum Divide {
 
 struct Evaluation {
     divide: Divide,
+    /// Those that were asked for; the usual ones if none were.
     metrics: Vec<Metric>,
 }
 
@@ -290,33 +276,7 @@ impl Evaluate for Evaluation {
 
     fn score(&self, folds: &[(FoldId, Parts)], target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
-        let mut predicted = Vec::new();
-        for (id, parts) in folds {
-            let table = parts.table("predictions")?;
-            predicted.push((*id, Predictions::from_table(&table).map_err(StageError::caused)?));
-        }
-        let classes = all_classes(&target, &predicted);
-        let labels = labels_by_row(&target)?;
-        let per_repeat = folds.iter().filter(|(id, _)| id.repeat == 0).count() as u32;
-        let mut metrics = Vec::new();
-        let mut pooled = Pooled::default();
-        for (id, predictions) in predicted {
-            ctx.check()?;
-            let fold = OneFold::new(predictions, &labels, &classes)?;
-            let outcome = fold.outcome(classes.len())?;
-            let possible = |m: &&Metric| fold.predictions.probabilities || m.needs() != MetricNeeds::Probabilities;
-            metrics.extend(self.metrics.iter().filter(possible).map(|metric| FoldMetric {
-                repeat: id.repeat,
-                fold: id.fold,
-                metric: metric.name().to_owned(),
-                value: compute(*metric, &outcome),
-                higher_is_better: metric.higher_is_better(),
-            }));
-            pooled.add(id.repeat * per_repeat + id.fold, fold, &classes);
-        }
-        let repeats = folds.iter().map(|(id, _)| id.repeat + 1).max().unwrap_or(1) as usize;
-        let rows = pooled.y_true.len() / repeats;
-        Ok(pooled.output(&metrics, classes)?.rows(rows))
+        score::score(&self.metrics, folds, &target, ctx)
     }
 }
 
@@ -328,7 +288,9 @@ impl Evaluation {
         };
         let mut rng = Rng::seeded(ctx.seed);
         let rows = target.row_id.len();
-        let classes = if stratify { Some(class_indices(target)?) } else { None };
+        // numbers and sets are no classes
+        let classless = target.label.is_none() && (target.value.is_some() || target.label_set.is_some());
+        let classes = if stratify && !classless { Some(class_indices(target)?) } else { None };
         let groups = groups::of(target, copies, parts)?;
         let mut output = Output::new();
         let mut masks = Vec::new();
@@ -435,121 +397,4 @@ fn class_indices(target: &Target) -> Result<(Vec<String>, Vec<Option<u32>>), Sta
     let of = |label: &String| classes.binary_search(label).ok().map(|at| at as u32);
     let indices = labels.iter().map(|label| label.as_ref().and_then(of)).collect();
     Ok((classes, indices))
-}
-
-/// Every class that occurs, was learned or was predicted, in code-point order.
-fn all_classes(target: &Target, predicted: &[(FoldId, Predictions)]) -> Vec<String> {
-    let labels = target.label.iter().flatten().flatten();
-    let mut all: Vec<String> = labels.chain(predicted.iter().flat_map(|(_, p)| &p.classes)).cloned().collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-type LabelOf<'t> = rustc_hash::FxHashMap<&'t str, Option<&'t str>>;
-
-fn labels_by_row(target: &Target) -> Result<LabelOf<'_>, StageError> {
-    let Some(labels) = &target.label else {
-        return Err(
-            StageError::failed("the rows have no labels").help("name the label column in `ingest` (`label: COLUMN`)")
-        );
-    };
-    Ok(target.row_id.iter().map(String::as_str).zip(labels.iter().map(Option::as_deref)).collect())
-}
-
-/// A fold's predictions beside the truth, over all classes.
-struct OneFold {
-    predictions: Predictions,
-    labels: Vec<Option<String>>,
-    y_true: Vec<u32>,
-    y_pred: Vec<u32>,
-    scores: Vec<f64>,
-}
-
-impl OneFold {
-    fn new(predictions: Predictions, labels: &LabelOf<'_>, classes: &[String]) -> Result<Self, StageError> {
-        let index = |class: &str| classes.binary_search_by(|known| known.as_str().cmp(class)).ok().map(|at| at as u32);
-        let lost = |row: &String| StageError::failed(format!("row `{row}` was predicted but has no label"));
-        let of_row = |row: &String| labels.get(row.as_str()).copied().flatten();
-        let truth: Vec<Option<String>> = predictions.row_id.iter().map(|row| of_row(row).map(str::to_owned)).collect();
-        let y_true = predictions.row_id.iter().map(|row| of_row(row).and_then(index).ok_or_else(|| lost(row)));
-        let y_pred = predictions.predicted.iter().map(|class| index(class).ok_or_else(|| lost(class)));
-        let (y_true, y_pred) = (y_true.collect::<Result<Vec<u32>, _>>()?, y_pred.collect::<Result<Vec<u32>, _>>()?);
-        let absent = if predictions.probabilities { 0.0 } else { f64::NEG_INFINITY };
-        let mut scores = vec![absent; y_true.len() * classes.len()];
-        let columns: Vec<usize> = predictions.classes.iter().filter_map(|c| index(c)).map(|at| at as usize).collect();
-        let width = predictions.classes.len().max(1);
-        for (row, values) in predictions.scores.chunks(width).enumerate() {
-            columns.iter().zip(values).for_each(|(column, value)| scores[row * classes.len() + column] = *value);
-        }
-        Ok(OneFold { predictions, labels: truth, y_true, y_pred, scores })
-    }
-
-    fn outcome(&self, classes: usize) -> Result<Outcome<'_>, StageError> {
-        let scores = match self.predictions.probabilities {
-            true => Scores::Probabilities(&self.scores),
-            false => Scores::Decisions(&self.scores),
-        };
-        Outcome::new(&self.y_true, &self.y_pred, classes, Some(scores)).map_err(StageError::caused)
-    }
-}
-
-/// The predictions of all folds, one after the other.
-#[derive(Default)]
-struct Pooled {
-    fold: Vec<u32>,
-    labels: Vec<Option<String>>,
-    y_true: Vec<u32>,
-    y_pred: Vec<u32>,
-    row_id: Vec<String>,
-    predicted: Vec<String>,
-    scores: Vec<f64>,
-    decisions: bool,
-}
-
-impl Pooled {
-    fn add(&mut self, number: u32, fold: OneFold, classes: &[String]) {
-        debug_assert_eq!(fold.scores.len(), fold.y_true.len() * classes.len());
-        self.fold.extend(std::iter::repeat_n(number, fold.y_true.len()));
-        self.labels.extend(fold.labels);
-        self.y_true.extend(fold.y_true);
-        self.y_pred.extend(fold.y_pred);
-        self.row_id.extend(fold.predictions.row_id);
-        self.predicted.extend(fold.predictions.predicted);
-        self.scores.extend(fold.scores);
-        self.decisions |= !fold.predictions.probabilities;
-    }
-
-    fn output(self, metrics: &[FoldMetric], classes: Vec<String>) -> Result<Output, StageError> {
-        let outcome = Outcome::new(&self.y_true, &self.y_pred, classes.len(), None).map_err(StageError::caused)?;
-        let matrix = ConfusionMatrix::of(&outcome);
-        let scores = matrix.per_class().into_iter().zip(&classes).map(|(of, class)| ClassScore {
-            class: class.clone(),
-            precision: of.precision,
-            recall: of.recall,
-            f1: of.f1,
-            support: of.support,
-        });
-        let scores: Vec<ClassScore> = scores.collect();
-        let counts: Vec<Vec<u64>> = matrix.rows().map(<[u64]>::to_vec).collect();
-        let confusion = confusion_table(&classes, &counts).map_err(StageError::caused)?;
-        let undefined = metrics.iter().filter(|metric| metric.value.is_none()).count();
-        let scored = Scored {
-            fold: self.fold,
-            label: self.labels,
-            predictions: Predictions {
-                row_id: self.row_id,
-                classes,
-                predicted: self.predicted,
-                scores: self.scores,
-                probabilities: !self.decisions,
-            },
-        };
-        Ok(Output::new()
-            .table("metrics", metrics_table(metrics).map_err(StageError::caused)?)
-            .table("classes", classes_table(&scores).map_err(StageError::caused)?)
-            .table("confusion", confusion)
-            .table("predictions", scored.to_table().map_err(StageError::caused)?)
-            .fact("undefined_metrics", json!(undefined)))
-    }
 }

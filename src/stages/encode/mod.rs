@@ -249,6 +249,11 @@ impl Stage for Columns {
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["columns"]
     }
+
+    fn columns(&self) -> Option<Vec<String>> {
+        let open = self.params.numeric.is_none() && self.params.categorical.is_none();
+        (!open).then(|| self.params.named().map(|(_, _, name)| name.to_owned()).collect())
+    }
 }
 
 impl Learner for Columns {

@@ -1,4 +1,4 @@
-//! Which ids, folds and weights may stand in cells?
+//! Which ids, numbers, folds and weights may stand in cells?
 
 use std::collections::hash_map::Entry;
 
@@ -33,6 +33,11 @@ pub(super) fn whole(value: &str) -> Option<i64> {
     let digits =
         digits.split_once('.').filter(|(_, rest)| rest.chars().all(|c| c == '0')).map_or(digits, |(whole, _)| whole);
     digits.parse().ok()
+}
+
+/// A number to be predicted.
+pub(super) fn value(text: &str) -> Result<f64, String> {
+    number(text).ok_or_else(|| format!("`{}` is not a finite number", shown(text)))
 }
 
 /// A fold.

@@ -31,6 +31,8 @@ pub(in crate::stages) struct Params {
     pub text: Columns,
     /// The column with the label, or `{ column, cuts, names, names_file, classes, multi, drop, empty }`.
     pub label: Option<Label>,
+    /// The column with the number to be predicted, for `train` with a regressor. It may be the label's column too, whose `cuts` make classes of it.
+    pub value: Option<String>,
     /// The column with the fold that holds a row out: a whole number.
     pub fold: Option<String>,
     /// The column with the split: `train`, `test`, …
@@ -75,6 +77,7 @@ impl Default for Params {
             id: None,
             text: Columns(vec!["text".to_owned()]),
             label: None,
+            value: None,
             fold: None,
             split: None,
             group: None,

@@ -9,7 +9,7 @@ use arrow::array::Int64Builder;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
-use super::cells::{fold, new_id, weight};
+use super::cells::{fold, new_id, value, weight};
 use super::chunk::{Chunk, Sentence};
 use super::encoding::{Encoding, EncodingErrors, Wrong};
 use super::kept::Kept;
@@ -320,6 +320,7 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         let text = self.text(row)?;
+        let value = self.value(row)?;
         let (fold, weight) = (self.parsed(row, self.wanted.fold, fold)?, self.parsed(row, self.wanted.weight, weight)?);
         for (&column, of) in self.wanted.kept.iter().zip(&self.wanted.types) {
             if let (Some(cell), Some(of)) = (cell(column), of)
@@ -345,6 +346,7 @@ impl<'a> Collector<'a> {
                 Class::One(name) => Some(name),
                 _ => None,
             },
+            value,
             fold,
             split,
             group: self.filled(row, self.wanted.group),
@@ -375,6 +377,16 @@ impl<'a> Collector<'a> {
         match (column, self.filled(row, column)) {
             (Some(column), Some(value)) => parse(value).map(Some).map_err(|message| self.wrong(row, column, &message)),
             _ => Ok(None),
+        }
+    }
+
+    /// The number to be predicted, which no row may lack.
+    fn value(&self, row: &Row<'_>) -> Result<Option<f64>, Refused> {
+        match (self.wanted.value, self.parsed(row, self.wanted.value, value)?) {
+            (Some(column), None) => Err(self.wrong(row, column, "the value is empty").help(
+                "every row needs a number to learn from or to be held against; leave the other rows out of the data",
+            )),
+            (_, value) => Ok(value),
         }
     }
 

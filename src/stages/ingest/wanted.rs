@@ -15,6 +15,7 @@ pub(super) struct Wanted {
     pub(super) id: Option<usize>,
     pub(super) text: Vec<usize>,
     pub(super) label: Option<usize>,
+    pub(super) value: Option<usize>,
     pub(super) fold: Option<usize>,
     pub(super) split: Option<usize>,
     pub(super) group: Option<usize>,
@@ -51,6 +52,7 @@ impl Wanted {
         wanted.text = params.text.0.iter().map(|column| wanted.want(column, &["text"])).collect();
         wanted.label = params.label.as_ref().map(|label| wanted.want(&label.column, &["label"]));
         wanted.multi = params.label.as_ref().is_some_and(|label| label.multi.is_some());
+        wanted.value = params.value.as_ref().map(|column| wanted.want(column, &["value"]));
         wanted.splits = matches!(params.source, Sources::Splits(_));
         wanted.fold = params.fold.as_ref().map(|column| wanted.want(column, &["fold"]));
         wanted.split = params.split.as_ref().map(|column| wanted.want(column, &["split"]));
@@ -105,7 +107,7 @@ impl Wanted {
 
     /// True if rows of a format whose rows have their own columns may lack it.
     pub(super) fn may_lack(&self, column: usize) -> bool {
-        let needed = [self.id, self.label, self.fold, self.split, self.group, self.weight];
+        let needed = [self.id, self.label, self.value, self.fold, self.split, self.group, self.weight];
         self.kept.contains(&column) && !self.text.contains(&column) && !needed.contains(&Some(column))
     }
 
@@ -140,6 +142,7 @@ impl Wanted {
     pub(super) fn target(&self, multi: Option<bool>) -> TargetColumns {
         TargetColumns {
             label: multi == Some(false),
+            value: self.value.is_some(),
             fold: self.fold.is_some(),
             split: self.split.is_some() || self.splits,
             group: self.group.is_some(),

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::linear::{FitError, Laid, balanced_weights};
+use crate::ml::linear::{Columns, FitError, Laid, balanced_weights};
 use crate::ml::{Block, Features};
 use crate::stage::{Ctx, Derived, Output, Parts, StageError};
 use crate::table::{features, row_ids};
@@ -35,7 +35,6 @@ pub(super) enum Gives {
     /// A decision value for each class.
     Decisions,
     /// A number: a regressor.
-    #[expect(dead_code, reason = "no regressor yet")]
     Values,
 }
 
@@ -105,9 +104,12 @@ impl From<StageError> for Trouble {
 }
 
 /// What is to be learned.
+#[derive(Clone, Copy)]
 pub(super) enum Goal<'a> {
     /// The class of each row: an index into `names`.
     Classes { index: &'a [u32], names: &'a [String] },
+    /// A number for each row; what a learner learns that gives [`Gives::Values`].
+    Values(&'a [f64]),
 }
 
 /// Training rows, and what a learner may ask of them.
@@ -141,6 +143,11 @@ impl<'a> Training<'a> {
         self.columns.load(Ordering::Relaxed)
     }
 
+    /// Reads the rows, and counts their columns.
+    pub(super) fn count_columns(&self) -> Result<(), Trouble> {
+        self.blocks().map(|_| ())
+    }
+
     /// The learner's name in pipelines.
     pub(super) fn learner(&self) -> &'static str {
         self.learner
@@ -148,14 +155,35 @@ impl<'a> Training<'a> {
 
     /// The class of each row, and how many classes there are.
     pub(super) fn classes(&self) -> Result<(&'a [u32], usize), Trouble> {
-        let Goal::Classes { index, names } = self.goal;
-        Ok((index, names.len()))
+        match self.goal {
+            Goal::Classes { index, names } => Ok((index, names.len())),
+            Goal::Values(_) => {
+                Err(StageError::failed(format!("`{}` learns classes, not numbers", self.learner)).into())
+            }
+        }
     }
 
-    /// The names of the classes.
+    /// The number of each row, for a regressor.
+    pub(super) fn values(&self) -> Result<&'a [f64], Trouble> {
+        match self.goal {
+            Goal::Values(values) => Ok(values),
+            Goal::Classes { .. } => {
+                Err(StageError::failed(format!("`{}` learns numbers, not classes", self.learner)).into())
+            }
+        }
+    }
+
+    /// The names of the classes; numbers have none.
     pub(super) fn names(&self) -> &'a [String] {
-        let Goal::Classes { names, .. } = self.goal;
-        names
+        match self.goal {
+            Goal::Classes { names, .. } => names,
+            Goal::Values(_) => &[],
+        }
+    }
+
+    /// The same rows with another goal of theirs.
+    pub(super) fn with_goal<'b>(&'b self, goal: Goal<'b>) -> Training<'b> {
+        Training::new(self.learner, self.input, goal, self.row_id, self.weight, self.ctx)
     }
 
     /// The feature blocks; shared by all units that see the same rows.
@@ -178,10 +206,24 @@ impl<'a> Training<'a> {
         Ok(laid)
     }
 
-    /// What rows count: by their own weight, times that of their class; `None` if all count alike.
+    /// The rows by column, for solvers that move one weight at a time; shared by all fits on them.
+    pub(super) fn by_column(&self) -> Result<Arc<ColumnRows>, Trouble> {
+        let turned = self.input.derived("block.", "by column", |input| {
+            let Blocks { row_id, x } = read_blocks(input)?;
+            let x = Columns::of(&x).map_err(|error| said(error, &[], &row_id))?;
+            Ok(ColumnRows { row_id, x })
+        })?;
+        self.same_rows(&turned.row_id)?;
+        self.columns.store(turned.x.cols(), Ordering::Relaxed);
+        Ok(turned)
+    }
+
+    /// What rows count: by their own weight, times that of their class (numbers have none); `None` if all count alike.
     pub(super) fn weights(&self, of: ClassWeight) -> Result<Option<Vec<f64>>, Trouble> {
-        let (index, _) = self.classes()?;
-        Ok(weights(of, index, self.weight))
+        match self.goal {
+            Goal::Classes { index, .. } => Ok(weights(of, index, self.weight)),
+            Goal::Values(_) => Ok(self.weight.map(<[f64]>::to_vec)),
+        }
     }
 
     /// The seed of a learner that needs one.
@@ -249,6 +291,18 @@ impl Derived for LaidRows {
     }
 }
 
+/// Rows as coordinate descent takes them.
+pub(super) struct ColumnRows {
+    pub(super) row_id: Vec<String>,
+    pub(super) x: Columns,
+}
+
+impl Derived for ColumnRows {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.row_id) + self.x.bytes()
+    }
+}
+
 pub(super) fn bytes_of(strings: &[String]) -> usize {
     strings.iter().map(|string| size_of::<String>() + string.len()).sum()
 }
@@ -293,6 +347,14 @@ pub(super) fn said(error: FitError, classes: &[String], row_id: &[String]) -> St
         FitError::OneClass { class } => {
             let name = classes.get(class as usize).map_or("?", String::as_str);
             StageError::failed(format!("all training rows have the one label `{name}`; a classifier needs two"))
+        }
+        FitError::Negative { row: at, column, value } => {
+            let message = format!(
+                "row {} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more",
+                row(at)
+            );
+            let help = "use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`";
+            StageError::failed(message).help(help)
         }
         FitError::NonFinite { row: at, column } => {
             StageError::failed(format!("row {} has a feature (column {column}) that is not a finite number", row(at)))

@@ -1,40 +1,48 @@
-//! What does a classifier learn, and what does it predict? One kind for all learners; `estimator` says which.
+//! What does a classifier or a regressor learn, and what does it predict? One kind for all learners; `estimator` says which.
 
+mod calibrate;
 mod ensemble;
 mod estimator;
 mod kernel;
 mod learner;
 mod linear;
+mod one_vs_rest;
+mod ridge;
+mod sgd;
 mod stacked;
+mod threshold;
+mod tree_tables;
 mod trees;
+mod truth;
 mod tune;
-
-use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::estimator::Estimator;
-use self::learner::{
-    Gives, Goal, Learner as Chosen, Takes, Training, Trouble, blocks, bytes_of, read_strings, said, strings,
-};
+use self::learner::{Gives, Goal, Learner as Chosen, Takes, Training, Trouble, blocks, read_strings, said, strings};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Derived, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError,
-    StageKind, TrainRows, Work, elided,
+    ApplyTo, Arity, Ctx, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
+    TrainRows, Work, elided,
 };
 use crate::table::predictions::Predictions;
-use crate::table::target::{Labels, Target};
+use crate::table::predictions::values::PredictedValues;
 
+use self::truth::labels;
+
+pub(super) use calibrate::Calibrate;
 pub(super) use ensemble::Ensemble;
+pub(super) use threshold::Threshold;
 pub(super) use tune::Tune;
 
 /// The kind `train`.
 pub(super) struct Train;
 
-/// Trains a classifier on features and labels. Under `cross_validate` it is fitted once in each fold, on its training rows.
-/// Where `ingest` reads a `weight`, rows count by it.
+/// Trains a classifier on features and labels, or a regressor on features and the numbers that `ingest` reads as `value`. Under
+/// `cross_validate` it is fitted once in each fold, on its training rows. Where rows have several labels each (`label: { multi: … }`),
+/// each label is learned by itself, against the rest. Where `ingest` reads a `weight`, rows count by it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["estimator"]))]
@@ -123,13 +131,15 @@ impl Learner for Classifier {
     }
 
     fn fit(&self, train: &TrainRows, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        if self.chosen.gives() == Gives::Values {
+            return self.fit_values(train, ctx);
+        }
+        if let Some(sets) = truth::sets(train.target()?)? {
+            return self.fit_sets(train, &sets, ctx);
+        }
         let target = labels(train.target()?)?;
         let (names, index) = (target.labels.classes.as_slice(), target.labels.index.as_slice());
-        if target.weight.is_some() && !self.chosen.weighs_rows() {
-            let message = format!("`{}` cannot weigh rows, and `ingest` reads a `weight`", self.name);
-            let help = "leave `weight` out of `ingest`, or train `logistic_regression` or `linear_svc`";
-            return Err(StageError::failed(message).help(help));
-        }
+        self.check_weight(target.weight.as_deref())?;
         let goal = Goal::Classes { index, names };
         let on = Training::new(self.name, train.input(), goal, &target.row_id, target.weight.as_deref(), ctx);
         let output = self.chosen.fit(&on).map_err(|trouble| in_words(trouble, names, &target.row_id))?;
@@ -145,6 +155,18 @@ impl Learner for Classifier {
         ctx.check()?;
         let blocks = blocks(rows)?;
         let (row_id, x) = (&blocks.row_id, &blocks.x);
+        if one_vs_rest::is_learned(learned) {
+            let predictions = one_vs_rest::apply(self.chosen.as_ref(), learned, row_id, x);
+            let predictions = predictions.map_err(|trouble| in_words(trouble, &[], row_id))?;
+            return Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?));
+        }
+        if self.chosen.gives() == Gives::Values {
+            let words = |trouble: Trouble| in_words(trouble, &[], row_id);
+            let model = self.chosen.load(learned, 0).map_err(words)?;
+            let value = model.scores(x).map_err(|error| words(error.into()))?;
+            let predictions = PredictedValues { row_id: row_id.clone(), value };
+            return Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?));
+        }
         let classes = read_strings(&*learned.table("classes")?, "class")?;
         let words = |trouble: Trouble| in_words(trouble, &classes, row_id);
         let model = self.chosen.load(learned, classes.len()).map_err(words)?;
@@ -157,6 +179,40 @@ impl Learner for Classifier {
     }
 }
 
+impl Classifier {
+    /// An error if rows have a weight that the learner would pass over.
+    fn check_weight(&self, weight: Option<&[f64]>) -> Result<(), StageError> {
+        if weight.is_none() || self.chosen.weighs_rows() {
+            return Ok(());
+        }
+        let message = format!("`{}` cannot weigh rows, and `ingest` reads a `weight`", self.name);
+        let help = "leave `weight` out of `ingest`, or train `logistic_regression` or `linear_svc`";
+        Err(StageError::failed(message).help(help))
+    }
+
+    /// Learns the number of each row.
+    fn fit_values(&self, train: &TrainRows, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        let target = truth::values(train.target()?, self.name)?;
+        self.check_weight(target.weight.as_deref())?;
+        let goal = Goal::Values(&target.values);
+        let on = Training::new(self.name, train.input(), goal, &target.row_id, target.weight.as_deref(), ctx);
+        let output = self.chosen.fit(&on).map_err(|trouble| in_words(trouble, &[], &target.row_id))?;
+        let rows = target.values.len();
+        Ok(output.rows(rows).fact("training_rows", rows).fact("features", on.columns()))
+    }
+
+    /// Learns each label by itself.
+    fn fit_sets(&self, train: &TrainRows, of: &truth::Sets, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        self.check_weight(of.weight.as_deref())?;
+        let goal = Goal::Classes { index: &[], names: &of.classes };
+        let on = Training::new(self.name, train.input(), goal, &of.row_id, of.weight.as_deref(), ctx);
+        let output = one_vs_rest::fit(self.chosen.as_ref(), of, &on);
+        let output = output.map_err(|trouble| in_words(trouble, &of.classes, &of.row_id))?;
+        let rows = of.row_id.len();
+        Ok(output.rows(rows).fact("training_rows", rows).fact("features", on.columns()))
+    }
+}
+
 /// Says rows by their ids and classes by their names.
 fn in_words(trouble: Trouble, classes: &[String], row_id: &[String]) -> StageError {
     match trouble {
@@ -165,30 +221,5 @@ fn in_words(trouble: Trouble, classes: &[String], row_id: &[String]) -> StageErr
     }
 }
 
-/// Labels and the rows that they are of.
-struct Labelled {
-    row_id: Vec<String>,
-    labels: Labels,
-    /// How much each row counts, where the data says so.
-    weight: Option<Vec<f64>>,
-}
-
-impl Derived for Labelled {
-    fn bytes(&self) -> usize {
-        bytes_of(&self.row_id) + 4 * self.labels.index.len() + 8 * self.weight.as_ref().map_or(0, Vec::len)
-    }
-}
-
-fn labels(target: &Parts) -> Result<Arc<Labelled>, StageError> {
-    target.derived("target", "labels", |target| {
-        let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
-        if target.label_set.is_some() {
-            return Err(StageError::failed("the rows have several labels each, and `train` learns one label a row"));
-        }
-        let labels = target.labels().map_err(|error| {
-            StageError::failed(error.to_string())
-                .help("name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, drop: [''] }`")
-        })?;
-        Ok(Labelled { row_id: target.row_id, labels, weight: target.weight })
-    })
-}
+#[cfg(test)]
+mod tests;

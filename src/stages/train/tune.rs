@@ -155,11 +155,11 @@ enum From {
 }
 
 impl From {
-    fn read(path: &str, written: &Value, at: &Scope<'_>) -> Result<From, Problem> {
+    fn read(path: &str, written: &Value, at: &Scope<'_>) -> Result<From, Box<Problem>> {
         let way = ["random", "space", path];
         let wrong = |message: String| {
             let problem = at.problem("invalid-param", &way, message);
-            problem.help("write a list of values, or `{ uniform: [LOW, HIGH] }`, `{ log_uniform: [LOW, HIGH] }`, `{ int_uniform: [LOW, HIGH] }`")
+            Box::new(problem.help("write a list of values, or `{ uniform: [LOW, HIGH] }`, `{ log_uniform: [LOW, HIGH] }`, `{ int_uniform: [LOW, HIGH] }`"))
         };
         if let Some(values) = written.as_array().filter(|values| !values.is_empty()) {
             return Ok(From::List(values.clone()));
@@ -204,7 +204,7 @@ fn drawn(random: &Random, at: &Scope<'_>) -> Result<Vec<Candidate>, Problems> {
     }
     let mut space = Vec::new();
     for (path, written) in &random.space {
-        space.push((path, From::read(path, written, at)?));
+        space.push((path, From::read(path, written, at).map_err(|problem| *problem)?));
     }
     let mut rng = Rng::seeded(random.seed);
     let mut all: Vec<Candidate> = Vec::new();

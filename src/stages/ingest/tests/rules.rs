@@ -188,3 +188,28 @@ fn chunks_lose_and_change_nothing() {
     assert!(texts.iter().zip(&ids).all(|(text, id)| *text == format!("t {id}")));
     assert!(output.parts.iter().all(|(name, _)| name != "notes"));
 }
+
+#[test]
+fn a_value_is_a_finite_number_in_every_row() {
+    let csv = b"y,text\n-0.5,a\n2,b\n 1e-3 ,c\n";
+    let with = json!({ "value": "y", "label": { "column": "y", "cuts": [0.0], "names": ["neg", "pos"] } });
+    let (_, _, target, _) = one_file("x.csv", csv, with).unwrap();
+    assert_eq!(target.value.unwrap(), [-0.5, 2.0, 1e-3]);
+    assert_eq!(target.label.unwrap()[2].as_deref(), Some("pos"));
+    for (cell, what) in [
+        ("inf", "`inf` is not a finite number"),
+        ("NaN", "`NaN` is not"),
+        ("1,5", "`1,5` is not"),
+        ("", "the value is empty"),
+    ] {
+        let csv = format!("y,text\n1,a\n\"{cell}\",b\n");
+        let message = said("x.csv", csv.as_bytes(), json!({ "value": "y" }));
+        assert!(message.starts_with(&format!("`x.csv`, line 3, column `y`: {what}")), "{message}");
+        let (ids, ..) = one_file("x.csv", csv.as_bytes(), json!({ "value": "y", "on_row_error": "skip" })).unwrap();
+        assert_eq!(ids, ["0"]);
+    }
+    let (_, _, target, _) = one_file("x.jsonl", b"{\"text\": \"a\", \"y\": 0.25}\n", json!({ "value": "y" })).unwrap();
+    assert_eq!(target.value.unwrap(), [0.25]);
+    let message = said("x.jsonl", b"{\"text\": \"a\", \"y\": null}\n", json!({ "value": "y" }));
+    assert!(message.contains("the value is empty") && message.contains("every row needs a number"), "{message}");
+}

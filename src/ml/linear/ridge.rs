@@ -1,0 +1,308 @@
+//! How are least squares with an L2 penalty solved? Dense and narrow rows through their Gram matrix, all others by conjugate gradients.
+
+use rayon::prelude::*;
+
+use super::design::Design;
+use super::value::{LinearFunction, checked_values};
+use super::{Convergence, FitError, Laid, LinearModel, ShouldStop, Targets, check_positive};
+
+/// scikit-learn's `Ridge` and `RidgeClassifier`. It minimises `Σ weight_i (y_i - x_i·w - b)² + alpha ‖w‖²`; the intercept is not
+/// penalised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ridge {
+    /// Strength of the penalty, 0 or more.
+    pub alpha: f64,
+    /// Whether to learn an intercept.
+    pub fit_intercept: bool,
+    /// Most conjugate-gradient steps.
+    pub max_iter: usize,
+    /// Conjugate gradients stop when the gradient (half of it) is at most `tol · alpha` times the weights' norm, which bounds the
+    /// weights' relative error by `tol`, or is rounding. The Gram matrix is solved exactly.
+    pub tol: f64,
+}
+
+impl Default for Ridge {
+    fn default() -> Self {
+        Ridge { alpha: 1.0, fit_intercept: true, max_iter: 1000, tol: 1e-5 }
+    }
+}
+
+/// Dense rows of at most so many columns are solved through their Gram matrix.
+const NARROW: usize = 1024;
+/// Targets that go over the rows together; each one's sums are its own.
+const TOGETHER: usize = 8;
+/// A residual this much smaller than the first one is rounding.
+const FLAT: f64 = 1e-13;
+
+impl Ridge {
+    /// Learns a value a row. Errors: see [`FitError`].
+    pub fn fit(
+        &self,
+        x: &Laid,
+        y: &[f64],
+        sample_weight: Option<&[f64]>,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearFunction, Convergence), FitError> {
+        let weight = checked_values(x.rows(), y, sample_weight)?;
+        let (mut fits, end) = self.solve(x, &weight, 1, &|i, _| y[i], should_stop)?;
+        let (coef, intercept) = fits.swap_remove(0);
+        Ok((LinearFunction { coef, intercept }, end))
+    }
+
+    /// Learns classes: two by one function of targets -1 and 1, more by one function each against the rest
+    /// (`RidgeClassifier`). Errors: see [`FitError`].
+    pub fn fit_classes(
+        &self,
+        x: &Laid,
+        y: &[u32],
+        classes: usize,
+        sample_weight: Option<&[f64]>,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(LinearModel, Convergence), FitError> {
+        let Targets { present, place, weight } = Targets::checked(x.rows(), y, classes, sample_weight)?;
+        let outputs = if present.len() == 2 { 1 } else { present.len() };
+        let first = if outputs == 1 { 1 } else { 0 };
+        let side = |i: usize, which: usize| if place[i] as usize == which + first { 1.0 } else { -1.0 };
+        let (fits, end) = self.solve(x, &weight, outputs, &side, should_stop)?;
+        let (coef, intercept) = fits.into_iter().unzip();
+        Ok((LinearModel { classes, present, coef, intercept }, end))
+    }
+
+    /// Coefficients and intercept of each of `outputs` targets.
+    fn solve(
+        &self,
+        x: &Laid,
+        weight: &[f64],
+        outputs: usize,
+        target: &(dyn Fn(usize, usize) -> f64 + Sync),
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(Vec<(Vec<f64>, f64)>, Convergence), FitError> {
+        if !self.alpha.is_finite() || self.alpha < 0.0 {
+            return Err(FitError::Parameter { name: "alpha", value: self.alpha, rule: "a finite number of 0 or more" });
+        }
+        check_positive("tol", self.tol)?;
+        let design = Design::new(x, 0.0);
+        let centre = Centre::of(&design, weight, self.fit_intercept);
+        let factor = match design.has_sparse() || design.cols() > NARROW || design.cols() == 0 {
+            true => None,
+            false => centre.factor(self.alpha),
+        };
+        let chunks = outputs.div_ceil(TOGETHER);
+        let one = |chunk: usize| {
+            let from = chunk * TOGETHER;
+            let k = TOGETHER.min(outputs - from);
+            let y: Vec<f64> = (0..design.rows * k).map(|at| target(at / k, from + at % k)).collect();
+            let means = centre.target_means(&y, k);
+            let y: Vec<f64> = y.iter().enumerate().map(|(at, y)| y - means[at % k]).collect();
+            let (w, mut end) = match &factor {
+                Some(factor) => (centre.solved(factor, &y, k), Convergence { iterations: 1, ..NOWHERE }),
+                None => self.descend(&centre, &y, k, should_stop)?,
+            };
+            end.objective = centre.objective(&w, &y, k, self.alpha);
+            let fits = (0..k).map(|which| {
+                let (coef, _) = design.restored(&w, k, which);
+                let at_mean: f64 = centre.mean.iter().enumerate().map(|(j, m)| m * w[j * k + which]).sum();
+                (coef, means[which] - at_mean)
+            });
+            Ok((fits.collect::<Vec<_>>(), end))
+        };
+        let parts: Vec<(Vec<_>, Convergence)> =
+            (0..chunks).into_par_iter().map(one).collect::<Result<Vec<_>, FitError>>()?;
+        let ends: Vec<Convergence> = parts.iter().map(|(_, end)| *end).collect();
+        Ok((parts.into_iter().flat_map(|(fits, _)| fits).collect(), Convergence::joined(&ends)))
+    }
+
+    /// Conjugate gradients, preconditioned by the diagonal, for `k` targets at once; each has its own steps.
+    fn descend(
+        &self,
+        centre: &Centre<'_, '_>,
+        y: &[f64],
+        k: usize,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(Vec<f64>, Convergence), FitError> {
+        let n = centre.mean.len();
+        let mut residual = centre.back(y, k);
+        let inverse: Vec<f64> =
+            centre.squares().iter().map(|d| 1.0 / (d + self.alpha).max(f64::MIN_POSITIVE)).collect();
+        let preconditioned = |r: &[f64], at: usize| r[at] * inverse[at / k];
+        let mut w = vec![0.0; n * k];
+        let mut direction: Vec<f64> = (0..n * k).map(|at| preconditioned(&residual, at)).collect();
+        let mut rz = lane_sums(k, n * k, |at| residual[at] * direction[at]);
+        let first = lane_sums(k, n * k, |at| residual[at] * residual[at]);
+        let (mut iterations, mut norm) = (0, first.clone());
+        let mut open: Vec<bool> = first.iter().map(|f| *f > 0.0).collect();
+        while open.contains(&true) && iterations < self.max_iter {
+            if should_stop() {
+                return Err(FitError::Interrupted);
+            }
+            let mut product = centre.back(&centre.along(&direction, k), k);
+            super::design::axpy(self.alpha, &direction, &mut product);
+            let curvature = lane_sums(k, n * k, |at| direction[at] * product[at]);
+            let steps: Vec<f64> =
+                (0..k).map(|c| if open[c] && curvature[c] > 0.0 { rz[c] / curvature[c] } else { 0.0 }).collect();
+            for at in 0..n * k {
+                w[at] += steps[at % k] * direction[at];
+                residual[at] -= steps[at % k] * product[at];
+            }
+            let next = lane_sums(k, n * k, |at| residual[at] * preconditioned(&residual, at));
+            norm = lane_sums(k, n * k, |at| residual[at] * residual[at]);
+            let size = lane_sums(k, n * k, |at| w[at] * w[at]);
+            for at in 0..n * k {
+                let c = at % k;
+                if open[c] && steps[c] != 0.0 {
+                    direction[at] = preconditioned(&residual, at) + next[c] / rz[c] * direction[at];
+                }
+            }
+            for c in 0..k {
+                let small = norm[c].sqrt() <= self.tol * self.alpha * size[c].sqrt();
+                open[c] &= !(small || norm[c] <= FLAT * FLAT * first[c] || steps[c] == 0.0);
+                rz[c] = next[c];
+            }
+            iterations += 1;
+        }
+        let gradient_norm = 2.0 * norm.iter().fold(0.0f64, |most, n| most.max(*n)).sqrt();
+        Ok((w, Convergence { objective: 0.0, gradient_norm, iterations, converged: !open.contains(&true) }))
+    }
+}
+
+const NOWHERE: Convergence = Convergence { objective: 0.0, gradient_norm: 0.0, iterations: 0, converged: true };
+
+/// Rows from which their weighted mean is taken away, without a row ever becoming dense.
+struct Centre<'a, 'b> {
+    design: &'a Design<'b>,
+    weight: &'a [f64],
+    total: f64,
+    /// Mean of each of the solver's columns; 0 without an intercept.
+    mean: Vec<f64>,
+}
+
+impl<'a, 'b> Centre<'a, 'b> {
+    fn of(design: &'a Design<'b>, weight: &'a [f64], fit_intercept: bool) -> Centre<'a, 'b> {
+        let total: f64 = weight.iter().sum();
+        let mut mean = vec![0.0; design.width()];
+        if fit_intercept {
+            weight.iter().enumerate().for_each(|(i, w)| design.add(i, w / total, &mut mean));
+        }
+        Centre { design, weight, total: if fit_intercept { total } else { 0.0 }, mean }
+    }
+
+    fn target_means(&self, y: &[f64], k: usize) -> Vec<f64> {
+        match self.total > 0.0 {
+            true => {
+                lane_sums(k, y.len(), |at| self.weight[at / k] * y[at]).iter().map(|sum| sum / self.total).collect()
+            }
+            false => vec![0.0; k],
+        }
+    }
+
+    /// `(X - 1·mean) · V`, `rows × k`.
+    fn along(&self, v: &[f64], k: usize) -> Vec<f64> {
+        let shift: Vec<f64> = lane_sums(k, v.len(), |at| self.mean[at / k] * v[at]).iter().map(|s| -s).collect();
+        let mut out = shift.repeat(self.design.rows);
+        for (i, row) in out.chunks_exact_mut(k).enumerate() {
+            match row {
+                [only] => *only += self.design.dot(i, v),
+                many => self.design.dot_many(i, v, many),
+            }
+        }
+        out
+    }
+
+    /// `(X - 1·mean)ᵀ · (weight ∘ U)`, `columns × k`.
+    fn back(&self, u: &[f64], k: usize) -> Vec<f64> {
+        let mut out = vec![0.0; self.mean.len() * k];
+        let mut weighed = vec![0.0; k];
+        let mut sums = vec![0.0; k];
+        for (i, row) in u.chunks_exact(k).enumerate() {
+            for ((to, sum), u) in weighed.iter_mut().zip(&mut sums).zip(row) {
+                *to = self.weight[i] * u;
+                *sum += *to;
+            }
+            match weighed.as_slice() {
+                [only] => self.design.add(i, *only, &mut out),
+                many => self.design.add_many(i, many, &mut out),
+            }
+        }
+        for (at, o) in out.iter_mut().enumerate() {
+            *o -= self.mean[at / k] * sums[at % k];
+        }
+        out
+    }
+
+    /// The diagonal of the centred rows' Gram matrix.
+    fn squares(&self) -> Vec<f64> {
+        let (mut unused, mut squares) = (vec![0.0; self.mean.len()], vec![0.0; self.mean.len()]);
+        for (i, w) in self.weight.iter().enumerate() {
+            self.design.add_with_squares(i, (0.0, *w), &mut unused, &mut squares);
+        }
+        squares.iter().zip(&self.mean).map(|(s, m)| (s - self.total * m * m).max(0.0)).collect()
+    }
+
+    fn objective(&self, w: &[f64], y: &[f64], k: usize, alpha: f64) -> f64 {
+        let fitted = self.along(w, k);
+        let missed = fitted.iter().zip(y).enumerate().map(|(at, (f, y))| self.weight[at / k] * (y - f) * (y - f));
+        missed.sum::<f64>() + alpha * w.iter().map(|w| w * w).sum::<f64>()
+    }
+
+    /// The Cholesky factor of the Gram matrix plus `alpha`, lower, row-major; none if that is singular.
+    fn factor(&self, alpha: f64) -> Option<Vec<f64>> {
+        let n = self.mean.len();
+        let mut gram = vec![0.0; n * n];
+        let mut row = vec![0.0; n];
+        for (i, weight) in self.weight.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+            row.iter_mut().zip(&self.mean).for_each(|(x, m)| *x = -m);
+            self.design.add(i, 1.0, &mut row);
+            for (j, line) in gram.chunks_exact_mut(n).enumerate() {
+                super::design::axpy(weight * row[j], &row[..=j], &mut line[..=j]);
+            }
+        }
+        let top = (0..n).map(|j| gram[j * n + j]).fold(alpha, f64::max);
+        for j in 0..n {
+            gram[j * n + j] += alpha;
+            for i in j..n {
+                let (head, tail) = gram.split_at_mut(i * n);
+                let (line, above) =
+                    if i == j { (&tail[..j], None) } else { (&tail[..j], Some(&head[j * n..j * n + j])) };
+                let dot = super::newton::dot(line, above.unwrap_or(line));
+                let left = tail[j] - dot;
+                if i == j {
+                    if left <= 1e-13 * top || left.is_nan() {
+                        return None;
+                    }
+                    tail[j] = left.sqrt();
+                } else {
+                    tail[j] = left / head[j * n + j];
+                }
+            }
+        }
+        Some(gram)
+    }
+
+    /// Weights from the factor, `columns × k`.
+    fn solved(&self, factor: &[f64], y: &[f64], k: usize) -> Vec<f64> {
+        let n = self.mean.len();
+        let mut w = self.back(y, k);
+        for i in 0..n {
+            for c in 0..k {
+                let known: f64 = (0..i).map(|j| factor[i * n + j] * w[j * k + c]).sum();
+                w[i * k + c] = (w[i * k + c] - known) / factor[i * n + i];
+            }
+        }
+        for i in (0..n).rev() {
+            for c in 0..k {
+                let known: f64 = (i + 1..n).map(|j| factor[j * n + i] * w[j * k + c]).sum();
+                w[i * k + c] = (w[i * k + c] - known) / factor[i * n + i];
+            }
+        }
+        w
+    }
+}
+
+/// Sums over `0..len`, one for each place modulo `k`.
+fn lane_sums(k: usize, len: usize, of: impl Fn(usize) -> f64) -> Vec<f64> {
+    let mut sums = vec![0.0; k];
+    for from in (0..len).step_by(k) {
+        sums.iter_mut().enumerate().for_each(|(c, sum)| *sum += of(from + c));
+    }
+    sums
+}

@@ -1,0 +1,65 @@
+//! What does a fitted linear regression answer? A value a row.
+
+use super::FitError;
+use super::design::{check_features, dense_dot, sparse_dot};
+use crate::ml::{Block, Features};
+
+/// A fitted linear function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinearFunction {
+    /// One a feature column.
+    pub coef: Vec<f64>,
+    /// The value where all features are 0.
+    pub intercept: f64,
+}
+
+impl LinearFunction {
+    /// A value a row; its bits do not depend on the rows beside it. Errors: another number of columns, malformed blocks,
+    /// values that are not finite.
+    pub fn predict(&self, x: &Features) -> Result<Vec<f64>, FitError> {
+        check_features(x)?;
+        if x.cols() != self.coef.len() {
+            return Err(FitError::Width { expected: self.coef.len(), found: x.cols() });
+        }
+        let mut values = vec![self.intercept; x.rows()];
+        let mut offset = 0;
+        for block in &x.blocks {
+            let coef = &self.coef[offset..offset + block.cols()];
+            for (i, value) in values.iter_mut().enumerate() {
+                *value += match block {
+                    Block::Sparse(m) => {
+                        let (js, xs) = m.row(i);
+                        sparse_dot(js, xs, coef)
+                    }
+                    Block::Dense(m) => dense_dot(m.row(i), coef),
+                };
+            }
+            offset += block.cols();
+        }
+        Ok(values)
+    }
+}
+
+/// Checks the values to learn and the rows' weights (all 1 if not given). Errors: lengths, no rows, values or weights that are not finite.
+pub(super) fn checked_values(rows: usize, y: &[f64], sample_weight: Option<&[f64]>) -> Result<Vec<f64>, FitError> {
+    if y.len() != rows {
+        return Err(FitError::Length { what: "values", found: y.len(), rows });
+    }
+    if let Some(row) = y.iter().position(|y| !y.is_finite()) {
+        return Err(FitError::Value { row, value: y[row] });
+    }
+    let weight = match sample_weight {
+        Some(weight) if weight.len() != rows => {
+            return Err(FitError::Length { what: "sample weights", found: weight.len(), rows });
+        }
+        Some(weight) => weight.to_vec(),
+        None => vec![1.0; rows],
+    };
+    if let Some(row) = weight.iter().position(|w| !w.is_finite() || *w < 0.0) {
+        return Err(FitError::Weight { row, weight: weight[row] });
+    }
+    match weight.iter().any(|w| *w > 0.0) {
+        true => Ok(weight),
+        false => Err(FitError::NoRows),
+    }
+}

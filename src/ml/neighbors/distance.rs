@@ -1,0 +1,151 @@
+//! How far apart are two rows? Block by block, from a query to all training rows.
+
+use crate::ml::{Block, Csr, Dense, Features};
+
+/// A measure of distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// √Σ (x − y)².
+    Euclidean,
+    /// 1 − x·y / (‖x‖ ‖y‖); 1 where a row is all zeros.
+    Cosine,
+    /// Σ |x − y|.
+    Manhattan,
+}
+
+/// What is known of each training row before any query: of all its blocks for cosine (Σ x²), else of its sparse ones alone (Σ x² or Σ |x|).
+pub(super) struct Norms(Vec<f64>);
+
+impl Norms {
+    pub(super) fn of(x: &Features, metric: Metric) -> Self {
+        Norms((0..x.rows()).map(|row| norm(x, row, metric)).collect())
+    }
+}
+
+fn norm(x: &Features, row: usize, metric: Metric) -> f64 {
+    let size = |value: &f32| match metric {
+        Metric::Euclidean | Metric::Cosine => f64::from(*value) * f64::from(*value),
+        Metric::Manhattan => f64::from(value.abs()),
+    };
+    let of = |block: &Block| match block {
+        Block::Sparse(m) => m.row(row).1.iter().map(size).sum(),
+        Block::Dense(m) if metric == Metric::Cosine => dense_dot(m.row(row), m.row(row)),
+        Block::Dense(_) => 0.0,
+    };
+    x.blocks.iter().map(of).sum()
+}
+
+/// The first block of `queries` that is not as in `x`.
+pub(super) fn other_form(x: &Features, queries: &Features) -> Option<usize> {
+    let alike =
+        |a: &Block, b: &Block| a.cols() == b.cols() && matches!(a, Block::Sparse(_)) == matches!(b, Block::Sparse(_));
+    match x.blocks.len() == queries.blocks.len() {
+        true => x.blocks.iter().zip(&queries.blocks).position(|(a, b)| !alike(a, b)),
+        false => Some(x.blocks.len().min(queries.blocks.len())),
+    }
+}
+
+/// Room for one query at a time.
+pub(super) struct Query<'a> {
+    x: &'a Features,
+    metric: Metric,
+    /// The query's values by column, of one sparse block at a time; zeros between.
+    spread: Vec<f64>,
+    distances: Vec<f64>,
+}
+
+impl<'a> Query<'a> {
+    pub(super) fn new(x: &'a Features, metric: Metric) -> Self {
+        let widest = x.blocks.iter().map(|block| if let Block::Sparse(m) = block { m.cols } else { 0 }).max();
+        Query { x, metric, spread: vec![0.0; widest.unwrap_or_default()], distances: vec![0.0; x.rows()] }
+    }
+
+    /// From row `row` of `queries` to each training row.
+    pub(super) fn distances(&mut self, queries: &Features, row: usize, norms: &Norms) -> &[f64] {
+        self.distances.fill(0.0);
+        for (block, query) in self.x.blocks.iter().zip(&queries.blocks) {
+            match (block, query) {
+                (Block::Sparse(m), Block::Sparse(query)) => self.add_sparse(m, query.row(row)),
+                (Block::Dense(m), Block::Dense(query)) => self.add_dense(m, query.row(row)),
+                // `other_form` was asked
+                _ => {}
+            }
+        }
+        let own = norm(queries, row, self.metric);
+        for (distance, norm) in self.distances.iter_mut().zip(&norms.0) {
+            *distance = match self.metric {
+                Metric::Euclidean => (*distance + (own + norm)).max(0.0).sqrt(),
+                Metric::Manhattan => (*distance + (own + norm)).max(0.0),
+                Metric::Cosine if own == 0.0 || *norm == 0.0 => 1.0,
+                Metric::Cosine => (1.0 - *distance / (own * norm).sqrt()).max(0.0),
+            };
+        }
+        &self.distances
+    }
+
+    /// Adds what the columns that both rows store change: −2xy, |x − y| − |x| − |y|, or xy.
+    fn add_sparse(&mut self, m: &Csr, (columns, values): (&[u32], &[f32])) {
+        for (&column, &value) in columns.iter().zip(values) {
+            self.spread[column as usize] = f64::from(value);
+        }
+        for (row, distance) in self.distances.iter_mut().enumerate() {
+            let (columns, values) = m.row(row);
+            let pairs = columns.iter().zip(values).map(|(&column, &y)| (self.spread[column as usize], f64::from(y)));
+            *distance += match self.metric {
+                Metric::Cosine => pairs.map(|(x, y)| x * y).sum::<f64>(),
+                Metric::Euclidean => -2.0 * pairs.map(|(x, y)| x * y).sum::<f64>(),
+                Metric::Manhattan => pairs.map(|(x, y)| (x - y).abs() - x.abs() - y.abs()).sum::<f64>(),
+            };
+        }
+        columns.iter().for_each(|&column| self.spread[column as usize] = 0.0);
+    }
+
+    fn add_dense(&mut self, m: &Dense, query: &[f32]) {
+        let of = match self.metric {
+            Metric::Cosine => dense_dot,
+            Metric::Euclidean => dense_squares,
+            Metric::Manhattan => dense_steps,
+        };
+        for (row, distance) in self.distances.iter_mut().enumerate() {
+            *distance += of(query, m.row(row));
+        }
+    }
+}
+
+/// Running sums of a dense row.
+const LANES: usize = 16;
+/// Values that are summed in f32 before they are added to an f64.
+const STRETCH: usize = 16 * LANES;
+
+fn dense_dot(x: &[f32], y: &[f32]) -> f64 {
+    in_lanes(x, y, |x, y| x * y, |x, y| x * y)
+}
+
+fn dense_squares(x: &[f32], y: &[f32]) -> f64 {
+    in_lanes(x, y, |x, y| (x - y) * (x - y), |x, y| (x - y) * (x - y))
+}
+
+fn dense_steps(x: &[f32], y: &[f32]) -> f64 {
+    in_lanes(x, y, |x, y| (x - y).abs(), |x, y| (x - y).abs())
+}
+
+/// Σ term(x, y): f32 in lanes over stretches of columns, then f64; `wide` where a term or a lane is too great for f32.
+fn in_lanes(x: &[f32], y: &[f32], term: impl Fn(f32, f32) -> f32, wide: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut sum = 0.0;
+    for (x, y) in x.chunks(STRETCH).zip(y.chunks(STRETCH)) {
+        let (xs, x_rest) = x.as_chunks::<LANES>();
+        let (ys, y_rest) = y.as_chunks::<LANES>();
+        let mut lanes = [0.0f32; LANES];
+        for (x, y) in xs.iter().zip(ys) {
+            for lane in 0..LANES {
+                lanes[lane] += term(x[lane], y[lane]);
+            }
+        }
+        sum += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
+        sum += x_rest.iter().zip(y_rest).map(|(&x, &y)| f64::from(term(x, y))).sum::<f64>();
+    }
+    match sum.is_finite() {
+        true => sum,
+        false => x.iter().zip(y).map(|(&x, &y)| wide(f64::from(x), f64::from(y))).sum(),
+    }
+}
