@@ -150,10 +150,10 @@ impl Ridge {
             let next = lane_sums(k, n * k, |at| residual[at] * preconditioned(&residual, at));
             norm = lane_sums(k, n * k, |at| residual[at] * residual[at]);
             let size = lane_sums(k, n * k, |at| w[at] * w[at]);
-            for at in 0..n * k {
+            for (at, direction) in direction.iter_mut().enumerate() {
                 let c = at % k;
                 if open[c] && steps[c] != 0.0 {
-                    direction[at] = preconditioned(&residual, at) + next[c] / rz[c] * direction[at];
+                    *direction = preconditioned(&residual, at) + next[c] / rz[c] * *direction;
                 }
             }
             for (c, open) in open.iter_mut().enumerate() {
