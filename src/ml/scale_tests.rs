@@ -76,7 +76,7 @@ fn rows_get_length_1_over_all_blocks() {
 #[test]
 fn rows_that_cannot_be_scaled_are_refused() {
     let dense = |rows, values: &[f32]| {
-        let cols = if rows == 0 { 2 } else { values.len() / rows };
+        let cols = values.len().checked_div(rows).unwrap_or(2);
         Features { blocks: vec![Block::Dense(Dense { rows, cols, values: values.to_vec() })] }
     };
     for scaler in [STANDARD, Scaler::MaxAbs, Scaler::MinMax, ROBUST] {
