@@ -48,19 +48,19 @@ fn three_diagonals(a: &mut Matrix) -> (Vec<f64>, Vec<f64>, Vec<Vec<f64>>) {
     let n = a.rows;
     let mut beside = vec![0.0; n];
     let mut reflectors = Vec::with_capacity(n);
-    for from in 1..n {
-        let k = from - 1;
+    for (k, beside) in beside.iter_mut().enumerate().take(n.saturating_sub(1)) {
+        let from = k + 1;
         let mut v: Vec<f64> = a.row(k)[from..].to_vec();
         let most = v.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
         if n - from == 1 || v[1..].iter().all(|&value| value == 0.0) {
-            beside[k] = v[0];
+            *beside = v[0];
             reflectors.push(Vec::new());
             continue;
         }
         v.iter_mut().for_each(|value| *value /= most);
         let length = dot(&v, &v).sqrt();
         let head = if v[0] > 0.0 { -length } else { length };
-        beside[k] = head * most;
+        *beside = head * most;
         v[0] -= head;
         let unit = dot(&v, &v).sqrt();
         v.iter_mut().for_each(|value| *value /= unit);

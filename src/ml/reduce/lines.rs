@@ -4,6 +4,8 @@
 //! product with both sides, `Σ line · (line · Q)`, then touches `Q` alone, which is narrow and stays in the cache; nothing as
 //! long as the longer side is made. Centring takes `a · bᵀ` from the matrix, implicitly: no sparse row is filled.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::tall::Matrix;
@@ -19,7 +21,7 @@ const LINES: usize = 1024;
 /// The matrix, by lines.
 pub(super) struct Lines<'a> {
     /// Lines of the first group, then of the next; the pieces of a group lie side by side.
-    groups: Vec<Vec<(usize, std::borrow::Cow<'a, Block>)>>,
+    groups: Vec<Vec<(usize, Cow<'a, Block>)>>,
     /// Length of a line: the shorter side.
     pub(super) side: usize,
     /// Whether the lines are the columns.
@@ -31,7 +33,6 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// The matrix `x`, of whose columns `means` are taken away.
     pub(super) fn of(x: &'a Features, means: Option<&[f64]>) -> Lines<'a> {
-        use std::borrow::Cow;
         let (rows, cols) = (x.rows(), x.cols());
         let by_column = rows <= cols;
         let groups = if by_column {
@@ -148,7 +149,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Each line: its number, the pieces of its group, and its place there.
-    fn each(&self, mut visit: impl FnMut(usize, &[(usize, std::borrow::Cow<'a, Block>)], usize)) {
+    fn each(&self, mut visit: impl FnMut(usize, &[(usize, Cow<'a, Block>)], usize)) {
         let mut line = 0;
         for group in &self.groups {
             for at in 0..group.first().map_or(0, |(_, block)| block.rows()) {
