@@ -81,6 +81,11 @@ pub(super) trait Model: Send + Sync {
         let width = scores.len().checked_div(rows).unwrap_or_default().max(1);
         Ok(scores.chunks_exact(width).map(|row| crate::ml::linear::first_greatest(row) as u32).collect())
     }
+
+    /// Both; for models that would work out the scores twice.
+    fn scores_and_classes(&self, x: &Features) -> Result<(Vec<f64>, Vec<u32>), FitError> {
+        Ok((self.scores(x)?, self.predict(x)?))
+    }
 }
 
 /// Why a learner could not be fitted or applied.
@@ -164,7 +169,6 @@ impl<'a> Training<'a> {
     }
 
     /// The number of each row, for a regressor.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no regressor yet"))]
     pub(super) fn values(&self) -> Result<&'a [f64], Trouble> {
         match self.goal {
             Goal::Values(values) => Ok(values),
@@ -328,6 +332,11 @@ pub(super) fn said(error: FitError, classes: &[String], row_id: &[String]) -> St
         FitError::NonFinite { row: at, column } => {
             StageError::failed(format!("row {} has a feature (column {column}) that is not a finite number", row(at)))
         }
+        FitError::Negative { row: at, column, value } => StageError::failed(format!(
+            "row {} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more",
+            row(at)
+        ))
+        .help("use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`"),
         FitError::Parameter { name, .. } => StageError::failed(error.to_string()).at_param(&["estimator", name]),
         error => StageError::failed(error.to_string()),
     }

@@ -166,7 +166,7 @@ impl Learner for Svm {
 }
 
 /// A linear model that gives probabilities.
-struct Probable(LinearModel);
+pub(super) struct Probable(pub(super) LinearModel);
 
 impl Model for Probable {
     fn scores(&self, x: &Features) -> Result<Vec<f64>, FitError> {
@@ -211,7 +211,7 @@ fn fitted(model: &LinearModel, end: Convergence, on: &Training<'_>) -> Result<Ou
 }
 
 /// Columns: output, class (its positive side), intercept, coef. One row where two classes are told apart, else one a class.
-fn coefficients(model: &LinearModel, classes: &[String]) -> Result<RecordBatch, StageError> {
+pub(super) fn coefficients(model: &LinearModel, classes: &[String]) -> Result<RecordBatch, StageError> {
     let positive = |output: usize| {
         let place = if model.coef.len() == 1 { model.present.len() - 1 } else { output };
         &classes[model.present[place] as usize]
@@ -231,7 +231,7 @@ fn coefficients(model: &LinearModel, classes: &[String]) -> Result<RecordBatch, 
     RecordBatch::try_from_iter_with_nullable(columns).map_err(StageError::caused)
 }
 
-fn linear_model(learned: &Parts, classes: usize) -> Result<LinearModel, StageError> {
+pub(super) fn linear_model(learned: &Parts, classes: usize) -> Result<LinearModel, StageError> {
     let table = learned.table("coefficients")?;
     let missing = || StageError::failed("a model's table lacks its coefficients");
     let column = |name: &str| table.column_by_name(name).ok_or_else(missing);
