@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, ListArray, RecordBatch, StringArray};
 use arrow::compute::nullif;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Value};
 
 use super::{BundleError, Walked};
+use crate::ml::Task;
 use crate::table::TableError;
-
-/// A score's column begins so.
-const SCORE: &str = "score:";
+use crate::table::predictions::{SCORE, sets, task, values};
 
 /// Which scores are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +22,8 @@ pub enum Scores {
 }
 
 /// The answers to some rows: `row_id`, `predicted`, `score` (of the predicted class: a probability, or a decision value where
-/// the model has none), `score:<class>` for each class if they are asked for, and `note` (why there is no prediction).
+/// the model has none), `score:<class>` for each class if they are asked for, and `note` (why there is no prediction). Where
+/// numbers or sets of classes are predicted, `predicted` is text, and `predicted_value` or `predicted_set` says the same.
 pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError> {
     let said = walked.predictions()?;
     let none = BooleanArray::from_iter(walked.dropped.iter().map(|dropped| Some(dropped.is_some())));
@@ -31,9 +31,14 @@ pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError
     let without = |column: &ArrayRef| nullif(column, &none).map_err(TableError::from);
     let predicted = without(column("predicted")?)?;
     let mut columns: Vec<(String, ArrayRef, bool)> = vec![
-        ("row_id".to_owned(), Arc::clone(column("row_id")?), false),
+        ("row_id".to_owned(), Arc::new(StringArray::from_iter_values(&walked.row_id)), false),
         ("predicted".to_owned(), Arc::clone(&predicted), true),
     ];
+    for name in [values::PREDICTED, sets::PREDICTED] {
+        if let Some(column) = said.column_by_name(name) {
+            columns.push((name.to_owned(), without(column)?, true));
+        }
+    }
     let of_class = |field: &str| field.strip_prefix(SCORE).map(str::to_owned);
     let by_class: Vec<(String, &ArrayRef)> = said
         .schema_ref()
@@ -42,7 +47,7 @@ pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError
         .zip(said.columns())
         .filter_map(|(field, column)| Some((of_class(field.name())?, column)))
         .collect();
-    if !by_class.is_empty() {
+    if task(&said) == Task::Classes {
         let winner = |row: usize| {
             let class = predicted.as_any().downcast_ref::<StringArray>().filter(|p| p.is_valid(row))?.value(row);
             let (_, scores) = by_class.iter().find(|(name, _)| name == class)?;
@@ -51,7 +56,8 @@ pub fn table(walked: &Walked, scores: Scores) -> Result<RecordBatch, BundleError
         let winners: Float64Array = (0..said.num_rows()).map(winner).collect();
         columns.push(("score".to_owned(), Arc::new(winners), true));
     }
-    if scores == Scores::All {
+    // Of a set of classes each has its own score.
+    if scores == Scores::All || task(&said) == Task::Sets {
         for (class, column) in by_class {
             columns.push((format!("{SCORE}{class}"), without(column)?, true));
         }
@@ -121,6 +127,10 @@ fn cell(column: &dyn Array, row: usize) -> Value {
     if let Some(texts) = column.as_any().downcast_ref::<StringArray>() {
         return Value::from(texts.value(row));
     }
+    if let Some(lists) = column.as_any().downcast_ref::<ListArray>() {
+        let values = lists.value(row);
+        return (0..values.len()).map(|at| cell(&*values, at)).collect();
+    }
     let options = FormatOptions::default();
     let shown = ArrayFormatter::try_new(column, &options).ok().and_then(|f| f.value(row).try_to_string().ok());
     let shown = shown.unwrap_or_default();
@@ -144,7 +154,8 @@ mod tests {
         };
         let mut parts = Parts::default();
         parts.insert("predictions", Part::memory(said.to_table().unwrap()));
-        let walked = Walked { outputs: vec![parts], dropped: vec![None, Some("dropped_empty")] };
+        let row_id = ["0", "1"].map(str::to_owned).to_vec();
+        let walked = Walked { row_id, outputs: vec![parts], dropped: vec![None, Some("dropped_empty")] };
         let lines = |scores| String::from_utf8(jsonl(&table(&walked, scores).unwrap())).unwrap();
         assert_eq!(
             lines(Scores::OfPredicted),

@@ -6,14 +6,16 @@
 
 use std::sync::atomic::AtomicBool;
 
+use arrow::array::RecordBatch;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::linear::{Linear, values};
 use super::{BundleError, Row, Running};
-use crate::ml::{Block, Csr, Dense, Features};
+use crate::ml::{Block, Csr, Dense, Features, Task};
 use crate::stage::{Part, Parts, StageError};
-use crate::table::predictions::Predictions;
+use crate::table::predictions::values::PredictedValues;
+use crate::table::predictions::{Predictions, task};
 use crate::table::{features, row_ids};
 
 /// How an explanation came about.
@@ -90,7 +92,7 @@ pub fn explain(
     cancelled: &AtomicBool,
 ) -> Result<Explanation, BundleError> {
     let walked = running.walk(std::slice::from_ref(row), cancelled)?;
-    let said = Predictions::from_table(&*walked.predictions()?)?;
+    let said = said(&*walked.predictions()?)?;
     let predicted = said.predicted.first().cloned().unwrap_or_default();
     if let Some(class) = class.filter(|class| !said.classes.iter().any(|known| known == class)) {
         let error = BundleError::row("--class", format!("there is no class `{class}`"));
@@ -117,7 +119,7 @@ pub fn explain(
         blocks: Vec::new(),
         terms: Vec::new(),
     };
-    let linear = blocks.as_ref().zip(Linear::of(running.learned()));
+    let linear = blocks.as_ref().zip(Linear::of(running.learned(), &said));
     match linear.filter(|(blocks, linear)| linear.agrees(&blocks.x, &said)) {
         Some((blocks, linear)) => exact(&mut explanation, blocks, &linear),
         None => occlusion(&mut explanation, running, row, blocks.as_ref(), cancelled)?,
@@ -128,6 +130,23 @@ pub fn explain(
         by_size.then_with(|| (&a.block, &a.term).cmp(&(&b.block, &b.term)))
     });
     Ok(explanation)
+}
+
+/// A predicted number stands as the score of this one class.
+const NUMBER: &str = "value";
+
+/// What a model says, as classes and scores. Errors: sets of classes.
+fn said(table: &RecordBatch) -> Result<Predictions, BundleError> {
+    match task(table) {
+        Task::Classes => Ok(Predictions::from_table(table)?),
+        Task::Values => {
+            let PredictedValues { row_id, value } = PredictedValues::from_table(table)?;
+            let (classes, predicted) = (vec![NUMBER.to_owned()], vec![NUMBER.to_owned(); value.len()]);
+            Ok(Predictions { row_id, classes, predicted, scores: value, probabilities: false })
+        }
+        Task::Sets => Err(BundleError::row("the model", "it predicts sets of classes, which cannot be explained yet")
+            .with_help("`fuseline predict` tells the score of each class")),
+    }
 }
 
 /// The best class after `first`.
@@ -225,7 +244,7 @@ fn occlusion(
         let inputs = running.model_inputs(&walked.outputs);
         for (at, block) in named.blocks.iter().enumerate() {
             let without = emptied(&inputs, at).map_err(|error| BundleError::stage(&running.bundle().model, error))?;
-            let said = Predictions::from_table(&*running.ask(&without, cancelled)?)?;
+            let said = said(&*running.ask(&without, cancelled)?)?;
             let contribution = before - score(&said, 0).unwrap_or(before);
             explanation.blocks.push(BlockShare { block: block.clone(), contribution });
         }
@@ -233,7 +252,7 @@ fn occlusion(
     let words = words(&row.text);
     let rows: Vec<Row> = words.iter().map(|word| Row { text: left_out(&row.text, word), ..row.clone() }).collect();
     for (words, rows) in words.chunks(256).zip(rows.chunks(256)) {
-        let said = Predictions::from_table(&*running.walk(rows, cancelled)?.predictions()?)?;
+        let said = said(&*running.walk(rows, cancelled)?.predictions()?)?;
         for (at, word) in words.iter().enumerate() {
             explanation.terms.push(TermShare {
                 block: None,

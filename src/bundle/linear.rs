@@ -23,9 +23,13 @@ pub(super) struct Direction {
 
 impl Linear {
     /// The model that a learner learned, if it has the part `coefficients` (output, class, intercept, coef).
-    pub(super) fn of(learned: &Parts) -> Option<Linear> {
+    /// Where one number is predicted, that is its one class.
+    pub(super) fn of(learned: &Parts, said: &Predictions) -> Option<Linear> {
         let table = learned.part("coefficients")?.table().ok()?;
-        let classes = column::<StringArray>(&table, "class")?.iter().flatten().map(str::to_owned).collect();
+        let classes = match said.classes.len() {
+            1 => said.classes.clone(),
+            _ => column::<StringArray>(&table, "class")?.iter().flatten().map(str::to_owned).collect(),
+        };
         let intercept = column::<Float64Array>(&table, "intercept")?.values().to_vec();
         let lists = column::<ListArray>(&table, "coef")?;
         let row = |row: usize| Some(lists.value(row).as_any().downcast_ref::<Float64Array>()?.values().to_vec());

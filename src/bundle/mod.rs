@@ -56,6 +56,9 @@ pub struct Bundle {
     pub rows: BundleRows,
     /// Each stage after those that it reads; the first brings the rows in.
     pub stages: Vec<BundleStage>,
+    /// What searches chose, by searching stage: the chosen values are those of `stages`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub searches: BTreeMap<String, BTreeMap<String, Value>>,
     /// The data files that it learned from.
     pub inputs: Vec<InputSummary>,
     /// Scores of this variant in the pipeline's own evaluations, by evaluating stage; empty where none was known.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::array::RecordBatch;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::rows::{Row, parts};
 use super::{BUNDLE_FILE, BUNDLE_FORMAT, Bundle, BundleError, BundleStage};
@@ -199,6 +199,8 @@ pub struct Running<'r> {
 
 /// What came out for some rows.
 pub struct Walked {
+    /// The rows' ids.
+    pub row_id: Vec<String>,
     /// What each stage gave.
     pub outputs: Vec<Parts>,
     /// For each row, why it would not have been kept.
@@ -227,7 +229,15 @@ impl<'r> Running<'r> {
 
     /// Asks for some rows.
     pub fn walk(&self, rows: &[Row], cancelled: &AtomicBool) -> Result<Walked, BundleError> {
-        let mut walked = Walked { outputs: Vec::new(), dropped: vec![None; rows.len()] };
+        let row_id: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        let mut walked = Walked { row_id, outputs: Vec::new(), dropped: vec![None; rows.len()] };
+        let mut seen = FxHashSet::default();
+        // Stages know rows by their ids; whoever asks may give two the same.
+        let numbered: Vec<Row> = match rows.iter().all(|row| seen.insert(row.id.as_str())) {
+            true => Vec::new(),
+            false => (0..).zip(rows).map(|(at, row): (u64, _)| Row { id: at.to_string(), ..row.clone() }).collect(),
+        };
+        let rows = if numbered.is_empty() { rows } else { numbered.as_slice() };
         for (place, stage) in self.replay.bundle.stages.iter().enumerate() {
             let output = match stage.from.is_empty() {
                 true => parts(rows, &self.replay.bundle.rows.columns)?,

@@ -18,8 +18,11 @@ pub struct Draft {
     /// What it says of itself; its stages have neither tables nor files yet.
     pub bundle: Bundle,
     /// What each stage learned, and the files that it reads.
-    pub contents: Vec<(Parts, Vec<(FileNeed, Vec<Fetched>)>)>,
+    pub contents: Vec<Content>,
 }
+
+/// What a stage learned, and the files that it reads.
+pub type Content = (Parts, Vec<(FileNeed, Vec<Fetched>)>);
 
 /// What becomes of something that lies where a bundle is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +41,16 @@ pub fn write(draft: Draft, folder: &Path, occupied: Occupied) -> Result<Bundle, 
     let beside = |prefix| tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
     let new = beside(".fuseline-export-").map_err(|error| BundleError::io(parent, error))?;
     let Draft { mut bundle, contents } = draft;
+    let mut homes: Vec<String> = Vec::new();
     for (stage, (learned, files)) in bundle.stages.iter_mut().zip(contents) {
-        stage.learned = tables(&learned, &stage.id, new.path())?;
+        // What a search chose may stand beside the stage as it is elsewhere. No id has a point.
+        let same = homes.iter().filter(|home| home.split('.').next() == Some(stage.id.as_str())).count();
+        let home = if same == 0 { stage.id.clone() } else { format!("{}.{}", stage.id, same + 1) };
+        stage.learned = tables(&learned, &home, new.path())?;
         for (need, fetched) in files {
-            stage.files.extend(copied(&need, &fetched, &stage.id, &mut stage.params, new.path())?);
+            stage.files.extend(copied(&need, &fetched, &home, &mut stage.params, new.path())?);
         }
+        homes.push(home);
     }
     let text = serde_json::to_string_pretty(&bundle).map_err(|error| BundleError::io(folder, error.into()))?;
     put(&new.path().join(BUNDLE_FILE), format!("{text}\n").as_bytes())?;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::StringArray;
+use serde_json::Value;
 
 use super::args::{MessageFormat, PipelineArgs};
 use super::console::{out, say};
@@ -16,11 +18,11 @@ use crate::bundle::{
 };
 use crate::fetch::{Fetcher, Silent};
 use crate::pipeline::{Node, Pipeline, Variant};
-use crate::plan::Phase;
+use crate::plan::{Phase, SearchUnit, StageUnit};
 use crate::problem::{Problem, Problems};
 use crate::record::{MetricSummary, VariantSummary};
 use crate::run::{Done, Listeners, Missing, Session, State, Status, Wanted as Units};
-use crate::stage::{FRAME_PARTS, Parts, Port, StageError, Work};
+use crate::stage::{CHOSEN, FRAME_PARTS, Parts, Port, StageError, Work};
 use crate::store::Manifest;
 use crate::ui::{Verbosity, bytes, counted};
 
@@ -76,12 +78,14 @@ fn try_export(
     let index = asked.variant(&stage, wanted.best.as_deref())?;
     let variant = &pipeline.variants[index];
     let Some(at) = variant.stages.iter().position(|node| node.id == stage) else { return Err(Exit::Usage) };
-    let places = path_to(variant, at);
-    fits(context, variant, &places)?;
+    // Before anything runs, as far as that can be known.
+    for place in path_to(variant, at) {
+        fits(&variant.stages[place]).map_err(|error| failed(context, &error))?;
+    }
     let scores = asked.scores(index, at)?;
     let done = asked.run(&Units::Fitted { variant: index, at })?;
-    let fitted = Fitted { session: &session, fetcher: &fetcher, done: &done, variant, index, places: &places };
-    let draft = fitted.draft(scores).map_err(|error| failed(context, &error))?;
+    let fitted = Fitted { session: &session, fetcher: &fetcher, done: &done, variant, index };
+    let draft = fitted.draft(at, scores).map_err(|error| failed(context, &error))?;
     let bundle = write(draft, folder, occupied).map_err(|error| failed(context, &error))?;
     tell(context, &bundle, folder);
     Ok(Exit::Success)
@@ -137,7 +141,7 @@ fn models(pipeline: &Pipeline) -> Vec<String> {
     let mut models: Vec<String> = Vec::new();
     for variant in &pipeline.variants {
         for (at, node) in variant.stages.iter().enumerate().filter(|(_, node)| node.port == Port::Model) {
-            let further = |other: &&std::sync::Arc<Node>| {
+            let further = |other: &&Arc<Node>| {
                 other.inputs.contains(&at) && !matches!(*other.work, Work::Evaluate(_) | Work::Sink(_))
             };
             if !variant.stages.iter().any(|other| further(&other)) && !models.contains(&node.id) {
@@ -160,17 +164,14 @@ fn path_to(variant: &Variant, at: usize) -> Vec<usize> {
     (0..=at).filter(|&place| needed[place]).collect()
 }
 
-/// An error unless every stage can be applied to new rows, each by itself.
-fn fits(context: &Context, variant: &Variant, places: &[usize]) -> Result<(), Exit> {
-    for node in places.iter().map(|&place| &variant.stages[place]) {
-        if let Work::WholeTable(whole) = &*node.work
-            && !whole.keeps_rows()
-            && whole.alone().is_none()
-        {
-            return Err(failed(context, &BundleError::Together { stage: node.id.clone() }));
+/// An error unless a stage can be applied to new rows, each by itself.
+fn fits(node: &Node) -> Result<(), BundleError> {
+    match &*node.work {
+        Work::WholeTable(whole) if !whole.keeps_rows() && whole.alone().is_none() => {
+            Err(BundleError::Together { stage: node.id.clone() })
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A session, and how what it does is shown.
@@ -289,7 +290,7 @@ impl Asked<'_> {
 
 /// The stages that evaluate a stage.
 fn evaluations(variant: &Variant, at: usize) -> Vec<String> {
-    let evaluates = |node: &&std::sync::Arc<Node>| matches!(*node.work, Work::Evaluate(_)) && node.inputs.contains(&at);
+    let evaluates = |node: &&Arc<Node>| matches!(*node.work, Work::Evaluate(_)) && node.inputs.contains(&at);
     variant.stages.iter().filter(evaluates).map(|node| node.id.clone()).collect()
 }
 
@@ -300,46 +301,71 @@ struct Fitted<'a> {
     done: &'a Done,
     variant: &'a Variant,
     index: usize,
-    /// The stages that lead to the model.
-    places: &'a [usize],
 }
 
+/// A stage on the way to a model: its node, and the places of those that it reads.
+type Step = (Arc<Node>, Vec<usize>);
+
 impl Fitted<'_> {
-    fn draft(&self, scores: BTreeMap<String, Scores>) -> Result<Draft, BundleError> {
+    /// The stages that lead to one, each once and after those that it reads; a search is what it chose. Gives the place of the
+    /// stage itself.
+    fn path(&self, variant: &Variant, at: usize, steps: &mut Vec<Step>) -> Result<usize, BundleError> {
+        let node = &variant.stages[at];
+        if let Work::Search(_) = &*node.work {
+            let chosen = self.made(node, Phase::Fit).and_then(|made| made.facts.get(CHOSEN)?.as_u64());
+            let searches = variant.searches.iter().find(|(search, _)| *search == at).map(|(_, all)| all.as_slice());
+            let candidate = chosen.and_then(|chosen| searches?.get(chosen as usize));
+            let Some((candidate, model)) = candidate else {
+                return Err(cannot(&node.id, StageError::failed("it chose nothing")));
+            };
+            return self.path(candidate, *model, steps);
+        }
+        let mut from = Vec::with_capacity(node.inputs.len());
+        for &input in &node.inputs {
+            from.push(self.path(variant, input, steps)?);
+        }
+        let known = |(other, reads): &Step| Arc::ptr_eq(&other.work, &node.work) && *reads == from;
+        Ok(steps.iter().position(known).unwrap_or_else(|| {
+            steps.push((Arc::clone(node), from));
+            steps.len() - 1
+        }))
+    }
+
+    fn draft(&self, at: usize, scores: BTreeMap<String, Scores>) -> Result<Draft, BundleError> {
+        let mut steps = Vec::new();
+        self.path(self.variant, at, &mut steps)?;
         let (mut stages, mut contents) = (Vec::new(), Vec::new());
-        for node in self.places.iter().map(|&place| &self.variant.stages[place]) {
-            let place = |from: &usize| self.places.iter().position(|place| place == from);
-            let source = matches!(*node.work, Work::Source(_));
+        for (node, from) in &steps {
+            fits(node)?;
             let mut stage = BundleStage {
                 id: node.id.clone(),
                 kind: node.kind.name.to_owned(),
                 version: node.kind.version,
                 params: (*node.params).clone(),
-                from: node.inputs.iter().filter_map(place).collect(),
+                from: from.clone(),
                 ..BundleStage::default()
             };
             let mut learned = Parts::default();
-            if let Some(fit) = self.made(&node.id, Phase::Fit) {
+            if let Some(fit) = self.made(node, Phase::Fit) {
                 learned = self.session.parts(fit);
                 stage.facts.clone_from(&fit.facts);
                 stage.warnings.clone_from(&fit.warnings);
             }
             let mut files = Vec::new();
-            for need in node.work.stage().files().into_iter().filter(|_| !source) {
+            for need in node.work.stage().files().into_iter().filter(|_| !from.is_empty()) {
                 let fetched = self.fetcher.fetch(&need.spec, &Silent)?;
                 files.push((need, fetched));
             }
             stages.push(stage);
             contents.push((learned, files));
         }
-        let pipeline = self.session.pipeline;
         let single = self.variant.label.is_empty();
         let model = contents.last().map(|(learned, _)| learned);
         Ok(Draft {
             bundle: Bundle {
                 format: BUNDLE_FORMAT,
                 fuseline_version: env!("CARGO_PKG_VERSION").to_owned(),
-                name: pipeline.name.clone(),
+                name: self.session.pipeline.name.clone(),
                 seed: self.variant.seed,
                 variant: (!single).then(|| BundleVariant {
                     id: self.variant.id.clone(),
@@ -348,7 +374,8 @@ impl Fitted<'_> {
                 }),
                 model: stages.last().map_or_else(String::new, |stage| stage.id.clone()),
                 classes: model.map(classes).transpose()?.unwrap_or_default(),
-                rows: self.rows()?,
+                rows: self.rows(&steps)?,
+                searches: self.searches(),
                 inputs: self.done.summary.inputs.clone(),
                 scores,
                 numeric: self.done.summary.numeric.clone(),
@@ -358,31 +385,41 @@ impl Fitted<'_> {
         })
     }
 
+    /// What searches said of what they chose.
+    fn searches(&self) -> BTreeMap<String, BTreeMap<String, Value>> {
+        let searches = self.done.plan.searches.iter().filter(|search| search.fold.is_none());
+        let said = |search: &SearchUnit| {
+            let made = self.done.states[search.unit.index()].manifest()?;
+            Some((search.stage.clone(), made.facts.clone()))
+        };
+        searches.filter_map(said).collect()
+    }
+
     /// What a stage made outside all folds.
-    fn made(&self, stage: &str, phase: Phase) -> Option<&Manifest> {
-        let mut units = self.done.plan.of_stage(stage, self.index);
-        let unit = units.find(|unit| unit.phase == phase && unit.fold.is_none())?;
+    fn made(&self, node: &Node, phase: Phase) -> Option<&Manifest> {
+        let mut units = self.done.plan.of_stage(&node.id, self.index);
+        // A search may have chosen other parameters than the stage has elsewhere.
+        let same = |unit: &StageUnit| self.done.plan.unit(unit.unit).params == node.params;
+        let unit = units.find(|unit| unit.phase == phase && unit.fold.is_none() && same(unit))?;
         self.done.states[unit.unit.index()].manifest()
     }
 
     /// What new rows must have.
-    fn rows(&self) -> Result<BundleRows, BundleError> {
-        let nodes = || self.places.iter().map(|&place| &self.variant.stages[place]);
+    fn rows(&self, steps: &[Step]) -> Result<BundleRows, BundleError> {
+        let nodes = || steps.iter().map(|(node, _)| node);
         let Some(source) = nodes().next() else { return Ok(BundleRows::default()) };
         let text = match source.params.get("text") {
-            Some(serde_json::Value::String(one)) => vec![one.clone()],
-            Some(serde_json::Value::Array(all)) => {
-                all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
-            }
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(all)) => all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
             _ => vec!["text".to_owned()],
         };
         // A stage that begins rows hands columns on; it does not read them.
-        let reads = |node: &&std::sync::Arc<Node>| {
+        let reads = |node: &&Arc<Node>| {
             let stage = node.work.stage();
             stage.keeps_rows() && (0..node.inputs.len()).any(|input| stage.reads(input).contains(&FRAME_PARTS[1]))
         };
         let readers: Vec<Option<Vec<String>>> = nodes().filter(reads).map(|node| node.work.stage().columns()).collect();
-        let kept = self.made(&source.id, Phase::Run).map(|made| self.session.parts(made));
+        let kept = self.made(source, Phase::Run).map(|made| self.session.parts(made));
         let kept = kept.as_ref().and_then(|parts| parts.part(FRAME_PARTS[1])).filter(|_| !readers.is_empty());
         let Some(kept) = kept else { return Ok(BundleRows { text, columns: Vec::new() }) };
         let table = kept.table().map_err(|error| cannot(&source.id, error))?;

@@ -129,7 +129,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 }
 
 /// The quantile of sorted values, straight between the two nearest (numpy's `linear`).
-fn quantile(sorted: &[f64], at: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], at: f64) -> f64 {
     let place = at * (sorted.len() - 1) as f64;
     let (low, part) = (place.floor() as usize, place.fract());
     let (left, right) = (sorted[low], sorted[(low + 1).min(sorted.len() - 1)]);

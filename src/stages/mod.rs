@@ -1,5 +1,6 @@
 //! Which kinds of stage are there? One file each (a folder where it outgrows one), one line each in [`STAGES`].
 
+mod analysis;
 mod clean;
 mod cross_validate;
 mod embed;
@@ -8,7 +9,10 @@ mod fuse;
 mod ingest;
 pub mod ledger;
 mod lexicon;
+mod reduce;
 mod report;
+mod scale;
+mod select;
 mod tfidf;
 mod tokenize;
 mod train;
@@ -25,8 +29,13 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<lexicon::Lexicon>(),
     Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),
+    Kind::of::<scale::Scale>(),
+    Kind::of::<select::Select>(),
+    Kind::of::<reduce::Reduce>(),
     Kind::of::<train::Train>(),
     Kind::of::<train::Ensemble>(),
+    Kind::of::<train::Calibrate>(),
+    Kind::of::<train::Threshold>(),
     Kind::of::<train::Tune>(),
     Kind::of::<cross_validate::CrossValidate>(),
     Kind::of::<report::Report>(),

@@ -4,6 +4,7 @@
 //! which columns it has and turns it into plain vectors and back. [`to_parquet`] gives equal tables equal bytes, so the
 //! [`Digest`] of the bytes is the identity of the table.
 
+mod blocks;
 mod columns;
 mod content;
 mod digest;
@@ -17,6 +18,7 @@ pub mod target;
 pub mod text;
 pub mod tokens;
 
+pub use blocks::Blocks;
 pub use content::{RowKey, row_keys};
 pub use digest::{Digest, DigestError};
 pub use parquet::{Batches, Groups, Packing, ParquetWriter, from_parquet, to_parquet};
@@ -53,6 +55,9 @@ pub enum TableError {
         /// The column.
         what: &'static str,
     },
+    /// Tables that belong together are of different rows.
+    #[error("the feature blocks are not of the same rows")]
+    OtherRows,
     /// Rows of features break the rules of their form.
     #[error("sparse features are malformed at row {row}: {why}")]
     Sparse {

@@ -413,6 +413,32 @@ stages:
 }
 
 #[test]
+fn of_a_search_what_it_chose_is_exported() {
+    let pipeline = words_pipeline("", "folds: 3")
+        .replace("from: model, with: { folds: 3 }", "from: best, with: { folds: 3 }")
+        + "  best: { use: tune, from: model, with: { folds: 3, grid: { tfidf.min_df: [1, 9], model.estimator.linear_svc.c: [0.01, 1] } } }\n";
+    let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", pipeline);
+    project.ok(["export", "p.yaml", "--out", "model"]);
+    let bundle: Value = serde_json::from_slice(&project.read("model/bundle.json")).unwrap();
+    let stages = bundle["stages"].as_array().unwrap();
+    assert_eq!(
+        stages.iter().map(|s| s["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["rows", "clean", "words", "tfidf", "model"]
+    );
+    let chosen = bundle["searches"]["best"]["chosen"].as_u64().unwrap() as usize;
+    let (min_df, c) = [(1, 0.01), (1, 1.0), (9, 0.01), (9, 1.0)][chosen];
+    assert_eq!(stages[3]["params"]["min_df"].as_u64().unwrap_or(1), min_df);
+    assert_eq!(stages[4]["params"]["estimator"]["linear_svc"]["c"].as_f64().unwrap_or(1.0), c);
+    let said = answers(&asked(&project, &["predict", "model", "--scores"], TEXTS));
+    // The same pipeline with these very values, and no search.
+    let plain = words_pipeline(&format!("min_df: {min_df}"), "folds: 3")
+        .replace("linear_svc: {}", &format!("linear_svc: {{ c: {c} }}"));
+    project.write("plain.yaml", plain);
+    project.ok(["export", "plain.yaml", "--out", "plain"]);
+    assert_eq!(answers(&asked(&project, &["predict", "plain", "--scores"], TEXTS)), said);
+}
+
+#[test]
 fn columns_that_stages_read_are_asked_for() {
     let data = format!("id,text,age,city,label\n{}\n", table(60, &["bad", "good"]).join("\n"));
     let pipeline = FUSED.replace("SOURCE", "train.csv").replace("SPLIT", "").replace("ESTIMATOR", "linear_svc");
@@ -433,7 +459,7 @@ fn columns_that_stages_read_are_asked_for() {
 #[test]
 fn canonical_parameters_build_the_same_stage_again() {
     // A bundle holds canonical parameters, and files in the place of those that they leave out.
-    for kind_of in STAGES.iter().filter(|kind| !["ingest", "cross_validate", "report"].contains(&kind.name)) {
+    for kind_of in STAGES.iter().filter(|kind| !["ingest", "tune", "cross_validate", "report"].contains(&kind.name)) {
         let example: Value = serde_yaml::from_str(kind_of.example).unwrap();
         let at = fuseline::stage::Scope { stage: "s", base: std::path::Path::new("."), locate: &|_| None };
         let build = |params: Value| (kind(kind_of.name).unwrap().build)(params, &at).unwrap_or_else(|p| panic!("{p}"));

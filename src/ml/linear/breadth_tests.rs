@@ -174,7 +174,7 @@ fn without_a_penalty_it_is_maximum_likelihood() {
     // told apart without a mistake: there is no optimum, and the fit ends all the same
     let y: Vec<u32> = (0..40).map(|i| u32::from(value(i, 0) > 0.0)).collect();
     let (model, end) = LogisticRegression::default().fit_as(how, &laid(points()), &y, 2, None, NEVER).unwrap();
-    assert!(end.converged && end.objective < 1e-3, "{end:?}");
+    assert!(end.converged && end.objective < 0.01, "{end:?}");
     assert_eq!(model.predict(&points()).unwrap(), y);
     let (model, _) = LogisticRegression::default().fit_as(how, &laid(points()), &three(), 3, None, NEVER).unwrap();
     for j in 0..3 {
@@ -403,7 +403,8 @@ fn what_cannot_be_fitted_is_an_error() {
     let empty = Features { blocks: vec![dense(0, 2, value)] };
     assert!(all_fits(&empty, &[], 2).iter().all(|fit| fit == &Err(FitError::NoRows)));
     let far = Features { blocks: vec![dense(4, 1, |i, _| (i as f32 - 1.5) * 1e30)] };
-    let constant = Sgd { loss: SgdLoss::SquaredError, learning_rate: LearningRate::Constant, ..Default::default() };
+    let (loss, learning_rate) = (SgdLoss::SquaredError, LearningRate::Constant);
+    let constant = Sgd { loss, learning_rate, eta0: 1e250, ..Default::default() };
     assert!(matches!(constant.fit(&far, &[1.0, 2.0, 3.0, 4.0], None, NEVER), Err(FitError::Overflow { .. })));
     let bad = |error: FitError, name: &str| assert!(matches!(error, FitError::Parameter { name: n, .. } if n == name));
     bad(
@@ -414,10 +415,8 @@ fn what_cannot_be_fitted_is_an_error() {
     bad(net.fit(&columns(&points()), &two(), 2, None, NEVER).unwrap_err(), "l1_ratio");
     let mut y = numbers();
     y[3] = f64::NAN;
-    assert_eq!(
-        Ridge::default().fit(&laid(points()), &y, None, NEVER).unwrap_err(),
-        FitError::NonFiniteValue { row: 3 }
-    );
+    let error = Ridge::default().fit(&laid(points()), &y, None, NEVER).unwrap_err();
+    assert!(matches!(error, FitError::Value { row: 3, .. }));
     let stop: ShouldStop<'_> = &|| true;
     let net = ElasticLogistic::default();
     assert_eq!(net.fit(&columns(&points()), &two(), 2, None, stop).unwrap_err(), FitError::Interrupted);
@@ -427,10 +426,14 @@ fn what_cannot_be_fitted_is_an_error() {
 }
 
 #[test]
-fn ten_thousand_classes_can_be_learned_in_passes() {
-    let y: Vec<u32> = (0..20_000).map(|i| (i % 10_000) as u32).collect();
-    let x = Features { blocks: vec![dense(20_000, 1, value)] };
+fn ten_thousand_classes_of_which_some_have_rows() {
+    let y: Vec<u32> = (0..400).map(|i| (i % 200) * 50).collect();
+    let x = Features { blocks: vec![dense(400, 1, value)] };
     let sgd = Sgd { max_iter: 1, ..Default::default() };
     let (model, end) = sgd.fit_classes(&x, &y, 10_000, None, NEVER).unwrap();
-    assert_eq!((model.coef.len(), end.converged), (10_000, false));
+    assert_eq!((model.coef.len(), end.converged), (200, false));
+    let scores = model.decision_function(&x).unwrap();
+    assert_eq!(scores[..10_000].iter().filter(|score| score.is_finite()).count(), 200);
+    let (model, _) = Ridge::default().fit_classes(&laid(x), &y, 10_000, None, NEVER).unwrap();
+    assert_eq!(model.coef.len(), 200);
 }

@@ -43,22 +43,8 @@ pub enum FitError {
         /// Feature column of the value, counted over all blocks.
         column: usize,
     },
-    /// A value to learn is NaN or infinite.
-    #[error("row {row} has a value to learn that is not a finite number")]
-    NonFiniteValue {
-        /// Row of the value.
-        row: usize,
-    },
-    /// Weights grew beyond all numbers.
-    #[error("the weights overflowed in pass {pass} over the rows; scale the features, or lower `eta0`")]
-    Overflow {
-        /// Which pass, from 1.
-        pass: usize,
-    },
-    /// A value is below 0, and the learner takes counts.
-    #[error(
-        "row {row} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more; use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`"
-    )]
+    /// A feature is below 0 where none may be.
+    #[error("row {row} has {value} in feature column {column}, and only counts or shares of 0 or more are taken")]
     Negative {
         /// Row of the value.
         row: usize,
@@ -66,6 +52,26 @@ pub enum FitError {
         column: usize,
         /// The value.
         value: f32,
+    },
+    /// There is nothing to tell rows apart by.
+    #[error("there is nothing to reduce: {what}")]
+    Flat {
+        /// In what way.
+        what: &'static str,
+    },
+    /// Weights grew beyond all numbers.
+    #[error("the weights overflowed in pass {pass} over the rows; scale the features, or lower `eta0`")]
+    Overflow {
+        /// Which pass, from 1.
+        pass: usize,
+    },
+    /// A value to learn is NaN or infinite.
+    #[error("row {row} has the value {value} to learn, which is not a finite number")]
+    Value {
+        /// Row of the value.
+        row: usize,
+        /// The value.
+        value: f64,
     },
     /// A weight is negative, NaN or infinite.
     #[error("row {row} has sample weight {weight}; a weight must be a finite number of 0 or more")]
@@ -108,6 +114,16 @@ pub enum FitError {
     NeedsDense {
         /// The first sparse block.
         block: usize,
+    },
+    /// A learner of pairs of classes has too many of them.
+    #[error(
+        "there are {classes} classes, and a machine for each pair of more than {most} is too many; use `linear_svc`"
+    )]
+    ManyClasses {
+        /// Classes that occur.
+        classes: usize,
+        /// The most.
+        most: usize,
     },
     /// smartcore refused, or gave a model that cannot be read.
     #[error("smartcore failed: {message}")]

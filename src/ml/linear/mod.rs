@@ -84,27 +84,23 @@ pub fn balanced_weights(y: &[u32], sample_weight: Option<&[f64]>) -> Vec<f64> {
 }
 
 /// The classes that occur among the rows of positive weight, and each row's place in that list.
-struct Targets {
-    present: Vec<u32>,
-    place: Vec<u32>,
-    weight: Vec<f64>,
+pub(super) struct Targets {
+    pub(super) present: Vec<u32>,
+    pub(super) place: Vec<u32>,
+    pub(super) weight: Vec<f64>,
 }
 
 impl Targets {
     /// Checks `y` and `sample_weight` against `rows`. Errors: lengths, classes out of range, weights that are
     /// negative or not finite, no rows, fewer than two classes.
-    fn checked(rows: usize, y: &[u32], classes: usize, sample_weight: Option<&[f64]>) -> Result<Targets, FitError> {
+    pub(super) fn checked(
+        rows: usize,
+        y: &[u32],
+        classes: usize,
+        sample_weight: Option<&[f64]>,
+    ) -> Result<Targets, FitError> {
         check_labels(rows, y, classes)?;
-        let weight = match sample_weight {
-            Some(weights) if weights.len() != rows => {
-                return Err(FitError::Length { what: "sample weights", found: weights.len(), rows });
-            }
-            Some(weights) => weights.to_vec(),
-            None => vec![1.0; rows],
-        };
-        if let Some(row) = weight.iter().position(|w| !w.is_finite() || *w < 0.0) {
-            return Err(FitError::Weight { row, weight: weight[row] });
-        }
+        let weight = checked_weights(rows, sample_weight)?;
         let mut place_of = vec![u32::MAX; classes];
         for (&class, &w) in y.iter().zip(&weight) {
             if w > 0.0 {
@@ -116,14 +112,31 @@ impl Targets {
             *place = present.len() as u32;
             present.push(class as u32);
         }
-        match present.as_slice() {
-            [] => return Err(FitError::NoRows),
-            [class] => return Err(FitError::OneClass { class: *class }),
-            _ => {}
+        if let [class] = present.as_slice() {
+            return Err(FitError::OneClass { class: *class });
         }
         // a class whose every row weighs nothing has no place; its rows add nothing wherever they are put
         let place = y.iter().map(|&class| place_of[class as usize].min(present.len() as u32 - 1)).collect();
         Ok(Targets { present, place, weight })
+    }
+}
+
+/// The weight of each row: 1 without `sample_weight`. Errors: another number of them, weights that are negative or not
+/// finite, no row of positive weight.
+pub(super) fn checked_weights(rows: usize, sample_weight: Option<&[f64]>) -> Result<Vec<f64>, FitError> {
+    let weight = match sample_weight {
+        Some(weights) if weights.len() != rows => {
+            return Err(FitError::Length { what: "sample weights", found: weights.len(), rows });
+        }
+        Some(weights) => weights.to_vec(),
+        None => vec![1.0; rows],
+    };
+    if let Some(row) = weight.iter().position(|w| !w.is_finite() || *w < 0.0) {
+        return Err(FitError::Weight { row, weight: weight[row] });
+    }
+    match weight.iter().any(|&w| w > 0.0) {
+        true => Ok(weight),
+        false => Err(FitError::NoRows),
     }
 }
 

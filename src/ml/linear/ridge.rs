@@ -29,7 +29,7 @@ impl Default for Ridge {
 
 /// Dense rows of at most so many columns are solved through their Gram matrix.
 const NARROW: usize = 1024;
-/// Targets that go over the rows together. Part of the result's bits only through nothing: each target's sums are its own.
+/// Targets that go over the rows together; each one's sums are its own.
 const TOGETHER: usize = 8;
 /// A residual this much smaller than the first one is rounding.
 const FLAT: f64 = 1e-13;
@@ -83,7 +83,7 @@ impl Ridge {
         check_positive("tol", self.tol)?;
         let design = Design::new(x, 0.0);
         let centre = Centre::of(&design, weight, self.fit_intercept);
-        let factor = match design.has_sparse() || design.cols() > NARROW {
+        let factor = match design.has_sparse() || design.cols() > NARROW || design.cols() == 0 {
             true => None,
             false => centre.factor(self.alpha),
         };

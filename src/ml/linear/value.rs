@@ -46,7 +46,7 @@ pub(super) fn checked_values(rows: usize, y: &[f64], sample_weight: Option<&[f64
         return Err(FitError::Length { what: "values", found: y.len(), rows });
     }
     if let Some(row) = y.iter().position(|y| !y.is_finite()) {
-        return Err(FitError::NonFiniteValue { row });
+        return Err(FitError::Value { row, value: y[row] });
     }
     let weight = match sample_weight {
         Some(weight) if weight.len() != rows => {

@@ -215,26 +215,32 @@ impl Analyzer {
         Ok(analyzer)
     }
 
-    /// Calls `each` with every token of `text`, in scikit-learn's order.
-    pub fn for_each_token(&self, text: &str, each: &mut dyn FnMut(&str)) {
-        let text = self.preprocess(text);
+    /// Calls `each` with every token of `text`, in scikit-learn's order. `scratch` is room that callers keep between texts.
+    pub fn each_token(&self, text: &str, scratch: &mut String, each: &mut impl FnMut(&str)) {
+        let text = if self.lowercase && text.is_ascii() {
+            scratch.clear();
+            scratch.push_str(text);
+            scratch.make_ascii_lowercase();
+            Cow::Borrowed(scratch.as_str())
+        } else {
+            self.preprocess(text)
+        };
         match &self.unit {
             Unit::Char(range) => char_ngrams(&text, *range, each),
             Unit::CharWb(range) => char_wb_ngrams(&text, *range, each),
-            _ => {
-                self.for_each_word(&text, &mut |word| match self.filter.stem {
-                    _ if !self.filter.keeps(word) => {}
-                    Some(algorithm) => each(&stem(word, algorithm)),
-                    None => each(word),
-                });
-            }
+            _ if self.filter.keeps_all() => self.each_word(&text, each),
+            _ => self.each_word(&text, &mut |word| match self.filter.stem {
+                _ if !self.filter.keeps(word) => {}
+                Some(algorithm) => each(&stem(word, algorithm)),
+                None => each(word),
+            }),
         }
     }
 
     /// Calls `each` with every word, before any is left out.
-    fn for_each_word(&self, text: &str, each: &mut dyn FnMut(&str)) {
+    fn each_word(&self, text: &str, each: &mut impl FnMut(&str)) {
         match &self.unit {
-            Unit::Word(pattern) => pattern.for_each(text, each),
+            Unit::Word(pattern) => pattern.each_token(text, each),
             Unit::Whitespace => text.split(is_python_space).filter(|word| !word.is_empty()).for_each(each),
             Unit::Segments(segmenter) => {
                 let mut start = 0;
@@ -260,7 +266,7 @@ impl Analyzer {
                 for word in language.stop_words().unwrap_or_default() {
                     let word = self.preprocess(word);
                     if word.contains(['\'', '’']) {
-                        self.for_each_word(&word, &mut |piece| {
+                        self.each_word(&word, &mut |piece| {
                             set.insert(piece.into());
                         });
                     }
@@ -274,7 +280,7 @@ impl Analyzer {
     /// The tokens of `text`, in scikit-learn's order.
     pub fn tokens(&self, text: &str) -> Vec<String> {
         let mut tokens = Vec::new();
-        self.for_each_token(text, &mut |token| tokens.push(token.to_owned()));
+        self.each_token(text, &mut String::new(), &mut |token| tokens.push(token.to_owned()));
         tokens
     }
 
@@ -289,6 +295,11 @@ impl Analyzer {
 }
 
 impl Filter {
+    /// Whether every word is kept as it is.
+    fn keeps_all(&self) -> bool {
+        self.stop.is_empty() && self.stem.is_none() && self.length == (0..=usize::MAX)
+    }
+
     fn keeps(&self, word: &str) -> bool {
         let open = *self.length.start() == 0 && *self.length.end() == usize::MAX;
         (open || self.length.contains(&word.chars().count())) && (self.stop.is_empty() || !self.stop.contains(word))

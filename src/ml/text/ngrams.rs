@@ -25,9 +25,10 @@ pub fn word_ngrams(tokens: &[&str], ngram_range: (usize, usize), joined: &mut St
 }
 
 /// scikit-learn's `_char_ngrams`: runs of white space become one space, then every n-gram, smaller n first.
-pub(super) fn char_ngrams(text: &str, (min, max): (usize, usize), each: &mut dyn FnMut(&str)) {
+pub(super) fn char_ngrams(text: &str, (min, max): (usize, usize), each: &mut impl FnMut(&str)) {
     let text = one_space(text);
-    let ends = boundaries(&text);
+    let mut ends = Vec::new();
+    boundaries(&text, &mut ends);
     for n in min..=max.min(ends.len() - 1) {
         for window in ends.windows(n + 1) {
             if let Some(gram) = text.get(window[0]..window[n]) {
@@ -38,14 +39,14 @@ pub(super) fn char_ngrams(text: &str, (min, max): (usize, usize), each: &mut dyn
 }
 
 /// scikit-learn's `_char_wb_ngrams`: each word padded with a space at both ends; a word shorter than n counts once, whole.
-pub(super) fn char_wb_ngrams(text: &str, (min, max): (usize, usize), each: &mut dyn FnMut(&str)) {
-    let mut padded = String::new();
+pub(super) fn char_wb_ngrams(text: &str, (min, max): (usize, usize), each: &mut impl FnMut(&str)) {
+    let (mut padded, mut ends) = (String::new(), Vec::new());
     for word in text.split(is_python_space).filter(|word| !word.is_empty()) {
         padded.clear();
         padded.push(' ');
         padded.push_str(word);
         padded.push(' ');
-        let ends = boundaries(&padded);
+        boundaries(&padded, &mut ends);
         let chars = ends.len() - 1;
         for n in min..=max {
             if n >= chars {
@@ -81,18 +82,25 @@ fn one_space(text: &str) -> String {
     out
 }
 
-/// Byte offsets of all characters and of the end: one more than there are characters.
-fn boundaries(text: &str) -> Vec<usize> {
-    text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()
+/// Makes `ends` the byte offsets of all characters and of the end: one more than there are characters.
+fn boundaries(text: &str, ends: &mut Vec<usize>) {
+    ends.clear();
+    match text.is_ascii() {
+        true => ends.extend(0..text.len()),
+        false => ends.extend(text.char_indices().map(|(at, _)| at)),
+    }
+    ends.push(text.len());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn collect(grams: impl FnOnce(&mut dyn FnMut(&str))) -> Vec<String> {
+    fn collect(grams: impl FnOnce(&mut Box<dyn FnMut(&str) + '_>)) -> Vec<String> {
         let mut out = Vec::new();
-        grams(&mut |gram| out.push(gram.to_owned()));
+        let mut each: Box<dyn FnMut(&str)> = Box::new(|gram| out.push(gram.to_owned()));
+        grams(&mut each);
+        drop(each);
         out
     }
 

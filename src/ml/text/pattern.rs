@@ -14,9 +14,10 @@
 //! mark, `²`, a joiner) and find it; `$` does not match before a last newline; look-around, back-references and atomic groups are errors.
 //!
 //! `\b\w…\w+\b` around nothing but `\w` (scikit-learn's default) is read as "n or more word characters": the same tokens,
-//! found without looking at boundaries.
+//! found without looking at boundaries, and without the regex crate.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -28,6 +29,8 @@ const WORD: &str = r"[\p{L}\p{N}_]";
 #[derive(Debug, Clone)]
 pub(super) struct TokenPattern {
     regex: Regex,
+    /// Where a token is nothing but so many or more word characters.
+    least: Option<usize>,
     /// Whether the pattern's one group is the token.
     grouped: bool,
     /// Characters that are a word's for Python or for the regex crate, but not for both; only where boundaries matter.
@@ -37,7 +40,9 @@ pub(super) struct TokenPattern {
 impl TokenPattern {
     pub(super) fn new(pattern: &str) -> Result<Self, AnalyzerError> {
         let unreadable = |source| AnalyzerError::Pattern { pattern: pattern.to_owned(), source: Box::new(source) };
-        let translated = plain_words(pattern).map_or_else(|| translate(pattern), Translated::without_boundaries);
+        let least = plain_words(pattern);
+        let plain = least.map(|least| format!("{WORD}{{{least},}}"));
+        let translated = plain.map_or_else(|| translate(pattern), Translated::without_boundaries);
         let regex = Regex::new(&translated.pattern).map_err(unreadable)?;
         let groups = regex.captures_len() - 1;
         if groups > 1 {
@@ -50,11 +55,20 @@ impl TokenPattern {
             true => Some(Regex::new(&format!(r"[\w~~{WORD}]")).map_err(unreadable)?),
             false => None,
         };
-        Ok(TokenPattern { regex, grouped: groups == 1, disputed })
+        Ok(TokenPattern { regex, least, grouped: groups == 1, disputed })
     }
 
     /// Calls `each` with every token of `text` (Python's `findall`).
-    pub(super) fn for_each(&self, text: &str, each: &mut dyn FnMut(&str)) {
+    pub(super) fn each_token(&self, text: &str, each: &mut impl FnMut(&str)) {
+        match self.least {
+            Some(least) if text.is_ascii() => ascii_words(text, least, each),
+            Some(least) => words(text, least, each),
+            None => self.each_match(text, each),
+        }
+    }
+
+    /// The same, whatever the pattern.
+    fn each_match(&self, text: &str, each: &mut impl FnMut(&str)) {
         let seen = match &self.disputed {
             Some(disputed) if !text.is_ascii() => {
                 disputed.replace_all(text, |found: &regex::Captures<'_>| stand_in(&found[0]))
@@ -98,11 +112,79 @@ impl Translated {
     }
 }
 
-/// The boundary-free equal of `\b\w\w+\b` and its like (any number of `\w`, the last with `+`), if `pattern` is one.
-fn plain_words(pattern: &str) -> Option<String> {
+/// Which ASCII bytes are [`WORD`]s.
+const ASCII: [bool; 256] = {
+    let mut word = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        word[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    word
+};
+
+/// One bit for each character below [`WORDS_END`]: whether it is a [`WORD`].
+static WORDS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    let mut bits = vec![0; WORDS_END as usize / 64];
+    if let Ok(words) = Regex::new(&format!("{WORD}+")) {
+        let all: String = (0..WORDS_END).filter_map(char::from_u32).collect();
+        for c in words.find_iter(&all).flat_map(|run| run.as_str().chars()) {
+            bits[c as usize / 64] |= 1 << (c as usize % 64);
+        }
+    }
+    bits
+});
+
+/// Beyond there is no letter and no number.
+const WORDS_END: u32 = 0x4_0000;
+
+/// The runs of `least` or more word characters of an ASCII text.
+fn ascii_words(text: &str, least: usize, each: &mut impl FnMut(&str)) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !ASCII[bytes[at] as usize] {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < bytes.len() && ASCII[bytes[at] as usize] {
+            at += 1;
+        }
+        if at - start >= least {
+            each(text.get(start..at).unwrap_or_default());
+        }
+    }
+}
+
+/// The runs of `least` or more word characters.
+fn words(text: &str, least: usize, each: &mut impl FnMut(&str)) {
+    let bits = &*WORDS;
+    let is_word = |c: char| match c.is_ascii() {
+        true => ASCII[c as usize],
+        false => bits.get(c as usize / 64).is_some_and(|bits| bits >> (c as usize % 64) & 1 == 1),
+    };
+    let (mut start, mut length) = (0, 0);
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        if is_word(c) {
+            if length == 0 {
+                start = at;
+            }
+            length += 1;
+        } else {
+            if length >= least {
+                each(text.get(start..at).unwrap_or_default());
+            }
+            length = 0;
+        }
+    }
+}
+
+/// For `\b\w\w+\b` and its like (any number of `\w`, the last with `+`): how many word characters a token has at least.
+fn plain_words(pattern: &str) -> Option<usize> {
     let inner = pattern.strip_prefix("(?u)").unwrap_or(pattern).strip_prefix(r"\b")?.strip_suffix(r"+\b")?;
     let least = inner.len() / 2;
-    (least > 0 && inner == r"\w".repeat(least)).then(|| format!("{WORD}{{{least},}}"))
+    (least > 0 && inner == r"\w".repeat(least)).then_some(least)
 }
 
 /// Rewrites Python's spelling into the regex crate's, escape by escape.
@@ -158,11 +240,13 @@ fn escape(escaped: char, in_class: bool, out: &mut Translated) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(pattern: &str, text: &str) -> Vec<String> {
         let mut tokens = Vec::new();
-        TokenPattern::new(pattern).unwrap().for_each(text, &mut |token| tokens.push(token.to_owned()));
+        TokenPattern::new(pattern).unwrap().each_token(text, &mut |token| tokens.push(token.to_owned()));
         tokens
     }
 
@@ -185,6 +269,35 @@ mod tests {
         assert_eq!(found(r"\S+", "a\x1cb\u{a0}c"), ["a", "b", "c"]);
     }
 
+    /// What the regex crate finds.
+    fn matched(pattern: &TokenPattern, text: &str) -> Vec<String> {
+        let mut tokens = Vec::new();
+        pattern.each_match(text, &mut |token| tokens.push(token.to_owned()));
+        tokens
+    }
+
+    #[test]
+    fn every_character_is_a_words_or_not_as_the_regex_crate_says() {
+        let pattern = TokenPattern::new(r"\b\w+\b").unwrap();
+        assert_eq!(pattern.least, Some(1));
+        let all: String = ('\0'..=char::MAX).flat_map(|c| [c, ' ']).collect();
+        let mut tokens = Vec::new();
+        pattern.each_token(&all, &mut |token| tokens.push(token.to_owned()));
+        assert!(tokens.len() > 100_000 && tokens == matched(&pattern, &all));
+    }
+
+    proptest! {
+        #[test]
+        fn plain_words_are_those_of_the_regex_crate(
+            text in r"[ -~]{0,40}|([a-z_9 ]|[À-ʯ]|[\u{300}-\u{370}]|[٠-٩]|[①-Ⓩ]|[ก-๙]|[一-丁]|\PC|.){0,40}", least in 1_usize..4,
+        ) {
+            let pattern = TokenPattern::new(&format!(r"(?u)\b{}+\b", r"\w".repeat(least))).unwrap();
+            let mut tokens = Vec::new();
+            pattern.each_token(&text, &mut |token| tokens.push(token.to_owned()));
+            prop_assert_eq!(tokens, matched(&pattern, &text));
+        }
+    }
+
     #[test]
     fn classes_are_read_literally() {
         assert_eq!(found(r"[[a]+", "[a]b"), ["[a"]);
@@ -198,8 +311,8 @@ mod tests {
 
     #[test]
     fn plain_words_need_no_boundaries() {
-        assert_eq!(plain_words(r"(?u)\b\w\w+\b").as_deref(), Some(r"[\p{L}\p{N}_]{2,}"));
-        assert_eq!(plain_words(r"\b\w+\b").as_deref(), Some(r"[\p{L}\p{N}_]{1,}"));
+        assert_eq!(plain_words(r"(?u)\b\w\w+\b"), Some(2));
+        assert_eq!(plain_words(r"\b\w+\b"), Some(1));
         for other in [r"\b+\b", r"\b\w+", r"\b\w\d+\b", r"\w+\b"] {
             assert_eq!(plain_words(other), None, "{other}");
         }

@@ -1,19 +1,26 @@
-//! What weight has a term in a text? scikit-learn's TfidfVectorizer and CountVectorizer on rows of tokens.
+//! What weight has a term in a text? scikit-learn's TfidfVectorizer, CountVectorizer and HashingVectorizer, on rows of tokens or
+//! on texts.
 //!
 //! Ported from `sklearn/feature_extraction/text.py` of scikit-learn 1.9.1. Counting is [`TfidfParams`] with `use_idf: false`
 //! and `norm: None`. One difference is meant: where terms tie for the last places under `max_features`, scikit-learn keeps
 //! whichever numpy's unstable `argsort` leaves first (which changes with the processor's vector width); here the terms that
 //! come first in the sorted vocabulary are kept.
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::matrix::Csr;
 
 mod counts;
+mod grams;
+mod hashed;
+mod intern;
 mod params;
+mod spread;
 mod terms;
 
-pub use counts::{CountedRow, CountedRows, TermCounts, TokenRows};
+pub use counts::{Analyzed, CountedRow, CountedRows, TermCounts, TokenRows};
+pub use hashed::{HashedCounts, HashedWeights, Hashing};
 pub use params::{DocumentFrequency, TfidfError, TfidfNorm, TfidfParams};
 pub use terms::Terms;
 
@@ -38,14 +45,17 @@ impl Vocabulary {
     /// Parameters out of range, no term in the rows, no term left between `min_df` and `max_df`.
     pub fn fit<C: CountedRows + ?Sized>(rows: &C, params: &TfidfParams) -> Result<Self, TfidfError> {
         params.check()?;
-        let tallies = Tallies::of(rows);
+        let tallies = Tallies::of(rows, params);
         let (terms, document_frequency): (Terms, Vec<usize>) = match &params.vocabulary {
             Some(given) => (given.iter().collect(), tallies.of_given(rows, given)),
             None => {
                 let kept = tallies.kept(rows.rows(), params)?;
-                let terms = rows.row(0).terms();
-                let text = kept.iter().map(|&number| terms.term(number as usize)).collect();
-                (text, kept.iter().map(|&number| tallies.documents[number as usize] as usize).collect())
+                let terms = rows.row(0).terms;
+                let text = match kept.len() == terms.len() {
+                    true => terms.clone(),
+                    false => kept.iter().map(|&number| terms.term(number as usize)).collect(),
+                };
+                (text, kept.iter().map(|&number| tallies.documents[number as usize]).collect())
             }
         };
         let idf = match params.use_idf {
@@ -65,33 +75,25 @@ impl Vocabulary {
         if let Some(idf) = self.idf.as_ref().filter(|idf| idf.len() != self.terms.len()) {
             return Err(TfidfError::Malformed { terms: self.terms.len(), idf: idf.len() });
         }
-        let mut out = Csr { cols: self.terms.len(), indptr: vec![0], ..Csr::default() };
         if rows.rows() == 0 {
-            return Ok(out);
+            return Ok(Csr { cols: self.terms.len(), indptr: vec![0], ..Csr::default() });
         }
-        let columns = self.columns(rows.row(0).terms());
-        let (mut found, mut weights) = (Vec::new(), Vec::new());
-        for row in (0..rows.rows()).map(|row| rows.row(row)) {
-            found.clear();
+        let columns = self.columns(rows.row(0).terms);
+        Ok(weighed(rows, self.terms.len(), self.idf.as_deref(), params, |row, found| {
             let counted = row.numbers.iter().zip(row.counts);
             found.extend(counted.map(|(&n, &count)| (columns[n as usize], count)).filter(|(at, _)| *at != NO_COLUMN));
             // those of a learned vocabulary ascend already
-            found.sort_unstable();
-            weights.clear();
-            weights.extend(found.iter().map(|&(column, count)| {
-                let weight = self.idf.as_ref().map_or(1.0, |idf| idf[column as usize]);
-                params.term_frequency(count) * weight
-            }));
-            params.normalise(&mut weights);
-            out.indices.extend(found.iter().map(|&(column, _)| column));
-            out.values.extend(weights.iter().map(|&weight| weight as f32));
-            out.indptr.push(out.indices.len());
-        }
-        Ok(out)
+            if !found.is_sorted() {
+                found.sort_unstable();
+            }
+        }))
     }
 
     /// For each of `all` terms (ascending), its column.
     fn columns(&self, all: &Terms) -> Vec<u32> {
+        if self.terms == *all {
+            return (0..all.len() as u32).collect();
+        }
         let ascends = (1..self.terms.len()).all(|at| self.terms.term(at - 1) < self.terms.term(at));
         if !ascends {
             let columns: FxHashMap<&str, u32> = self.terms.iter().zip(0..).collect();
@@ -106,27 +108,73 @@ impl Vocabulary {
     }
 }
 
-/// In how many rows each term occurs, and how often in all; by number.
+/// Rows that are weighed together.
+const CHUNK: usize = 1024;
+
+/// Rows side by side, weighed: `columns_of` appends a row's columns, ascending, with their counts.
+fn weighed<C: CountedRows + ?Sized>(
+    rows: &C,
+    cols: usize,
+    idf: Option<&[f64]>,
+    params: &TfidfParams,
+    columns_of: impl Fn(CountedRow<'_>, &mut Vec<(u32, i32)>) + Sync,
+) -> Csr {
+    let some =
+        |start: usize| {
+            let mut some = Csr::default();
+            let (mut found, mut weights) = (Vec::new(), Vec::new());
+            for row in (start..rows.rows().min(start + CHUNK)).map(|row| rows.row(row)) {
+                found.clear();
+                columns_of(row, &mut found);
+                weights.clear();
+                weights.extend(found.iter().map(|&(column, count)| {
+                    params.term_frequency(count) * idf.map_or(1.0, |idf| idf[column as usize])
+                }));
+                params.normalise(&mut weights);
+                some.indices.extend(found.iter().map(|&(column, _)| column));
+                some.values.extend(weights.iter().map(|&weight| weight as f32));
+                some.indptr.push(some.indices.len());
+            }
+            some
+        };
+    let starts: Vec<usize> = (0..rows.rows()).step_by(CHUNK).collect();
+    let all: Vec<Csr> = starts.into_par_iter().map(some).collect();
+    let stored = all.iter().map(|some| some.indices.len()).sum();
+    let mut out = Csr {
+        cols,
+        indptr: Vec::with_capacity(rows.rows() + 1),
+        indices: Vec::with_capacity(stored),
+        values: Vec::with_capacity(stored),
+    };
+    out.indptr.push(0);
+    for some in all {
+        let start = out.indices.len();
+        out.indptr.extend(some.indptr.iter().map(|end| start + end));
+        out.indices.extend_from_slice(&some.indices);
+        out.values.extend_from_slice(&some.values);
+    }
+    out
+}
+
+/// In how many rows each term occurs, and, where it is asked for, how often in all; by number.
 struct Tallies {
-    documents: Vec<u32>,
+    documents: Vec<usize>,
     totals: Vec<u64>,
 }
 
 impl Tallies {
-    fn of<C: CountedRows + ?Sized>(rows: &C) -> Tallies {
-        let mut tallies = Tallies { documents: Vec::new(), totals: Vec::new() };
-        for row in (0..rows.rows()).map(|row| rows.row(row)) {
-            let most = row.numbers.last().map_or(0, |&last| last as usize + 1);
-            if most > tallies.documents.len() {
-                tallies.documents.resize(most, 0);
-                tallies.totals.resize(most, 0);
-            }
-            for (&number, &count) in row.numbers.iter().zip(row.counts) {
-                tallies.documents[number as usize] += 1;
-                tallies.totals[number as usize] += u64::from(count);
+    fn of<C: CountedRows + ?Sized>(rows: &C, params: &TfidfParams) -> Tallies {
+        let terms = if rows.rows() == 0 { 0 } else { rows.row(0).terms.len() };
+        let documents = document_frequencies(rows, terms);
+        let mut totals = Vec::new();
+        if params.max_features.is_some() && !params.binary {
+            totals.resize(terms, 0);
+            for row in (0..rows.rows()).map(|row| rows.row(row)) {
+                let counted = row.numbers.iter().zip(row.counts);
+                counted.for_each(|(&number, count)| totals[number as usize] += u64::from(count.unsigned_abs()));
             }
         }
-        tallies
+        Tallies { documents, totals }
     }
 
     /// The terms to keep, ascending: scikit-learn's `_limit_features`.
@@ -141,13 +189,13 @@ impl Tallies {
         if max < min {
             return Err(TfidfError::MinAboveMax { min, max, rows });
         }
-        kept.retain(|&number| (min..=max).contains(&f64::from(self.documents[number as usize])));
+        kept.retain(|&number| (min..=max).contains(&(self.documents[number as usize] as f64)));
         if kept.is_empty() {
             return Err(TfidfError::NothingLeft { min: min.ceil() as usize, max: max.floor() as usize, rows, terms });
         }
         if let Some(limit) = params.max_features.filter(|&limit| limit < kept.len()) {
             let weight = |number: u32| match params.binary {
-                true => u64::from(self.documents[number as usize]),
+                true => self.documents[number as usize] as u64,
                 false => self.totals[number as usize],
             };
             kept.sort_by_key(|&number| std::cmp::Reverse(weight(number)));
@@ -161,9 +209,9 @@ impl Tallies {
         let mut documents = vec![0; given.len()];
         if rows.rows() > 0 {
             let places: FxHashMap<&str, usize> = given.iter().map(String::as_str).zip(0..).collect();
-            for (term, &rows) in rows.row(0).terms().iter().zip(&self.documents) {
+            for (term, &rows) in rows.row(0).terms.iter().zip(&self.documents) {
                 if let Some(&at) = places.get(term) {
-                    documents[at] = rows as usize;
+                    documents[at] = rows;
                 }
             }
         }
@@ -171,14 +219,29 @@ impl Tallies {
     }
 }
 
-/// `ln(rows / df) + 1`, with one more row and one more occurrence of each term where `smooth` (TfidfTransformer.fit).
+/// The idf of each term.
 fn inverse_frequencies(terms: &Terms, df: &[usize], rows: usize, smooth: bool) -> Result<Vec<f64>, TfidfError> {
-    let more = if smooth { 1.0 } else { 0.0 };
-    let idf = |(term, &documents): (&str, &usize)| match documents as f64 + more {
-        0.0 => Err(TfidfError::UndefinedIdf { term: term.to_owned() }),
-        documents => Ok(((rows as f64 + more) / documents).ln() + 1.0),
+    let idf = |(term, &documents): (&str, &usize)| {
+        inverse_frequency(documents, rows, smooth).ok_or_else(|| TfidfError::UndefinedIdf { term: term.to_owned() })
     };
     terms.iter().zip(df).map(idf).collect()
+}
+
+/// `ln(rows / documents) + 1`, with one more row and one more occurrence of each term where `smooth` (TfidfTransformer.fit);
+/// `None` where that is infinite.
+fn inverse_frequency(documents: usize, rows: usize, smooth: bool) -> Option<f64> {
+    let more = if smooth { 1.0 } else { 0.0 };
+    let documents = documents as f64 + more;
+    (documents > 0.0).then(|| ((rows as f64 + more) / documents).ln() + 1.0)
+}
+
+/// In how many rows each of `numbers` numbers occurs.
+fn document_frequencies<C: CountedRows + ?Sized>(rows: &C, numbers: usize) -> Vec<usize> {
+    let mut documents = vec![0; numbers];
+    for row in (0..rows.rows()).map(|row| rows.row(row)) {
+        row.numbers.iter().for_each(|&number| documents[number as usize] += 1);
+    }
+    documents
 }
 
 #[cfg(test)]

@@ -114,6 +114,18 @@ pub enum TfidfError {
         /// The term.
         term: String,
     },
+    /// A column of hashed terms has no training row, so that its inverse document frequency is infinite.
+    #[error("column {column} has no training row, so it has no idf; set `smooth_idf: true`")]
+    UndefinedColumn {
+        /// The column.
+        column: usize,
+    },
+    /// There are more than can be numbered.
+    #[error("there are more {what} than fit in 32 bits; use `hashing`, or fewer rows")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+    },
     /// A vocabulary whose parts have different lengths (read back damaged).
     #[error("the vocabulary has {terms} terms and {idf} idf values")]
     Malformed {
@@ -175,7 +187,7 @@ impl TfidfParams {
         }
     }
 
-    pub(super) fn term_frequency(&self, count: u32) -> f64 {
+    pub(super) fn term_frequency(&self, count: i32) -> f64 {
         let count = if self.binary { 1.0 } else { f64::from(count) };
         if self.sublinear_tf { count.ln() + 1.0 } else { count }
     }

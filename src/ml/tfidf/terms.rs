@@ -36,6 +36,17 @@ impl Terms {
         self.ends.push(self.text.len());
     }
 
+    /// Adds all of `others` at the end.
+    pub(super) fn append(&mut self, others: Terms) {
+        if self.is_empty() {
+            *self = others;
+            return;
+        }
+        let start = self.text.len();
+        self.text.push_str(&others.text);
+        self.ends.extend(others.ends.iter().map(|end| start + end));
+    }
+
     /// Bytes that they take, about.
     pub fn bytes(&self) -> usize {
         self.text.len() + 8 * self.ends.len()

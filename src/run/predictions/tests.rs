@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use arrow::array::{Float64Array, UInt32Array};
+use arrow::array::{Array, Float64Array, UInt32Array};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -209,4 +209,44 @@ fn what_was_touched_is_made_anew() {
         assert!(!case.run() && case.run(), "a link");
         assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
     }
+}
+
+#[test]
+fn numbers_and_sets_have_columns_of_their_own() {
+    let case = Case::two();
+    let text = |set: &[&str]| set.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let numbers = values::ScoredValues {
+        fold: vec![0, 1],
+        truth: vec![1.0, 2.0],
+        predictions: values::PredictedValues { row_id: text(&["a", "b"]), value: vec![1.5, 2.5] },
+    };
+    let of_sets = sets::ScoredSets {
+        fold: vec![0],
+        truth: vec![text(&["x", "y"])],
+        predictions: sets::PredictedSets {
+            row_id: text(&["c"]),
+            classes: text(&["x"]),
+            sets: vec![text(&["x"])],
+            scores: vec![0.75],
+            probabilities: true,
+        },
+    };
+    let of = |(variant, table): (usize, RecordBatch)| {
+        let mut scores = Parts::default();
+        scores.insert("predictions", Part::memory(table));
+        Evaluation { variant, scores, rows: Parts::default() }
+    };
+    let tables = vec![numbers.to_table().unwrap(), of_sets.to_table().unwrap()];
+    let evaluations = tables.into_iter().enumerate().map(of).collect();
+    let results = Results { summary: &case.summary, pipeline: "", file: "", evaluations };
+    let whole = crate::table::from_parquet(write(&results, Vec::new()).unwrap()).unwrap();
+    let names: Vec<&str> = whole.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let own = ["value", "predicted_value", "label_set", "predicted_set"];
+    assert_eq!(names, [&["row_id", "variant", "fold", "label", "predicted"], own.as_slice(), &["score:x"]].concat());
+    let column = |name: &str| whole.column_by_name(name).unwrap();
+    let filled = |name: &str| (0..3).map(|row| column(name).is_valid(row)).collect::<Vec<_>>();
+    assert_eq!((filled("value"), filled("predicted_set")), (vec![true, true, false], vec![false, false, true]));
+    assert_eq!(filled("score:x"), [false, false, true]);
+    let predicted = column("predicted").as_any().downcast_ref::<StringArray>().unwrap();
+    assert_eq!(predicted.iter().flatten().collect::<Vec<_>>(), ["1.5", "2.5", "x"]);
 }

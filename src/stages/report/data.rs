@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::ml::{Metric, Task};
 use crate::record::{ClassSummary, Outcome, Results, Status, Summary, UnitSummary, VariantSummary};
 use crate::stage::StageError;
 
@@ -195,7 +196,10 @@ fn notices(summary: &Summary, ranking: &Ranking<'_>, wanted: &str) -> Vec<Line> 
         line.push(text(if more > 0 { format!(" and {more} more.") } else { ".".to_owned() }));
         out.push(line);
     }
-    if ranking.fell_back {
+    // accuracy is what is asked for where nothing is said, and numbers have none
+    let of_numbers = Metric::named(&ranking.metric).is_some_and(|metric| metric.measures(Task::Values));
+    let unasked = of_numbers && Metric::named(wanted) == Some(Metric::Accuracy);
+    if ranking.fell_back && !unasked {
         out.push(vec![
             text("The scores have no metric "),
             Span::Code(wanted.to_owned()),

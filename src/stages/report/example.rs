@@ -107,13 +107,23 @@ pub(super) fn evaluation(variant: usize, scored: Scored) -> Evaluation {
 
 /// An evaluation with its texts, in the order of the predictions.
 pub(super) fn evaluation_of(variant: usize, scored: &Scored, texts: Vec<String>) -> Evaluation {
-    let ids: ArrayRef = Arc::new(StringArray::from(scored.predictions.row_id.clone()));
+    with_texts(variant, scored.to_table().unwrap(), scored.predictions.row_id.clone(), texts)
+}
+
+/// An evaluation of any predictions, whose texts are `text of <row id>`.
+pub(super) fn evaluation_of_table(variant: usize, predictions: RecordBatch, ids: &[&str]) -> Evaluation {
+    let texts = ids.iter().map(|id| format!("text of {id}")).collect();
+    with_texts(variant, predictions, ids.iter().map(|id| (*id).to_owned()).collect(), texts)
+}
+
+fn with_texts(variant: usize, predictions: RecordBatch, ids: Vec<String>, texts: Vec<String>) -> Evaluation {
+    let ids: ArrayRef = Arc::new(StringArray::from(ids));
     let texts: ArrayRef = Arc::new(StringArray::from(texts));
     let table = RecordBatch::try_from_iter([("row_id", ids), ("text", texts)]).unwrap();
     let mut rows = Parts::default();
     rows.insert("text", Part::memory(table));
     let mut scores = Parts::default();
-    scores.insert("predictions", Part::memory(scored.to_table().unwrap()));
+    scores.insert("predictions", Part::memory(predictions));
     Evaluation { variant, scores, rows }
 }
 

@@ -2,8 +2,10 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::ml::Task;
 use crate::record::VariantSummary;
 
+use super::curves;
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::mistakes::{Findings, Mistake};
 use super::rank::over_folds;
@@ -210,6 +212,9 @@ fn details(out: &mut String, note: &Note<'_>) {
 
 /// How many rows are wrong.
 pub(super) fn wrong(findings: &Findings) -> String {
+    if findings.task == Task::Values {
+        return counted(findings.scored, "prediction");
+    }
     format!(
         "{} of {} wrong ({})",
         count(findings.wrong),
@@ -219,10 +224,17 @@ pub(super) fn wrong(findings: &Findings) -> String {
 }
 
 fn detail(out: &mut String, detail: &Detail<'_>) {
-    confusion(out, detail.variant);
+    let task = detail.findings.as_ref().map_or(Task::Classes, |findings| findings.task);
+    if task == Task::Classes {
+        confusion(out, detail.variant);
+    }
     class_table(out, detail.variant);
     match &detail.findings {
-        Some(findings) => mistakes(out, findings),
+        Some(findings) => {
+            out.push_str(&curves::html_classes(findings));
+            out.push_str(&curves::html_values(findings));
+            mistakes(out, findings);
+        }
         None => out.push_str("<p class=\"quiet\">Its predictions are not at hand.</p>\n"),
     }
 }
@@ -294,37 +306,73 @@ fn class_table(out: &mut String, variant: &VariantSummary) {
 }
 
 fn mistakes(out: &mut String, findings: &Findings) {
-    out.push_str(&format!("<h3>Worst mistakes</h3>\n<p>{}.", html(&wrong(findings))));
+    out.push_str(&format!("<h3>{}</h3>\n<p>{}.", worst(findings.task), html(&wrong(findings))));
     if findings.mistakes.is_empty() {
         out.push_str("</p>\n");
         return;
     }
-    let sure = if findings.probabilities { "by probability" } else { "by the lead of the decision value" };
-    out.push_str(&format!(
-        " Shown are those it was surest of ({sure}); some may be wrong labels. Folds count from 0.</p>\n<ol class=\"mistakes\">\n"
-    ));
+    out.push_str(&format!(" {} Folds count from 0.</p>\n<ol class=\"mistakes\">\n", shown(findings)));
+    let taken_for = taken_for(findings.task);
     for mistake in &findings.mistakes {
         out.push_str(&format!(
-            "<li><p class=\"meta\"><b>{}</b> taken for <b class=\"wrong\">{}</b> · {}</p>\n{}</li>\n",
-            bdi(&mistake.label),
-            bdi(&mistake.predicted),
-            circumstances(mistake, findings.probabilities),
+            "<li><p class=\"meta\"><b>{}</b> {taken_for} <b class=\"wrong\">{}</b> · {}</p>\n{}</li>\n",
+            bdi(named(&mistake.label, findings.task)),
+            bdi(named(&mistake.predicted, findings.task)),
+            circumstances(mistake, findings),
             said(mistake)
         ));
     }
     out.push_str("</ol>\n");
 }
 
-fn circumstances(mistake: &Mistake, probabilities: bool) -> String {
-    let mut out = sure(mistake, probabilities);
+/// The heading of the list of mistakes.
+pub(super) fn worst(task: Task) -> &'static str {
+    match task {
+        Task::Classes | Task::Sets => "Worst mistakes",
+        Task::Values => "Largest errors",
+    }
+}
+
+/// Which mistakes are shown.
+pub(super) fn shown(findings: &Findings) -> &'static str {
+    match (findings.task, findings.probabilities) {
+        (Task::Classes, true) => "Shown are those it was surest of (by probability); some may be wrong labels.",
+        (Task::Classes, false) => {
+            "Shown are those it was surest of (by the lead of the decision value); some may be wrong labels."
+        }
+        (Task::Sets, _) => "Shown are those with the most wrong labels; some may be wrong in the data.",
+        (Task::Values, _) => "Shown are those farthest off; some may be wrong in the data.",
+    }
+}
+
+/// What stands between the truth and the prediction.
+pub(super) fn taken_for(task: Task) -> &'static str {
+    match task {
+        Task::Classes | Task::Sets => "taken for",
+        Task::Values => "predicted as",
+    }
+}
+
+/// A label, or a word where a set is empty.
+pub(super) fn named(label: &str, task: Task) -> &str {
+    if label.is_empty() && task == Task::Sets { "(none)" } else { label }
+}
+
+fn circumstances(mistake: &Mistake, findings: &Findings) -> String {
+    let mut out = sure(mistake, findings);
     out.push_str(&format!(" · fold {} · row <code>{}</code>", mistake.fold, bdi(&mistake.row_id)));
     out.push_str(&html(&company(mistake)));
     out
 }
 
-/// How sure the prediction was.
-pub(super) fn sure(mistake: &Mistake, probabilities: bool) -> String {
-    let figure = if probabilities { "probability" } else { "decision value" };
+/// How sure the prediction was, or how far off.
+pub(super) fn sure(mistake: &Mistake, findings: &Findings) -> String {
+    let figure = match (findings.task, findings.probabilities) {
+        (Task::Values, _) => return format!("off by {}", score(mistake.score)),
+        (Task::Sets, _) => return format!("{} wrong", counted(mistake.score as u64, "label")),
+        (Task::Classes, true) => "probability",
+        (Task::Classes, false) => "decision value",
+    };
     let against = mistake.label_score.map(|s| format!(" against {}", score(s))).unwrap_or_default();
     format!("{figure} {}{against}", score(mistake.score))
 }

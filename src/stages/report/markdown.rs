@@ -1,9 +1,11 @@
 //! How does a report read as Markdown, in a pull request or a terminal?
 
+use crate::ml::Task;
 use crate::record::VariantSummary;
 
+use super::curves;
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
-use super::html::{CLIP, company, sure, wrong};
+use super::html::{CLIP, company, named, shown, sure, taken_for, worst, wrong};
 use super::mistakes::{Findings, Mistake};
 use super::rank::{over_folds, with_spread};
 use super::words::{
@@ -120,10 +122,16 @@ fn details(out: &mut String, note: &Note<'_>) {
 }
 
 fn detail(out: &mut String, detail: &Detail<'_>) {
-    confusion(out, detail.variant);
+    let task = detail.findings.as_ref().map_or(Task::Classes, |findings| findings.task);
+    if task == Task::Classes {
+        confusion(out, detail.variant);
+    }
     class_table(out, detail.variant);
     match &detail.findings {
-        Some(findings) => mistakes(out, findings),
+        Some(findings) => {
+            out.push_str(&curves::markdown_classes(findings));
+            mistakes(out, findings);
+        }
         None => out.push_str("Its predictions are not at hand.\n\n"),
     }
 }
@@ -197,22 +205,20 @@ fn class_table(out: &mut String, variant: &VariantSummary) {
 }
 
 fn mistakes(out: &mut String, findings: &Findings) {
-    out.push_str(&format!("### Worst mistakes\n\n{}.", wrong(findings)));
+    out.push_str(&format!("### {}\n\n{}.", worst(findings.task), wrong(findings)));
     if findings.mistakes.is_empty() {
         out.push_str("\n\n");
         return;
     }
-    let sure_by = if findings.probabilities { "by probability" } else { "by the lead of the decision value" };
-    out.push_str(&format!(
-        " Shown are those it was surest of ({sure_by}); some may be wrong labels. Folds count from 0.\n\n"
-    ));
+    out.push_str(&format!(" {} Folds count from 0.\n\n", shown(findings)));
     for (i, mistake) in findings.mistakes.iter().enumerate() {
         out.push_str(&format!(
-            "{}. **{}** taken for **{}** · {} · fold {} · row {}{}\n   > {}\n",
+            "{}. **{}** {} **{}** · {} · fold {} · row {}{}\n   > {}\n",
             i + 1,
-            markdown(&mistake.label),
-            markdown(&mistake.predicted),
-            sure(mistake, findings.probabilities),
+            markdown(named(&mistake.label, findings.task)),
+            taken_for(findings.task),
+            markdown(named(&mistake.predicted, findings.task)),
+            sure(mistake, findings),
             mistake.fold,
             markdown_code(&mistake.row_id),
             company(mistake),

@@ -1,4 +1,4 @@
-//! Which rows did a variant get wrong, most surely of itself, and what do they say?
+//! Which rows did a variant get wrong, most surely of itself or by the most, and what do they say?
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,10 +6,13 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::ml::{Bin, Task, Threshold};
 use crate::record::Evaluation;
-use crate::stage::StageError;
-use crate::table::predictions::ScoredColumns;
-use crate::table::text;
+use crate::stage::{Part, StageError};
+use crate::table::predictions::sets::ScoredSets;
+use crate::table::predictions::values::ScoredValues;
+use crate::table::predictions::{ScoredColumns, task};
+use crate::table::{scores, text};
 
 use super::rank::FoldPrint;
 
@@ -24,7 +27,7 @@ pub(super) struct Mistake {
     pub(super) label: String,
     /// What it was taken for.
     pub(super) predicted: String,
-    /// The score of what it was taken for.
+    /// The score of what it was taken for; of numbers, how far off the prediction is; of sets, how many labels are wrong.
     pub(super) score: f64,
     /// The score of what it is.
     pub(super) label_score: Option<f64>,
@@ -39,11 +42,13 @@ pub(super) struct Mistake {
 }
 
 /// What the predictions of one variant say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Findings {
+    /// What is predicted.
+    pub(super) task: Task,
     /// Predictions with a label.
     pub(super) scored: u64,
-    /// Those that are wrong.
+    /// Those that are wrong; numbers are none of them.
     pub(super) wrong: u64,
     /// True if the scores are probabilities, else decision values.
     pub(super) probabilities: bool,
@@ -51,6 +56,32 @@ pub(super) struct Findings {
     pub(super) mistakes: Vec<Mistake>,
     /// What tells whether another variant was scored alike.
     pub(super) folds: Option<FoldPrint>,
+    /// How far probabilities may be trusted; empty where there are none.
+    pub(super) reliability: Vec<Bin>,
+    /// What other thresholds would give; empty but for two classes.
+    pub(super) thresholds: Vec<Threshold>,
+    /// True and predicted numbers, at most [`POINTS`] of them.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+/// Most points of a drawing.
+const POINTS: usize = 1000;
+
+impl Findings {
+    /// Before any prediction.
+    pub(super) fn new(task: Task) -> Self {
+        Findings {
+            task,
+            scored: 0,
+            wrong: 0,
+            probabilities: false,
+            mistakes: Vec::new(),
+            folds: None,
+            reliability: Vec::new(),
+            thresholds: Vec::new(),
+            points: Vec::new(),
+        }
+    }
 }
 
 /// The predictions of a variant.
@@ -66,7 +97,18 @@ pub(super) struct FoldPrints(Option<(Arc<RecordBatch>, FoldPrint)>);
 pub(super) fn findings(evaluation: &Evaluation, limit: usize, prints: &mut FoldPrints) -> Result<Findings, StageError> {
     let table = scored(evaluation)?;
     let scored = ScoredColumns::of(&table).map_err(StageError::caused)?;
-    let mut found = pick(&scored, limit);
+    let mut found = match task(&table) {
+        Task::Classes => pick(&scored, limit),
+        Task::Sets => farthest_sets(&ScoredSets::from_table(&table).map_err(StageError::caused)?, &scored, limit),
+        Task::Values => farthest(&ScoredValues::from_table(&table).map_err(StageError::caused)?, &scored, limit),
+    };
+    let part = |name| evaluation.scores.part(name).map(Part::table).transpose();
+    if let Some(table) = part("reliability")? {
+        found.reliability = scores::reliability(&table).map_err(StageError::caused)?;
+    }
+    if let Some(table) = part("thresholds")? {
+        found.thresholds = scores::thresholds(&table).map_err(StageError::caused)?;
+    }
     found.folds = Some(prints.of(&table)?);
     if !found.mistakes.is_empty() {
         add_texts(evaluation, &mut found.mistakes)?;
@@ -78,7 +120,7 @@ pub(super) fn findings(evaluation: &Evaluation, limit: usize, prints: &mut FoldP
 fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
     let place: FxHashMap<&str, usize> = scored.classes.iter().enumerate().map(|(at, class)| (*class, at)).collect();
     let value = |row: usize, class: &str| place.get(class).map(|&at| scored.scores[at].value(row));
-    let mut found = Findings { probabilities: scored.probabilities, ..Findings::default() };
+    let mut found = Findings { probabilities: scored.probabilities, ..Findings::new(Task::Classes) };
     let mut times: FxHashMap<&str, u32> = FxHashMap::default();
     let mut wrong: Vec<(f64, usize)> = Vec::new();
     for (row, (label, predicted)) in scored.label.iter().zip(scored.predicted).enumerate() {
@@ -115,6 +157,57 @@ fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
             });
         }
     }
+    found
+}
+
+/// The rows with the largest errors, each once.
+fn largest(mut errors: Vec<(f64, usize)>, scored: &ScoredColumns<'_>, limit: usize) -> Vec<Mistake> {
+    errors.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut times: FxHashMap<&str, u32> = FxHashMap::default();
+    errors.iter().for_each(|(_, row)| *times.entry(scored.row_id.value(*row)).or_default() += 1);
+    let mut seen = BTreeSet::new();
+    let rows = errors.into_iter().filter(|(_, row)| seen.insert(scored.row_id.value(*row)));
+    let mistake = |(error, row): (f64, usize)| Mistake {
+        row_id: scored.row_id.value(row).to_owned(),
+        fold: scored.fold.value(row),
+        label: scored.label.value(row).to_owned(),
+        predicted: scored.predicted.value(row).to_owned(),
+        score: error,
+        label_score: None,
+        times: times.get(scored.row_id.value(row)).copied().unwrap_or(1),
+        text: None,
+        wrong_in: 1,
+        scored_in: 1,
+    };
+    rows.take(limit).map(mistake).collect()
+}
+
+/// Counts, and the sets of labels with the most wrong ones.
+fn farthest_sets(sets: &ScoredSets, scored: &ScoredColumns<'_>, limit: usize) -> Findings {
+    let pairs = sets.truth.iter().zip(&sets.predictions.sets);
+    let wrong = pairs.map(|(truth, predicted)| {
+        let missed = truth.iter().filter(|label| !predicted.contains(label)).count();
+        missed + predicted.iter().filter(|label| !truth.contains(label)).count()
+    });
+    let errors: Vec<(f64, usize)> =
+        wrong.enumerate().filter(|(_, wrong)| *wrong > 0).map(|(row, wrong)| (wrong as f64, row)).collect();
+    let mut found = Findings::new(Task::Sets);
+    (found.scored, found.wrong) = (sets.truth.len() as u64, errors.len() as u64);
+    found.probabilities = sets.predictions.probabilities;
+    found.mistakes = largest(errors, scored, limit);
+    found
+}
+
+/// The numbers that are farthest off, and some points to draw.
+fn farthest(values: &ScoredValues, scored: &ScoredColumns<'_>, limit: usize) -> Findings {
+    let pairs = || values.truth.iter().copied().zip(values.predictions.value.iter().copied());
+    let errors = pairs().enumerate().map(|(row, (truth, predicted))| ((predicted - truth).abs(), row)).collect();
+    let mut found = Findings::new(Task::Values);
+    found.scored = values.truth.len() as u64;
+    found.mistakes = largest(errors, scored, limit);
+    // a row that is held out several times is a little wrong each time
+    found.mistakes.iter_mut().for_each(|mistake| mistake.times = 1);
+    found.points = pairs().step_by(values.truth.len().div_ceil(POINTS).max(1)).collect();
     found
 }
 
@@ -169,7 +262,9 @@ fn add_texts(evaluation: &Evaluation, mistakes: &mut [Mistake]) -> Result<(), St
 /// Counts, for every mistake shown, how many of the variants make it too.
 pub(super) fn compare(evaluations: &[&Evaluation], shown: &mut [&mut Findings]) -> Result<(), StageError> {
     let mut place: FxHashMap<String, usize> = FxHashMap::default();
-    for mistake in shown.iter().flat_map(|found| &found.mistakes) {
+    // a number is always a little wrong
+    let classed = |found: &&&mut Findings| found.task != Task::Values;
+    for mistake in shown.iter().filter(classed).flat_map(|found| &found.mistakes) {
         let next = place.len();
         place.entry(mistake.row_id.clone()).or_insert(next);
     }
@@ -193,7 +288,7 @@ pub(super) fn compare(evaluations: &[&Evaluation], shown: &mut [&mut Findings]) 
             *scored_in += usize::from(here.is_some());
         }
     }
-    for mistake in shown.iter_mut().flat_map(|f| &mut f.mistakes) {
+    for mistake in shown.iter_mut().filter(|f| f.task != Task::Values).flat_map(|f| &mut f.mistakes) {
         if let Some(&at) = place.get(&mistake.row_id) {
             (mistake.wrong_in, mistake.scored_in) = tally[at];
         }
@@ -203,9 +298,11 @@ pub(super) fn compare(evaluations: &[&Evaluation], shown: &mut [&mut Findings]) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{evaluation, scored_rows};
+    use super::super::example::{evaluation, evaluation_of_table, scored_rows};
     use super::*;
     use crate::table::predictions::Scored;
+    use crate::table::predictions::sets::PredictedSets;
+    use crate::table::predictions::values::PredictedValues;
 
     fn looked(evaluation: &Evaluation, limit: usize) -> Result<Findings, StageError> {
         findings(evaluation, limit, &mut FoldPrints::default())
@@ -230,6 +327,39 @@ mod tests {
         assert_eq!(found.mistakes[0].text.as_deref(), Some("text of c"));
         assert_eq!(looked(&evaluation, 1).unwrap().mistakes.len(), 1);
         assert!(looked(&evaluation, 0).unwrap().mistakes.is_empty());
+    }
+
+    #[test]
+    fn numbers_farthest_off_come_first() {
+        let predictions = PredictedValues {
+            row_id: ["a", "b", "c", "b"].map(str::to_owned).to_vec(),
+            value: vec![1.5, -1.0, 2.0, 0.0],
+        };
+        let scored = ScoredValues { fold: vec![0, 0, 1, 1], truth: vec![1.0, 1.0, 2.0, 1.0], predictions };
+        let evaluation = evaluation_of_table(0, scored.to_table().unwrap(), &["a", "b", "c", "b"]);
+        let found = looked(&evaluation, 2).unwrap();
+        assert_eq!((found.task, found.scored, found.wrong, found.points.len()), (Task::Values, 4, 0, 4));
+        let shown: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.score, m.label.as_str())).collect();
+        assert_eq!(shown, [("b", 2.0, "1"), ("a", 0.5, "1")]);
+        assert_eq!(found.mistakes[0].predicted, "-1");
+    }
+
+    #[test]
+    fn sets_with_most_wrong_labels_come_first() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let predictions = PredictedSets {
+            row_id: set(&["a", "b", "c"]),
+            classes: set(&["x", "y"]),
+            sets: vec![set(&["x"]), set(&["x", "y"]), set(&["y"])],
+            scores: vec![0.6; 6],
+            probabilities: true,
+        };
+        let scored = ScoredSets { fold: vec![0; 3], truth: vec![set(&["x", "y"]), set(&[]), set(&["y"])], predictions };
+        let evaluation = evaluation_of_table(0, scored.to_table().unwrap(), &["a", "b", "c"]);
+        let found = looked(&evaluation, 9).unwrap();
+        assert_eq!((found.task, found.scored, found.wrong), (Task::Sets, 3, 2));
+        let shown: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.score, m.predicted.as_str())).collect();
+        assert_eq!(shown, [("b", 2.0, "x, y"), ("a", 1.0, "x")]);
     }
 
     #[test]

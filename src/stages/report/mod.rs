@@ -3,6 +3,7 @@
 //! Equal results give equal bytes: there is no clock here, and nothing that the results do not hold. Whatever comes from data
 //! is escaped in [`words`]; the page forbids itself scripts and the network.
 
+mod curves;
 mod data;
 #[cfg(test)]
 mod example;
@@ -86,7 +87,8 @@ impl StageKind for Report {
         if Metric::named(&params.metric).is_none() {
             let mut problem =
                 at.problem("invalid-param", &["metric"], format!("there is no metric `{}`", params.metric));
-            if let Some(near) = suggest(&params.metric, METRICS.iter().map(|(name, ..)| *name)) {
+            let near = || suggest(&params.metric, METRICS.iter().map(|(name, ..)| *name));
+            if let Some(near) = Metric::meant_by(&params.metric).or_else(near) {
                 problem = problem.help(format!("did you mean `{near}`?"));
             }
             let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
@@ -131,7 +133,7 @@ impl Stage for Report {
     }
 
     fn reads(&self, _input: usize) -> &'static [&'static str] {
-        &["metrics", "classes", "confusion", "predictions"]
+        &["metrics", "classes", "confusion", "reliability", "thresholds", "predictions"]
     }
 }
 
@@ -162,6 +164,7 @@ mod tests {
         Status, Summary, findings,
     };
     use crate::stage::Kind;
+    use crate::table::predictions::values::{PredictedValues, ScoredValues};
 
     fn build(params: Value) -> Result<Work, Problems> {
         let scope = Scope { stage: "report", base: Path::new("."), locate: &|_| None };
@@ -356,6 +359,27 @@ mod tests {
         let at = |name: &str| html.rfind(&format!("<bdi>{name}</bdi>")).unwrap();
         // 37 × 25 % 77 = 1, 37 × 52 % 77 = 76
         assert!(at("c00") < at("c25") && at("c25") < at("c52"));
+    }
+
+    #[test]
+    fn a_report_of_numbers_has_no_classes() {
+        let mut run = summary(vec![variant("ridge", &[0.5, 0.6])]);
+        let one = &mut run.variants[0];
+        (one.classes, one.confusion) = (Vec::new(), Vec::new());
+        one.metrics = [("r2".to_owned(), metric(&[0.5, 0.6], true))].into();
+        let predictions = PredictedValues { row_id: vec!["r1".into(), "r2".into()], value: vec![1.25, -3.0] };
+        let scored = ScoredValues { fold: vec![0, 1], truth: vec![1.0, 2.0], predictions };
+        let evaluation = super::example::evaluation_of_table(0, scored.to_table().unwrap(), &["r1", "r2"]);
+        let (html, markdown) = both(&run, vec![evaluation]);
+        well_formed(&html);
+        for words in ["Largest errors", "off by 5.0000", "off by 0.2500", "predicted as", "text of r2", "2 predictions"]
+        {
+            assert!(html.contains(words) && markdown.contains(words), "{words}\n{markdown}");
+        }
+        for words in ["onfusion", "taken for", "have no metric", "Per class"] {
+            assert!(!html.contains(words) && !markdown.contains(words), "{words}\n{markdown}");
+        }
+        assert_eq!(html.matches("class=\"dot\"").count(), 2);
     }
 
     #[test]

@@ -39,6 +39,26 @@ impl Scale {
         Some(Scale { low, high, ticks, decimals })
     }
 
+    /// From 0 to 1.
+    pub(super) fn shares() -> Self {
+        Scale { low: 0.0, high: 1.0, ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0], decimals: 2 }
+    }
+
+    /// Where a value lies: 0 at the lower end, 1 at the upper.
+    pub(super) fn share(&self, value: f64) -> f64 {
+        (value - self.low) / (self.high - self.low)
+    }
+
+    /// The ends.
+    pub(super) fn ends(&self) -> [f64; 2] {
+        [self.low, self.high]
+    }
+
+    /// The ticks and their figures.
+    pub(super) fn marks(&self) -> impl Iterator<Item = (f64, String)> {
+        self.ticks.iter().map(|tick| (*tick, fixed(*tick, self.decimals)))
+    }
+
     /// Where a value lies, in per cent, with a margin on both sides.
     fn at(&self, value: f64) -> String {
         format!("{:.2}%", 3.0 + 94.0 * (value - self.low) / (self.high - self.low))

@@ -1,22 +1,21 @@
 //! Which tokens has a text? Words, n-grams of characters, or the pieces of a pretrained tokenizer.
 
-mod params;
 #[cfg(test)]
 mod tests;
 
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::analysis::{Chosen, Params, analyzer};
 use crate::fetch;
-use crate::ml::{Analyzer, Language};
+use crate::ml::Analyzer;
 use crate::model::{ModelError, ModelFiles, PretrainedTokenizer};
 use crate::problem::Problems;
 use crate::stage::{
     Conclusion, Ctx, FileNeed, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Scope, Stage, StageError,
-    StageKind, Totals, Work, elided,
+    StageKind, Totals, Work,
 };
 use crate::table::{text, tokens};
-use params::{Chosen, Params, StopWords, analyzer};
 
 /// The one file that a pretrained tokenizer needs.
 const TOKENIZER: &str = "tokenizer.json";
@@ -54,17 +53,7 @@ impl StageKind for Tokenize {
     /// A pretrained tokenizer is known by the digest of its file, so its model's name, or folder, is left out. A language has one
     /// name.
     fn canonical(params: &Params) -> Value {
-        let mut named = params.clone();
-        let name = |given: &mut String| {
-            if let Some(language) = Language::of(given) {
-                *given = language.name.to_owned();
-            }
-        };
-        named.stem.as_mut().map(name);
-        if let Some(StopWords::Of(given)) = &mut named.stop_words {
-            name(given);
-        }
-        let mut canonical = elided(&named, &Params::default());
+        let mut canonical = params.canonical();
         if let (Chosen::Pretrained(_), Some(fields)) = (&params.tokenizer, canonical.as_object_mut()) {
             fields.insert("tokenizer".to_owned(), Value::from("pretrained"));
         }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::learner::{Gives, Learner, Model, Takes, Training, Trouble, Written};
-use super::linear::{Probable, coefficients, linear_model};
+use super::linear::{Probable, classifier_table, linear_model};
 use crate::ml::Features;
 use crate::ml::bayes::{BernoulliNb, ComplementNb, GaussianModel, GaussianNb, MultinomialNb, binarized};
 use crate::ml::linear::{FitError, LinearModel};
@@ -139,7 +139,7 @@ impl Learner for Counts {
             Counts::Complement(nb) => nb.fit(x, y, classes, weights)?,
             Counts::Bernoulli(nb) => nb.fit(x, y, classes, weights)?,
         };
-        Ok(Output::new().table("coefficients", coefficients(&model, on.names())?))
+        Ok(Output::new().table("coefficients", classifier_table(&model, on.names())?))
     }
 
     fn load(&self, learned: &Parts, classes: usize) -> Result<Box<dyn Model>, Trouble> {

@@ -9,7 +9,9 @@ use super::kernel::SvcParams;
 use super::learner::{Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
 use super::neighbors::{NeighborsParams, NeighborsRegressorParams};
-use super::trees::{ForestParams, TreeParams};
+use super::ridge::{LinearSvrParams, RidgeClassifierParams, RidgeParams};
+use super::sgd::{SgdClassifierParams, SgdRegressorParams};
+use super::trees::{BoostingParams, ExtraTreesParams, ForestParams, TreeParams};
 
 /// A learner by name, with its parameters: `{ linear_svc: { c: 0.5 } }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,10 +21,24 @@ pub(super) enum Estimator {
     LogisticRegression(LogisticParams),
     /// Linear support vector machine: decision values; sparse and dense rows.
     LinearSvc(LinearSvcParams),
+    /// Ridge classifier: decision values; sparse and dense rows.
+    RidgeClassifier(RidgeClassifierParams),
+    /// Linear classifier learned by stochastic gradient descent: probabilities or decision values, by its loss; sparse and dense rows.
+    SgdClassifier(SgdClassifierParams),
+    /// Ridge regression: numbers; sparse and dense rows.
+    Ridge(RidgeParams),
+    /// Linear support vector regression: numbers; sparse and dense rows.
+    LinearSvr(LinearSvrParams),
+    /// Linear regression learned by stochastic gradient descent: numbers; sparse and dense rows.
+    SgdRegressor(SgdRegressorParams),
     /// One decision tree: class shares of its leaves; dense rows.
     DecisionTree(TreeParams),
-    /// Random forest: shares of votes; dense rows.
+    /// Random forest: means of its trees' class shares; dense rows.
     RandomForest(ForestParams),
+    /// Extremely randomised trees: means of their class shares; dense rows.
+    ExtraTrees(ExtraTreesParams),
+    /// Gradient boosting on histograms: probabilities; dense rows.
+    HistGradientBoosting(BoostingParams),
     /// Support vector machine with a kernel: decision values; dense rows.
     Svc(SvcParams),
     /// Multinomial naive Bayes: probabilities; sparse and dense rows of 0 or more.
@@ -45,8 +61,15 @@ impl Estimator {
         match self {
             Estimator::LogisticRegression(params) => ("logistic_regression", params),
             Estimator::LinearSvc(params) => ("linear_svc", params),
+            Estimator::RidgeClassifier(params) => ("ridge_classifier", params),
+            Estimator::SgdClassifier(params) => ("sgd_classifier", params),
+            Estimator::Ridge(params) => ("ridge", params),
+            Estimator::LinearSvr(params) => ("linear_svr", params),
+            Estimator::SgdRegressor(params) => ("sgd_regressor", params),
             Estimator::DecisionTree(params) => ("decision_tree", params),
             Estimator::RandomForest(params) => ("random_forest", params),
+            Estimator::ExtraTrees(params) => ("extra_trees", params),
+            Estimator::HistGradientBoosting(params) => ("hist_gradient_boosting", params),
             Estimator::Svc(params) => ("svc", params),
             Estimator::MultinomialNb(params) => ("multinomial_nb", params),
             Estimator::ComplementNb(params) => ("complement_nb", params),

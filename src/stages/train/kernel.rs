@@ -1,14 +1,21 @@
 //! Which support vector machines with a kernel are there?
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Float32Array, Float64Array, RecordBatch, UInt32Array};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-use super::learner::{Gives, Learner, Written};
-use super::trees::Stored;
-use crate::ml::ensemble::{Gamma, Kernel, SmartParams, Svc};
+use super::learner::{
+    ClassWeight, Gives, Learner, Model, Takes, Training, Trouble, Written, both_sides, read_strings, strings,
+};
+use super::tree_tables::{column, table};
+use crate::ml::Features;
+use crate::ml::kernel::{Gamma, Kernel, Machine, Shape, Svc, SvcModel};
+use crate::ml::linear::FitError;
+use crate::stage::{Output, Parts, StageError};
 
 /// scikit-learn's SVC; more than two classes are learned one against one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,12 +31,13 @@ pub(super) struct SvcParams {
     /// Degree of the kernel poly.
     #[schemars(range(min = 1, max = 32))]
     degree: u32,
-    /// Independent term of the kernel poly.
-    #[schemars(range(min = 0))]
+    /// Independent term of the kernels poly (0 or more) and sigmoid.
     coef0: f64,
     /// The greatest violation of the optimality conditions that is left.
     #[schemars(extend("exclusiveMinimum" = 0))]
     tol: f64,
+    /// How much each class counts.
+    class_weight: ClassWeight,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +49,8 @@ enum KernelParam {
     Rbf,
     /// (gamma x·z + coef0)^degree.
     Poly,
+    /// tanh(gamma x·z + coef0).
+    Sigmoid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,21 +95,156 @@ impl JsonSchema for GammaParam {
 impl Default for SvcParams {
     fn default() -> Self {
         let Svc { c, gamma, degree, coef0, tol, .. } = Svc::default();
-        SvcParams { c, kernel: KernelParam::Rbf, gamma: GammaParam(gamma), degree, coef0, tol }
+        SvcParams {
+            c,
+            kernel: KernelParam::Rbf,
+            gamma: GammaParam(gamma),
+            degree,
+            coef0,
+            tol,
+            class_weight: ClassWeight::None,
+        }
+    }
+}
+
+impl KernelParam {
+    fn kernel(self) -> Kernel {
+        match self {
+            KernelParam::Linear => Kernel::Linear,
+            KernelParam::Rbf => Kernel::Rbf,
+            KernelParam::Poly => Kernel::Poly,
+            KernelParam::Sigmoid => Kernel::Sigmoid,
+        }
+    }
+
+    fn of(kernel: Kernel) -> KernelParam {
+        match kernel {
+            Kernel::Linear => KernelParam::Linear,
+            Kernel::Rbf => KernelParam::Rbf,
+            Kernel::Poly => KernelParam::Poly,
+            Kernel::Sigmoid => KernelParam::Sigmoid,
+        }
     }
 }
 
 impl Written for SvcParams {
     fn learner(&self) -> Box<dyn Learner> {
-        let kernel = match self.kernel {
-            KernelParam::Linear => Kernel::Linear,
-            KernelParam::Rbf => Kernel::Rbf,
-            KernelParam::Poly => Kernel::Poly,
-        };
-        let (c, gamma, degree, coef0, tol) = (self.c, self.gamma.0, self.degree, self.coef0, self.tol);
-        let params = SmartParams::Svc(Svc { c, kernel, gamma, degree, coef0, tol });
-        Box::new(Stored { params, gives: Gives::Decisions, seeded: false })
+        let (c, kernel, gamma) = (self.c, self.kernel.kernel(), self.gamma.0);
+        let (degree, coef0, tol) = (self.degree, self.coef0, self.tol);
+        let svc = Svc { c, kernel, gamma, degree, coef0, tol };
+        Box::new(Machines { svc, class_weight: self.class_weight })
     }
+}
+
+/// Number of training rows (of some hundred columns) beyond which a fit takes more than about ten seconds on one core.
+const SLOW_BEYOND: usize = 15_000;
+
+struct Machines {
+    svc: Svc,
+    class_weight: ClassWeight,
+}
+
+impl Learner for Machines {
+    fn takes(&self) -> Takes {
+        Takes::Dense
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::Decisions
+    }
+
+    fn weighs_rows(&self) -> bool {
+        true
+    }
+
+    fn advice(&self, name: &str) -> Vec<String> {
+        vec![format!("`{name}` is slow beyond about {SLOW_BEYOND} training rows of some hundred columns")]
+    }
+
+    fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
+        let (y, classes) = on.classes()?;
+        let (blocks, weights) = (on.blocks()?, on.weights(self.class_weight)?);
+        let model = self.svc.fit(&blocks.x, y, classes, weights.as_deref(), &on.stop())?;
+        Ok(written(&model)?)
+    }
+
+    fn load(&self, learned: &Parts, classes: usize) -> Result<Box<dyn Model>, Trouble> {
+        let model = read(learned)?.checked()?;
+        match model.classes == classes {
+            true => Ok(Box::new(model)),
+            false => Err(FitError::Stored { message: "it is of other classes".to_owned() }.into()),
+        }
+    }
+}
+
+impl Model for SvcModel {
+    fn scores(&self, x: &Features) -> Result<Vec<f64>, FitError> {
+        Ok(both_sides(SvcModel::scores(self, x)?, self.classes))
+    }
+}
+
+/// What is not a table of its own.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    classes: usize,
+    present: Vec<u32>,
+    kernel: KernelParam,
+    gamma: f64,
+    coef0: f64,
+    degree: u32,
+    /// What each machine subtracts.
+    rho: Vec<f64>,
+}
+
+/// The parts `head`, `centre` (value by column), `support` (value, row-major) and `machines` (machine, row, coef).
+fn written(model: &SvcModel) -> Result<Output, StageError> {
+    let Shape { kernel, gamma, coef0, degree } = model.shape;
+    let rho = model.machines.iter().map(|machine| machine.rho).collect();
+    let (classes, present, kernel) = (model.classes, model.present.clone(), KernelParam::of(kernel));
+    let head = Head { classes, present, kernel, gamma, coef0, degree, rho };
+    let head = serde_json::to_string(&head).map_err(StageError::caused)?;
+    let machine = (0u32..).zip(&model.machines).flat_map(|(at, machine)| machine.rows.iter().map(move |_| at));
+    let row = model.machines.iter().flat_map(|machine| machine.rows.iter().copied());
+    let coef = model.machines.iter().flat_map(|machine| machine.coef.iter().copied());
+    let machines: [(&str, ArrayRef); 3] = [
+        ("machine", Arc::new(UInt32Array::from_iter_values(machine))),
+        ("row", Arc::new(UInt32Array::from_iter_values(row))),
+        ("coef", Arc::new(Float64Array::from_iter_values(coef))),
+    ];
+    Ok(Output::new()
+        .fact("support_vectors", model.support.len().checked_div(model.centre.len()).unwrap_or_default())
+        .table("head", strings("json", &[head])?)
+        .table("centre", floats(&model.centre)?)
+        .table("support", floats(&model.support)?)
+        .table("machines", table(machines)?))
+}
+
+fn floats(values: &[f32]) -> Result<RecordBatch, StageError> {
+    table([("value", Arc::new(Float32Array::from(values.to_vec())) as ArrayRef)])
+}
+
+/// The model, as it stands there: its parts may not fit together.
+fn read(learned: &Parts) -> Result<SvcModel, StageError> {
+    let head = read_strings(&*learned.table("head")?, "json")?;
+    let head: Head = serde_json::from_str(head.first().map_or("", String::as_str)).map_err(StageError::caused)?;
+    let table = learned.table("machines")?;
+    let (of, row) = (column::<UInt32Array>(&table, "machine")?, column::<UInt32Array>(&table, "row")?);
+    let coef = column::<Float64Array>(&table, "coef")?;
+    let blank = |&rho: &f64| Machine { rows: Vec::new(), coef: Vec::new(), rho };
+    let mut machines: Vec<Machine> = head.rho.iter().map(blank).collect();
+    for entry in 0..of.len() {
+        let machine = machines.get_mut(of.value(entry) as usize);
+        let machine = machine.ok_or_else(|| StageError::failed("a model's table names a machine that it lacks"))?;
+        machine.rows.push(row.value(entry));
+        machine.coef.push(coef.value(entry));
+    }
+    let values = |part: &str| -> Result<Vec<f32>, StageError> {
+        Ok(column::<Float32Array>(&*learned.table(part)?, "value")?.values().to_vec())
+    };
+    let shape = Shape { kernel: head.kernel.kernel(), gamma: head.gamma, coef0: head.coef0, degree: head.degree };
+    let (centre, support) = (values("centre")?, values("support")?);
+    Ok(SvcModel { classes: head.classes, present: head.present, shape, centre, support, machines })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::linear::{FitError, Laid, balanced_weights};
+use crate::ml::linear::{Columns, FitError, Laid, balanced_weights};
 use crate::ml::{Block, Features};
 use crate::stage::{Ctx, Derived, Output, Parts, StageError};
 use crate::table::{features, row_ids};
@@ -211,6 +211,18 @@ impl<'a> Training<'a> {
         Ok(laid)
     }
 
+    /// The rows by column, for solvers that move one weight at a time; shared by all fits on them.
+    pub(super) fn by_column(&self) -> Result<Arc<ColumnRows>, Trouble> {
+        let turned = self.input.derived("block.", "by column", |input| {
+            let Blocks { row_id, x } = read_blocks(input)?;
+            let x = Columns::of(&x).map_err(|error| said(error, &[], &row_id))?;
+            Ok(ColumnRows { row_id, x })
+        })?;
+        self.same_rows(&turned.row_id)?;
+        self.columns.store(turned.x.cols(), Ordering::Relaxed);
+        Ok(turned)
+    }
+
     /// What rows count: by their own weight, times that of their class (numbers have none); `None` if all count alike.
     pub(super) fn weights(&self, of: ClassWeight) -> Result<Option<Vec<f64>>, Trouble> {
         match self.goal {
@@ -284,6 +296,18 @@ impl Derived for LaidRows {
     }
 }
 
+/// Rows as coordinate descent takes them.
+pub(super) struct ColumnRows {
+    pub(super) row_id: Vec<String>,
+    pub(super) x: Columns,
+}
+
+impl Derived for ColumnRows {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.row_id) + self.x.bytes()
+    }
+}
+
 pub(super) fn bytes_of(strings: &[String]) -> usize {
     strings.iter().map(|string| size_of::<String>() + string.len()).sum()
 }
@@ -329,14 +353,17 @@ pub(super) fn said(error: FitError, classes: &[String], row_id: &[String]) -> St
             let name = classes.get(class as usize).map_or("?", String::as_str);
             StageError::failed(format!("all training rows have the one label `{name}`; a classifier needs two"))
         }
+        FitError::Negative { row: at, column, value } => {
+            let message = format!(
+                "row {} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more",
+                row(at)
+            );
+            let help = "use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`";
+            StageError::failed(message).help(help)
+        }
         FitError::NonFinite { row: at, column } => {
             StageError::failed(format!("row {} has a feature (column {column}) that is not a finite number", row(at)))
         }
-        FitError::Negative { row: at, column, value } => StageError::failed(format!(
-            "row {} has {value} in feature column {column}, and this learner takes counts or shares of 0 or more",
-            row(at)
-        ))
-        .help("use `gaussian_nb`, `bernoulli_nb` or a linear estimator, or leave the block out of `fuse`"),
         FitError::Parameter { name, .. } => StageError::failed(error.to_string()).at_param(&["estimator", name]),
         error => StageError::failed(error.to_string()),
     }

@@ -1,6 +1,7 @@
 //! What does a classifier or a regressor learn, and what does it predict? One kind for all learners; `estimator` says which.
 
 mod bayes;
+mod calibrate;
 mod ensemble;
 mod estimator;
 mod kernel;
@@ -8,7 +9,11 @@ mod learner;
 mod linear;
 mod neighbors;
 mod one_vs_rest;
+mod ridge;
+mod sgd;
 mod stacked;
+mod threshold;
+mod tree_tables;
 mod trees;
 mod truth;
 mod tune;
@@ -29,7 +34,9 @@ use crate::table::predictions::values::PredictedValues;
 
 use self::truth::labels;
 
+pub(super) use calibrate::Calibrate;
 pub(super) use ensemble::Ensemble;
+pub(super) use threshold::Threshold;
 pub(super) use tune::Tune;
 
 /// The kind `train`.

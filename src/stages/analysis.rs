@@ -1,19 +1,21 @@
-//! What may be said of tokens, and does it go together?
+//! What may be said of tokens, and does it go together? For stages that find the tokens of texts: `tokenize`, and `tfidf` where it
+//! reads texts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ml::{
     self, Analyzer, AnalyzerError, AnalyzerParams, DEFAULT_TOKEN_PATTERN, LANGUAGES, Language, TextUnit, WordFilter,
 };
 use crate::problem::{Problem, Problems, suggest};
-use crate::stage::Scope;
+use crate::stage::{Scope, elided};
 
 /// Cuts each text into tokens. Words are made in this order: lower case, accents, the tokenizer, stop words, lengths, stems.
 /// With `tokenizer: { pretrained: MODEL }` tokens are the pieces of that model's tokenizer, without special tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(in crate::stages) struct Params {
+pub(super) struct Params {
     /// Who cuts.
     pub(super) tokenizer: Chosen,
     /// Turn texts to lower case first. Not for a pretrained tokenizer.
@@ -98,6 +100,26 @@ impl Default for Params {
 }
 
 impl Params {
+    /// The parameters as a key sees them: a language has one name.
+    pub(super) fn canonical(&self) -> Value {
+        elided(&self.named(), &Params::default())
+    }
+
+    /// The same with the names of languages spelled out.
+    pub(super) fn named(&self) -> Params {
+        let mut named = self.clone();
+        let name = |given: &mut String| {
+            if let Some(language) = Language::of(given) {
+                *given = language.name.to_owned();
+            }
+        };
+        named.stem.as_mut().map(name);
+        if let Some(StopWords::Of(given)) = &mut named.stop_words {
+            name(given);
+        }
+        named
+    }
+
     /// Complains about parameters that the chosen tokenizer has not.
     pub(super) fn strangers(&self, at: &Scope<'_>) -> Problems {
         let default = Params::default();
