@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::bayes::{BernoulliParams, ComplementParams, GaussianParams, MultinomialParams};
 use super::kernel::SvcParams;
 use super::learner::{Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
+use super::neighbors::{NeighborsParams, NeighborsRegressorParams};
 use super::ridge::{LinearSvrParams, RidgeClassifierParams, RidgeParams};
 use super::sgd::{SgdClassifierParams, SgdRegressorParams};
 use super::trees::{BoostingParams, ExtraTreesParams, ForestParams, TreeParams};
@@ -39,6 +41,18 @@ pub(super) enum Estimator {
     HistGradientBoosting(BoostingParams),
     /// Support vector machine with a kernel: decision values; dense rows.
     Svc(SvcParams),
+    /// Multinomial naive Bayes: probabilities; sparse and dense rows of 0 or more.
+    MultinomialNb(MultinomialParams),
+    /// Complement naive Bayes: probabilities; sparse and dense rows of 0 or more.
+    ComplementNb(ComplementParams),
+    /// Bernoulli naive Bayes: probabilities; sparse and dense rows.
+    BernoulliNb(BernoulliParams),
+    /// Gaussian naive Bayes: probabilities; sparse and dense rows.
+    GaussianNb(GaussianParams),
+    /// The nearest training rows vote: shares of votes; sparse and dense rows.
+    KNeighbors(NeighborsParams),
+    /// The mean of the nearest training rows: a number; sparse and dense rows.
+    KNeighborsRegressor(NeighborsRegressorParams),
 }
 
 impl Estimator {
@@ -57,6 +71,12 @@ impl Estimator {
             Estimator::ExtraTrees(params) => ("extra_trees", params),
             Estimator::HistGradientBoosting(params) => ("hist_gradient_boosting", params),
             Estimator::Svc(params) => ("svc", params),
+            Estimator::MultinomialNb(params) => ("multinomial_nb", params),
+            Estimator::ComplementNb(params) => ("complement_nb", params),
+            Estimator::BernoulliNb(params) => ("bernoulli_nb", params),
+            Estimator::GaussianNb(params) => ("gaussian_nb", params),
+            Estimator::KNeighbors(params) => ("k_neighbors", params),
+            Estimator::KNeighborsRegressor(params) => ("k_neighbors_regressor", params),
         }
     }
 

@@ -81,6 +81,11 @@ pub(super) trait Model: Send + Sync {
         let width = scores.len().checked_div(rows).unwrap_or_default().max(1);
         Ok(scores.chunks_exact(width).map(|row| crate::ml::linear::first_greatest(row) as u32).collect())
     }
+
+    /// Both; for models that would work out the scores twice.
+    fn scores_and_classes(&self, x: &Features) -> Result<(Vec<f64>, Vec<u32>), FitError> {
+        Ok((self.scores(x)?, self.predict(x)?))
+    }
 }
 
 /// Why a learner could not be fitted or applied.

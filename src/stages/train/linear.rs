@@ -257,7 +257,7 @@ impl Learner for Svm {
 }
 
 /// A linear model that gives probabilities.
-struct Probable(LinearModel);
+pub(super) struct Probable(pub(super) LinearModel);
 
 impl Model for Probable {
     fn scores(&self, x: &Features) -> Result<Vec<f64>, FitError> {
@@ -307,12 +307,17 @@ impl Model for Valued {
 
 /// A linear classifier's table and how the fit ended.
 pub(super) fn fitted(model: &LinearModel, end: Convergence, on: &Training<'_>) -> Result<Output, StageError> {
+    Ok(ended(classifier_table(model, on.names())?, end, on))
+}
+
+/// A linear classifier's table, for [`linear_model`].
+pub(super) fn classifier_table(model: &LinearModel, names: &[String]) -> Result<RecordBatch, StageError> {
     let positive = |output: usize| {
         let place = if model.coef.len() == 1 { model.present.len() - 1 } else { output };
-        on.names()[model.present[place] as usize].as_str()
+        names[model.present[place] as usize].as_str()
     };
     let classes: Vec<&str> = (0..model.coef.len()).map(positive).collect();
-    Ok(ended(coefficients(&classes, &model.coef, &model.intercept)?, end, on))
+    coefficients(&classes, &model.coef, &model.intercept)
 }
 
 /// A linear regression's table and how the fit ended.

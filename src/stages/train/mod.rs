@@ -1,11 +1,13 @@
 //! What does a classifier or a regressor learn, and what does it predict? One kind for all learners; `estimator` says which.
 
+mod bayes;
 mod calibrate;
 mod ensemble;
 mod estimator;
 mod kernel;
 mod learner;
 mod linear;
+mod neighbors;
 mod one_vs_rest;
 mod ridge;
 mod sgd;
@@ -170,8 +172,7 @@ impl Learner for Classifier {
         let classes = read_strings(&*learned.table("classes")?, "class")?;
         let words = |trouble: Trouble| in_words(trouble, &classes, row_id);
         let model = self.chosen.load(learned, classes.len()).map_err(words)?;
-        let scores = model.scores(x).map_err(|error| words(error.into()))?;
-        let predicted = model.predict(x).map_err(|error| words(error.into()))?;
+        let (scores, predicted) = model.scores_and_classes(x).map_err(|error| words(error.into()))?;
         let predicted = predicted.iter().map(|&class| classes[class as usize].clone()).collect();
         let probabilities = self.chosen.gives() == Gives::Probabilities;
         let predictions = Predictions { row_id: row_id.clone(), classes, predicted, scores, probabilities };
@@ -221,5 +222,7 @@ fn in_words(trouble: Trouble, classes: &[String], row_id: &[String]) -> StageErr
     }
 }
 
+#[cfg(test)]
+mod every_learner_tests;
 #[cfg(test)]
 mod tests;
