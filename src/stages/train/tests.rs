@@ -113,7 +113,7 @@ fn rows_without_any_label_are_an_error() {
     let error = run(&classifier(json!({ "linear_svc": {} })), &target).unwrap_err();
     assert_eq!(error.to_string(), "no training row has a label");
     let weighted = Target { weight: Some(vec![1.0; ROWS]), ..sets() };
-    let error = run(&classifier(json!({ "decision_tree": {} })), &weighted).unwrap_err();
+    let error = run(&classifier(json!({ "k_neighbors": {} })), &weighted).unwrap_err();
     assert!(error.to_string().contains("cannot weigh rows"), "{error}");
 }
 
