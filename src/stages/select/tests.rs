@@ -108,7 +108,7 @@ fn every_judge_learns_and_says_what_it_cannot() {
     let wrong = |with, target: &Parts| learned(with, target).err().unwrap();
     let one = labels(["x"; 4]);
     assert_eq!(wrong(json!({}), &one), "all training rows have the one label `x`; columns are judged by two or more");
-    assert_eq!(wrong(json!({ "score_func": "chi2" }), &both), "row `r1` has -1 in column 1 of `vectors`, below 0");
+    assert_eq!(wrong(json!({ "score_func": "chi2" }), &both), "row `r1` has -0.5 in column 1 of `vectors`, below 0");
     assert!(
         wrong(json!({ "score_func": "variance", "threshold": 100 }), &both)
             .starts_with("none of 5 feature columns passes")
