@@ -187,7 +187,8 @@ impl Classifier {
             return Ok(());
         }
         let message = format!("`{}` cannot weigh rows, and `ingest` reads a `weight`", self.name);
-        let help = "leave `weight` out of `ingest`, or train `logistic_regression` or `linear_svc`";
+        let help =
+            "leave `weight` out of `ingest`, or train another estimator, such as `logistic_regression` or `linear_svc`";
         Err(StageError::failed(message).help(help))
     }
 
