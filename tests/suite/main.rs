@@ -14,6 +14,7 @@ mod ledger;
 mod lock;
 mod matrix;
 mod model;
+mod nested;
 mod numbers;
 mod predict;
 mod reuse;
