@@ -224,6 +224,7 @@ pub(super) fn wrong(findings: &Findings) -> String {
 }
 
 fn detail(out: &mut String, detail: &Detail<'_>) {
+    super::chosen::html_section(out, detail);
     let task = detail.findings.as_ref().map_or(Task::Classes, |findings| findings.task);
     if task == Task::Classes {
         confusion(out, detail.variant);

@@ -122,6 +122,7 @@ fn details(out: &mut String, note: &Note<'_>) {
 }
 
 fn detail(out: &mut String, detail: &Detail<'_>) {
+    super::chosen::markdown_section(out, detail);
     let task = detail.findings.as_ref().map_or(Task::Classes, |findings| findings.task);
     if task == Task::Classes {
         confusion(out, detail.variant);

@@ -3,6 +3,7 @@
 //! Equal results give equal bytes: there is no clock here, and nothing that the results do not hold. Whatever comes from data
 //! is escaped in [`words`]; the page forbids itself scripts and the network.
 
+mod chosen;
 mod curves;
 mod data;
 #[cfg(test)]
