@@ -27,7 +27,7 @@ impl<'a> Lift<'a> {
 
         let mut inputs = Vec::new();
         if let Some(folds) = meta.inner_folds() {
-            let split = self.divided(of, folds, node.frame, inside, target.clone());
+            let split = self.divided(of, node, folds, inside, target.clone());
             for number in 0..folds {
                 let id = FoldId { repeat: 0, fold: number };
                 let within = Inside { split, fold: UnitFold::within(fold, id) };
@@ -56,16 +56,16 @@ impl<'a> Lift<'a> {
     }
 
     /// The unit that divides the training rows of `inside` (all rows, outside folds) once more. It depends on nothing else, so
-    /// all stages that divide into as many folds share it, and what is fitted in them.
+    /// all stages that divide into as many folds share it, and what is fitted in them; it bears the name of the first.
     pub(super) fn divided(
         &mut self,
         of: &Lifting<'a>,
+        node: &Node,
         folds: u32,
-        frame: usize,
         inside: Option<&Inside>,
         target: Input,
     ) -> UnitId {
-        let divides = dividing(&of.variant.stages[frame].id, frame, &json!({ "folds": folds }));
+        let divides = dividing(&node.id, node.frame, &json!({ "folds": folds }));
         let inputs = std::iter::once(target).chain(inside.map(Inside::rows)).collect();
         self.unit(of, &divides, Phase::Split, inside.map(|inside| &inside.fold), inputs)
     }

@@ -45,7 +45,7 @@ impl<'a> Lift<'a> {
         let fold = inside.map(|inside| &inside.fold);
         let frame = self.node(of, node.frame, None);
         let target = Input { unit: frame, role: Role::Target, reads: Reads::Patterns(&["target"]) };
-        let split = self.divided(of, search.inner_folds(), node.frame, inside, target.clone());
+        let split = self.divided(of, node, search.inner_folds(), inside, target.clone());
         let scoring = json!({ "folds": search.inner_folds(), "metrics": [search.metric()] });
         let scoring = dividing(&node.id, node.frame, &scoring);
         let mut inputs = Vec::new();
