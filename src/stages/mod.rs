@@ -17,7 +17,9 @@ mod tfidf;
 mod tokenize;
 mod train;
 
-use crate::stage::Kind;
+use crate::ml::{METRICS, Metric};
+use crate::problem::{Problem, suggest};
+use crate::stage::{Kind, Scope};
 
 /// Every kind, in the order in which a pipeline meets them.
 pub static STAGES: &[Kind] = &[
@@ -44,4 +46,14 @@ pub static STAGES: &[Kind] = &[
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     STAGES.iter().find(|kind| kind.name == name)
+}
+
+/// Complains about a metric that there is not, named by the parameter at `param`.
+fn unknown_metric(name: &str, param: &[&str], at: &Scope<'_>) -> Problem {
+    let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
+    let mut problem = at.problem("unknown-metric", param, format!("there is no metric `{name}`"));
+    if let Some(near) = Metric::meant_by(name).or_else(|| suggest(name, names.iter().copied())) {
+        problem = problem.help(format!("did you mean `{near}`?"));
+    }
+    problem.note(format!("the metrics are {}", names.join(", ")))
 }

@@ -14,8 +14,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
-use crate::ml::{Folds, FoldsError, METRICS, Metric, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
-use crate::problem::{Problem, Problems, suggest};
+use super::unknown_metric;
+use crate::ml::{Folds, FoldsError, Metric, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
+use crate::problem::Problems;
 use crate::stage::{
     Arity, Ctx, Evaluate, FoldId, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work,
     elided,
@@ -133,7 +134,7 @@ impl StageKind for CrossValidate {
                     problems.push(problem.help("keep one of the two"));
                 }
                 Some(metric) => metrics.push(metric),
-                None => problems.push(unknown_metric(name, index, at)),
+                None => problems.push(unknown_metric(name, &["metrics", &index.to_string()], at)),
             }
         }
         if params.metrics.as_ref().is_some_and(Vec::is_empty) {
@@ -186,16 +187,6 @@ fn idle(params: &Params, divide: &Divide, at: &Scope<'_>, problems: &mut Problem
         let problem = at.problem("invalid-param", &[name], format!("`{name}` says nothing beside `{beside}`"));
         problems.push(problem.help("leave one of the two out"));
     }
-}
-
-fn unknown_metric(name: &str, index: usize, at: &Scope<'_>) -> Problem {
-    let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
-    let mut problem =
-        at.problem("unknown-metric", &["metrics", &index.to_string()], format!("there is no metric `{name}`"));
-    if let Some(near) = Metric::meant_by(name).or_else(|| suggest(name, names.iter().copied())) {
-        problem = problem.help(format!("did you mean `{near}`?"));
-    }
-    problem.note(format!("the metrics are {}", names.join(", ")))
 }
 
 enum Divide {

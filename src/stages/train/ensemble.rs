@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::estimator::Estimator;
-use super::learner::{Gives, Goal, Learner, Training, read_strings, strings};
+use super::learner::{Goal, Learner, Training, read_strings, strings};
 use super::stacked::{Stacked, applied, out_of_fold};
-use super::{in_words, labels};
+use super::{classified, in_words, labels};
 use crate::ml::linear::first_greatest;
 use crate::ml::{Block, Dense, Features};
 use crate::problem::Problems;
@@ -271,14 +271,7 @@ impl MetaLearner for Stacking {
         let classes = read_strings(&*learned.table("classes")?, "class")?;
         let (row_id, stacked) = applied(models, &classes)?;
         let x = features_of(&stacked, row_id.len(), classes.len());
-        let words = |trouble| in_words(trouble, &classes, &row_id);
-        let model = self.chosen.load(learned, classes.len()).map_err(words)?;
-        let scores = model.scores(&x).map_err(|error| words(error.into()))?;
-        let predicted = model.predict(&x).map_err(|error| words(error.into()))?;
-        let predicted = predicted.iter().map(|&class| classes[class as usize].clone()).collect();
-        let probabilities = self.chosen.gives() == Gives::Probabilities;
-        let predictions = Predictions { row_id, classes, predicted, scores, probabilities };
-        Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?))
+        classified(self.chosen.as_ref(), learned, &row_id, &x)
     }
 }
 

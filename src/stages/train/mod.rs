@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use self::estimator::Estimator;
 use self::learner::{Gives, Goal, Learner as Chosen, Takes, Training, Trouble, blocks, read_strings, said, strings};
+use crate::ml::Features;
 use crate::problem::Problems;
 use crate::stage::{
     ApplyTo, Arity, Ctx, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
@@ -169,15 +170,20 @@ impl Learner for Classifier {
             let predictions = PredictedValues { row_id: row_id.clone(), value };
             return Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?));
         }
-        let classes = read_strings(&*learned.table("classes")?, "class")?;
-        let words = |trouble: Trouble| in_words(trouble, &classes, row_id);
-        let model = self.chosen.load(learned, classes.len()).map_err(words)?;
-        let (scores, predicted) = model.scores_and_classes(x).map_err(|error| words(error.into()))?;
-        let predicted = predicted.iter().map(|&class| classes[class as usize].clone()).collect();
-        let probabilities = self.chosen.gives() == Gives::Probabilities;
-        let predictions = Predictions { row_id: row_id.clone(), classes, predicted, scores, probabilities };
-        Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?))
+        classified(self.chosen.as_ref(), learned, row_id, x)
     }
+}
+
+/// What a fitted classifier says of rows.
+fn classified(chosen: &dyn Chosen, learned: &Parts, row_id: &[String], x: &Features) -> Result<Output, StageError> {
+    let classes = read_strings(&*learned.table("classes")?, "class")?;
+    let words = |trouble: Trouble| in_words(trouble, &classes, row_id);
+    let model = chosen.load(learned, classes.len()).map_err(words)?;
+    let (scores, predicted) = model.scores_and_classes(x).map_err(|error| words(error.into()))?;
+    let predicted = predicted.iter().map(|&class| classes[class as usize].clone()).collect();
+    let probabilities = chosen.gives() == Gives::Probabilities;
+    let predictions = Predictions { row_id: row_id.to_vec(), classes, predicted, scores, probabilities };
+    Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?))
 }
 
 impl Classifier {

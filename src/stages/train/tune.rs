@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::super::unknown_metric;
 use super::ensemble::models;
-use crate::ml::{METRICS, Metric, Rng};
-use crate::problem::{Problem, Problems, suggest};
+use crate::ml::{Metric, Rng};
+use crate::problem::{Problem, Problems};
 use crate::stage::{
     CHOSEN, Candidate, Ctx, Output, Parts, Port, Refusal, Scope, Search, Stage, StageError, StageKind, Work,
 };
@@ -81,7 +82,7 @@ impl StageKind for Tune {
             problems.push(at.problem("out-of-range", &["folds"], message));
         }
         if Metric::named(&params.metric).is_none() {
-            problems.push(unknown_metric(&params.metric, at));
+            problems.push(unknown_metric(&params.metric, &["metric"], at));
         }
         let candidates = match (&params.grid, &params.random) {
             (Some(grid), None) => combinations(grid, at),
@@ -107,14 +108,6 @@ impl StageKind for Tune {
             }
         }
     }
-}
-
-fn unknown_metric(name: &str, at: &Scope<'_>) -> Problem {
-    let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
-    let problem = at.problem("unknown-metric", &["metric"], format!("there is no metric `{name}`"));
-    let near = suggest(name, names.iter().copied());
-    let problem = near.into_iter().fold(problem, |problem, near| problem.help(format!("did you mean `{near}`?")));
-    problem.note(format!("the metrics are {}", names.join(", ")))
 }
 
 /// Every combination of a grid, the last path's values changing fastest.
