@@ -6,6 +6,7 @@
 //! whatever the number of threads.
 
 mod binary;
+mod cholesky;
 mod columns;
 mod design;
 mod dual;
@@ -15,15 +16,19 @@ mod layout;
 mod logistic;
 mod margins;
 mod model;
+mod narrow;
 mod newton;
 mod one_vs_rest;
+mod passes;
 mod ridge;
 mod sgd;
 mod softmax;
 mod sparse;
 mod svm;
 mod svr;
+mod tiles;
 mod value;
+mod wide;
 
 pub use columns::Columns;
 pub(super) use design::check_features;

@@ -107,7 +107,10 @@ impl LinearSvc {
         match self.loss {
             Loss::SquaredHinge => {
                 // dense columns alone hang together: coordinate descent is slow on them and Newton's method is not
-                let start = design.has_sparse().then(|| dual::approached(design, positive.clone(), cost));
+                let start = match design.has_sparse() {
+                    true => Some(dual::approached(design, positive.clone(), cost, self.tol, should_stop)?),
+                    false => None,
+                };
                 let mut problem = Binary::new(design, Margin::SquaredHinge, positive, cost, design.width());
                 minimise(&mut problem, start, limits, should_stop)
             }

@@ -1,7 +1,8 @@
 //! What does a fitted linear regression answer? A value a row.
 
 use super::FitError;
-use super::design::{check_features, dense_dot, sparse_dot};
+use super::design::check_features;
+use super::wide::{dense_dot, sparse_dot};
 use crate::ml::{Block, Features};
 
 /// A fitted linear function.
