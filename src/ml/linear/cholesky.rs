@@ -37,7 +37,10 @@ pub(super) fn inverse(l: &[f64], n: usize) -> Vec<f64> {
                     axpy(-l[i * n + j], &above[j * n..=j * n + j], &mut line[..=j]);
                 }
                 line[i] = 1.0;
-                line[..=i].iter_mut().for_each(#[inline(always)] |x| *x /= l[i * n + i]);
+                line[..=i].iter_mut().for_each(
+                    #[inline(always)]
+                    |x| *x /= l[i * n + i],
+                );
             }
             let mut out = vec![0.0; n * n];
             for i in 0..n {

@@ -39,6 +39,11 @@ impl<'a> Design<'a> {
         self.bias
     }
 
+    /// Whether there are dense columns.
+    pub(super) fn has_dense(&self) -> bool {
+        self.layout.dense > 0
+    }
+
     /// Whether any row uses a sparse column.
     pub(super) fn has_sparse(&self) -> bool {
         self.layout.has_sparse()
@@ -105,6 +110,66 @@ impl<'a> Design<'a> {
         }
     }
 
+    /// `x_i · W` for the weights of several classes, the constant column included.
+    #[inline(always)]
+    pub(super) fn dot_lanes<const L: usize>(&self, i: usize, w: &[[f64; L]]) -> [f64; L] {
+        let (indices, values) = self.sparse_row(i);
+        let (quads, rest) = indices.as_chunks::<4>();
+        let (quad_values, rest_values) = values.as_chunks::<4>();
+        let mut lanes = [[0.0; L]; 4];
+        for (j, x) in quads.iter().zip(quad_values) {
+            for q in 0..4 {
+                let (w, x) = (&w[j[q] as usize], f64::from(x[q]));
+                for l in 0..L {
+                    lanes[q][l] += x * w[l];
+                }
+            }
+        }
+        let mut sums = [0.0; L];
+        for l in 0..L {
+            sums[l] = (lanes[0][l] + lanes[1][l]) + (lanes[2][l] + lanes[3][l]);
+        }
+        for (&j, &x) in rest.iter().zip(rest_values) {
+            add_lanes(f64::from(x), &w[j as usize], &mut sums);
+        }
+        let (own, x) = self.lone(i);
+        if x != 0.0 {
+            add_lanes(x, &w[own], &mut sums);
+        }
+        if self.bias != 0.0 {
+            add_lanes(self.bias, &w[self.cols()], &mut sums);
+        }
+        for (at, block) in self.dense_blocks() {
+            let w = &w[at..at + block.cols];
+            if L == 1 {
+                sums[0] += dense_dot(block.row(i), w.as_flattened());
+            } else {
+                block.row(i).iter().zip(w).for_each(
+                    #[inline(always)]
+                    |(&x, w)| add_lanes(f64::from(x), w, &mut sums),
+                );
+            }
+        }
+        sums
+    }
+
+    /// `W += x_i · u` for the weights of several classes, the constant column included.
+    #[inline(always)]
+    pub(super) fn add_lanes<const L: usize>(&self, i: usize, u: [f64; L], w: &mut [[f64; L]]) {
+        self.light_each(
+            i,
+            #[inline(always)]
+            |j, x: f64| add_lanes(x, &u, &mut w[j]),
+        );
+        for (at, block) in self.dense_blocks() {
+            let w = &mut w[at..at + block.cols];
+            w.iter_mut().zip(block.row(i)).for_each(
+                #[inline(always)]
+                |(w, &x)| add_lanes(f64::from(x), &u, w),
+            );
+        }
+    }
+
     /// `x_i · x_i`, the constant column included.
     #[inline(always)]
     pub(super) fn norm_squared(&self, i: usize) -> f64 {
@@ -131,7 +196,11 @@ impl<'a> Design<'a> {
     /// `out += u · x_i` in all columns but the dense ones.
     #[inline(always)]
     pub(super) fn add_light<T: Real>(&self, i: usize, u: T, out: &mut [T]) {
-        self.light_each(i, #[inline(always)] |j, x: T| out[j] += u * x);
+        self.light_each(
+            i,
+            #[inline(always)]
+            |j, x: T| out[j] += u * x,
+        );
     }
 
     /// `out_j += u · x_ij` and `squares_j += c · x_ij²` in all columns but the dense ones.
@@ -155,7 +224,10 @@ impl<'a> Design<'a> {
         let (quads, rest) = indices.as_chunks::<4>();
         let (quad_values, rest_values) = values.as_chunks::<4>();
         for (j, x) in quads.iter().zip(quad_values) {
-            let [a, b, c, d] = j.map(#[inline(always)] |j| &v[j as usize * k..][..k]);
+            let [a, b, c, d] = j.map(
+                #[inline(always)]
+                |j| &v[j as usize * k..][..k],
+            );
             let x = x.map(T::from);
             for ((((t, &a), &b), &c), &d) in t.iter_mut().zip(a).zip(b).zip(c).zip(d) {
                 *t += (x[0] * a + x[1] * b) + (x[2] * c + x[3] * d);
@@ -194,6 +266,13 @@ impl<'a> Design<'a> {
     pub(super) fn restored(&self, w: &[f64], k: usize, which: usize) -> (Vec<f64>, f64) {
         let intercept = if self.bias != 0.0 { self.bias * w[self.cols() * k + which] } else { 0.0 };
         (self.layout.restored(w, k, which), intercept)
+    }
+}
+
+#[inline(always)]
+fn add_lanes<const L: usize>(x: f64, from: &[f64; L], to: &mut [f64; L]) {
+    for l in 0..L {
+        to[l] += x * from[l];
     }
 }
 

@@ -102,7 +102,6 @@ pub(super) fn minimise(
         step_to.iter_mut().zip(&inner.step).for_each(|(to, step)| *to = f64::from(*step));
         problem.set_direction(&step_to);
         let (step, value) = search(problem, &w[..penalised], &step_to, dot(&gradient, &step_to), objective);
-        if std::env::var("DBG").is_ok() { eprintln!(" newton {iterations} norm {:.2e} obj {objective:.6} step {step} acc {accuracy:.1e}", norm / size); }
         floor = step == 0.0 || objective - value <= ROUNDING * objective.abs();
         axpy(step, &step_to, &mut w);
         problem.advance(step);
@@ -195,8 +194,7 @@ impl Inner {
         let mut rz = self.walk(problem, 0.0);
         let enough = accuracy * accuracy * rz;
         let mut turn = 0.0;
-        for k in 0..MAX_INNER {
-            if std::env::var("DBG").is_ok() && k > 0 { eprint!("."); }
+        for _ in 0..MAX_INNER {
             let squares = self.turn(turn as f32, penalised);
             let curvature = squares + problem.add_curved(&self.direction, &mut self.product);
             if curvature.is_nan() || curvature <= 0.0 {
@@ -233,8 +231,7 @@ impl Inner {
         let mut rz = 0.0;
         for span in [0..narrow.start, narrow.clone(), narrow.end..self.step.len()] {
             let known = (&self.direction[span.clone()], &self.product[span.clone()], &self.inverse[span.clone()]);
-            let changed =
-                (&mut self.step[span.clone()], &mut self.residual[span.clone()], &mut self.z[span.clone()]);
+            let changed = (&mut self.step[span.clone()], &mut self.residual[span.clone()], &mut self.z[span.clone()]);
             let square = wide(
                 #[inline(always)]
                 || walked(along, known, changed),

@@ -44,7 +44,10 @@ impl Design<'_> {
                     let to = at + block.cols;
                     for (quad, (u, c)) in us.iter().zip(cs).enumerate() {
                         if *u != [0.0; 4] || *c != [0.0; 4] {
-                            let rows = [0, 1, 2, 3].map(#[inline(always)] |r| block.row(4 * quad + r));
+                            let rows = [0, 1, 2, 3].map(
+                                #[inline(always)]
+                                |r| block.row(4 * quad + r),
+                            );
                             add_rows(*u, rows, &mut out[at..to]);
                             add_squares(*c, rows, &mut squares[at..to]);
                         }
@@ -64,14 +67,27 @@ impl Design<'_> {
         wide(
             #[inline(always)]
             || {
-                for (i, &u) in u.iter().enumerate().filter(#[inline(always)] |(_, u)| **u != 0.0) {
+                for (i, &u) in u.iter().enumerate().filter(
+                    #[inline(always)]
+                    |(_, u)| **u != 0.0,
+                ) {
                     self.add_light(i, u, out);
                 }
                 let (us, rest) = u.as_chunks::<4>();
                 for (at, block) in self.dense_blocks() {
                     let out = &mut out[at..at + block.cols];
-                    for (quad, u) in us.iter().enumerate().filter(#[inline(always)] |(_, u)| **u != [0.0; 4]) {
-                        add_rows(*u, [0, 1, 2, 3].map(#[inline(always)] |r| block.row(4 * quad + r)), out);
+                    for (quad, u) in us.iter().enumerate().filter(
+                        #[inline(always)]
+                        |(_, u)| **u != [0.0; 4],
+                    ) {
+                        add_rows(
+                            *u,
+                            [0, 1, 2, 3].map(
+                                #[inline(always)]
+                                |r| block.row(4 * quad + r),
+                            ),
+                            out,
+                        );
                     }
                     for (i, &u) in rest.iter().enumerate() {
                         add_rows([u, 0.0, 0.0, 0.0], [block.row(4 * us.len() + i); 4], out);
@@ -91,7 +107,17 @@ impl Design<'_> {
                 }
                 let (quads, rest) = rows.as_chunks::<4>();
                 for quad in quads {
-                    self.curved_dense(quad.map(#[inline(always)] |i| i as usize), 4, c, v, probe, out);
+                    self.curved_dense(
+                        quad.map(
+                            #[inline(always)]
+                            |i| i as usize,
+                        ),
+                        4,
+                        c,
+                        v,
+                        probe,
+                        out,
+                    );
                 }
                 for &i in rest {
                     self.curved_dense([i as usize; 4], 1, c, v, probe, out);
@@ -110,15 +136,7 @@ impl Design<'_> {
 
     /// The dense columns' part of `curved` for the first `count` of four rows.
     #[inline(always)]
-    fn curved_dense<T: Real>(
-        &self,
-        rows: [usize; 4],
-        count: usize,
-        c: &[T],
-        v: &[T],
-        probe: &mut [T],
-        out: &mut [T],
-    ) {
+    fn curved_dense<T: Real>(&self, rows: [usize; 4], count: usize, c: &[T], v: &[T], probe: &mut [T], out: &mut [T]) {
         let mut u = [T::default(); 4];
         for (&i, u) in rows.iter().zip(&mut u).take(count) {
             for (at, block) in self.dense_blocks() {
@@ -127,7 +145,14 @@ impl Design<'_> {
             *u = c[i] * probe[i];
         }
         for (at, block) in self.dense_blocks() {
-            add_rows(u, rows.map(#[inline(always)] |i| block.row(i)), &mut out[at..at + block.cols]);
+            add_rows(
+                u,
+                rows.map(
+                    #[inline(always)]
+                    |i| block.row(i),
+                ),
+                &mut out[at..at + block.cols],
+            );
         }
     }
 
@@ -197,7 +222,11 @@ impl Design<'_> {
             #[inline(always)]
             || {
                 for (i, c) in c.chunks_exact(k).enumerate() {
-                    self.light_each(i, #[inline(always)] |j, x: f64| axpy(x * x, c, &mut out[j * k..][..k]));
+                    self.light_each(
+                        i,
+                        #[inline(always)]
+                        |j, x: f64| axpy(x * x, c, &mut out[j * k..][..k]),
+                    );
                 }
             },
         );
@@ -253,7 +282,11 @@ impl<T: Real> Held<T> {
             #[inline(always)]
             || {
                 for (r, u) in u.chunks_exact(k).enumerate() {
-                    design.light_each(first + r, #[inline(always)] |j, x: T| axpy(x, u, &mut out[j * k..][..k]));
+                    design.light_each(
+                        first + r,
+                        #[inline(always)]
+                        |j, x: T| axpy(x, u, &mut out[j * k..][..k]),
+                    );
                 }
             },
         );
@@ -265,9 +298,16 @@ impl<T: Real> Held<T> {
             #[inline(always)]
             || {
                 for (r, c) in c.chunks_exact(k).enumerate() {
-                    design.light_each(first + r, #[inline(always)] |j, x: T| axpy(x * x, c, &mut out[j * k..][..k]));
+                    design.light_each(
+                        first + r,
+                        #[inline(always)]
+                        |j, x: T| axpy(x * x, c, &mut out[j * k..][..k]),
+                    );
                 }
-                self.values.iter_mut().for_each(#[inline(always)] |x| *x = *x * *x);
+                self.values.iter_mut().for_each(
+                    #[inline(always)]
+                    |x| *x = *x * *x,
+                );
             },
         );
         self.add_dense(design, c, k, out);

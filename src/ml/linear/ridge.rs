@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::cholesky;
 use super::design::Design;
 use super::value::{LinearFunction, checked_values};
 use super::{Convergence, FitError, Laid, LinearModel, ShouldStop, Targets, check_positive};
@@ -250,26 +251,8 @@ impl<'a, 'b> Centre<'a, 'b> {
                 super::wide::axpy(weight * row[j], &row[..=j], &mut line[..=j]);
             }
         }
-        let top = (0..n).map(|j| gram[j * n + j]).fold(alpha, f64::max);
-        for j in 0..n {
-            gram[j * n + j] += alpha;
-            for i in j..n {
-                let (head, tail) = gram.split_at_mut(i * n);
-                let (line, above) =
-                    if i == j { (&tail[..j], None) } else { (&tail[..j], Some(&head[j * n..j * n + j])) };
-                let dot = super::newton::dot(line, above.unwrap_or(line));
-                let left = tail[j] - dot;
-                if i == j {
-                    if left <= 1e-13 * top || left.is_nan() {
-                        return None;
-                    }
-                    tail[j] = left.sqrt();
-                } else {
-                    tail[j] = left / head[j * n + j];
-                }
-            }
-        }
-        Some(gram)
+        (0..n).for_each(|j| gram[j * n + j] += alpha);
+        cholesky::factor(&mut gram, n).then_some(gram)
     }
 
     /// Weights from the factor, `columns × k`.

@@ -45,11 +45,23 @@ impl<T: Real> WithSimd for Times<'_, T> {
             let mut results = t.chunks_exact_mut(k * HIGH);
             for (x, t) in (&mut rows).zip(&mut results) {
                 let tile = Tile::<S, T, HIGH> { simd, from, k, of: PhantomData };
-                tile.sum(d, #[inline(always)] |j, h| x[h * d + j], v, t);
+                tile.sum(
+                    d,
+                    #[inline(always)]
+                    |j, h| x[h * d + j],
+                    v,
+                    t,
+                );
             }
             for (x, t) in rows.remainder().chunks_exact(d).zip(results.into_remainder().chunks_exact_mut(k)) {
                 let tile = Tile::<S, T, 1> { simd, from, k, of: PhantomData };
-                tile.sum(d, #[inline(always)] |j, _| x[j], v, t);
+                tile.sum(
+                    d,
+                    #[inline(always)]
+                    |j, _| x[j],
+                    v,
+                    t,
+                );
             }
         }
     }
@@ -75,12 +87,24 @@ impl<T: Real> WithSimd for Transposed<'_, T> {
             let mut lines = out.chunks_exact_mut(k * HIGH);
             for out in &mut lines {
                 let tile = Tile::<S, T, HIGH> { simd, from, k, of: PhantomData };
-                tile.sum(rows, #[inline(always)] |r, h| x[r * d + at + h], u, out);
+                tile.sum(
+                    rows,
+                    #[inline(always)]
+                    |r, h| x[r * d + at + h],
+                    u,
+                    out,
+                );
                 at += HIGH;
             }
             for out in lines.into_remainder().chunks_exact_mut(k) {
                 let tile = Tile::<S, T, 1> { simd, from, k, of: PhantomData };
-                tile.sum(rows, #[inline(always)] |r, _| x[r * d + at], u, out);
+                tile.sum(
+                    rows,
+                    #[inline(always)]
+                    |r, _| x[r * d + at],
+                    u,
+                    out,
+                );
                 at += 1;
             }
         }
@@ -118,13 +142,23 @@ impl<S: Simd, T: Real, const H: usize> Tile<S, T, H> {
             for i in 0..count {
                 let v = &v[i * k + from..i * k + to];
                 let v = [T::whole::<S>(&v[..lanes]), T::whole::<S>(&v[lanes..])];
-                self.add(&mut sums, v, #[inline(always)] |h| factor(i, h));
+                self.add(
+                    &mut sums,
+                    v,
+                    #[inline(always)]
+                    |h| factor(i, h),
+                );
             }
         } else {
             for i in 0..count {
                 let v = &v[i * k..i * k + to];
                 let v = [T::load(simd, &v[from..middle]), T::load(simd, &v[middle..])];
-                self.add(&mut sums, v, #[inline(always)] |h| factor(i, h));
+                self.add(
+                    &mut sums,
+                    v,
+                    #[inline(always)]
+                    |h| factor(i, h),
+                );
             }
         }
         for (sums, out) in sums.iter().zip(out.chunks_exact_mut(k)) {
