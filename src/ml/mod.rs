@@ -17,6 +17,7 @@ pub mod bayes;
 pub mod calibrate;
 pub mod kernel;
 pub mod linear;
+pub mod mlp;
 pub mod near;
 pub mod neighbors;
 pub mod reduce;

@@ -115,6 +115,28 @@ fn predictions_are_those_of_a_run_bit_for_bit() {
     }
 }
 
+#[test]
+fn a_network_answers_a_row_alone_as_among_others() {
+    let rows = table(40, &["a", "b", "c"]);
+    let lines = |rows: &[String]| format!("id,text,age,city,label\n{}\n", rows.join("\n"));
+    let project = Project::new().file("train.csv", lines(&rows)).file("mood.tsv", "fine\t2\ndull\t-1\n").file(
+        "p.yaml",
+        FUSED.replace("SOURCE", "train.csv").replace("SPLIT", "").replace("ESTIMATOR", "mlp_classifier"),
+    );
+    project.ok(["export", "p.yaml", "--out", "model"]);
+    let said = |file: &str, threads: &str| {
+        answers(&project.ok(["predict", "model", file, "--id", "id", "--scores", "--threads", threads]))
+    };
+    let all = said("train.csv", "1");
+    assert_eq!((all.len(), &all), (40, &said("train.csv", "4")));
+    for row in [0, 17, 39] {
+        project.write("one.csv", lines(&rows[row..=row]));
+        assert_eq!(said("one.csv", "4"), all[row..=row]);
+    }
+    let own = rows.iter().zip(&all).filter(|(row, answer)| row.ends_with(answer["predicted"].as_str().unwrap()));
+    assert!(own.count() > 36, "{all:?}");
+}
+
 /// A project with an exported pipeline of words.
 fn exported() -> Project {
     let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", words_pipeline("", "folds: 3"));

@@ -131,6 +131,12 @@ pub enum FitError {
         /// What it said.
         message: String,
     },
+    /// A product of matrices was refused.
+    #[error("matrices cannot be multiplied: {message}")]
+    Product {
+        /// Why.
+        message: String,
+    },
     /// A stored model cannot be read.
     #[error("the stored model cannot be read: {message}")]
     Stored {

@@ -44,6 +44,7 @@ pub use sparse::{ElasticLogistic, SparseSvc};
 pub use svm::{LinearSvc, Loss};
 pub use svr::{LinearSvr, TubeLoss};
 pub use value::LinearFunction;
+pub(super) use value::checked_values;
 
 /// Asked once per outer iteration; `true` ends the fit with [`FitError::Interrupted`].
 pub type ShouldStop<'a> = &'a (dyn Fn() -> bool + Sync);

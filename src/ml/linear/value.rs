@@ -42,7 +42,11 @@ impl LinearFunction {
 }
 
 /// Checks the values to learn and the rows' weights (all 1 if not given). Errors: lengths, no rows, values or weights that are not finite.
-pub(super) fn checked_values(rows: usize, y: &[f64], sample_weight: Option<&[f64]>) -> Result<Vec<f64>, FitError> {
+pub(in crate::ml) fn checked_values(
+    rows: usize,
+    y: &[f64],
+    sample_weight: Option<&[f64]>,
+) -> Result<Vec<f64>, FitError> {
     if y.len() != rows {
         return Err(FitError::Length { what: "values", found: y.len(), rows });
     }

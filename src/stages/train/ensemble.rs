@@ -229,7 +229,7 @@ struct Stacking {
 
 impl Stage for Stacking {
     fn numeric(&self) -> Numeric {
-        Numeric::Libm
+        self.chosen.numeric()
     }
 
     fn arity(&self) -> Arity {

@@ -8,6 +8,7 @@ use super::bayes::{BernoulliParams, ComplementParams, GaussianParams, Multinomia
 use super::kernel::SvcParams;
 use super::learner::{Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
+use super::mlp::{MlpClassifierParams, MlpRegressorParams};
 use super::neighbors::{NeighborsParams, NeighborsRegressorParams};
 use super::ridge::{LinearSvrParams, RidgeClassifierParams, RidgeParams};
 use super::sgd::{SgdClassifierParams, SgdRegressorParams};
@@ -53,6 +54,10 @@ pub(super) enum Estimator {
     KNeighbors(NeighborsParams),
     /// The mean of the nearest training rows: a number; sparse and dense rows.
     KNeighborsRegressor(NeighborsRegressorParams),
+    /// A small neural network: probabilities; sparse and dense rows.
+    MlpClassifier(MlpClassifierParams),
+    /// A small neural network: numbers; sparse and dense rows.
+    MlpRegressor(MlpRegressorParams),
 }
 
 impl Estimator {
@@ -77,6 +82,8 @@ impl Estimator {
             Estimator::GaussianNb(params) => ("gaussian_nb", params),
             Estimator::KNeighbors(params) => ("k_neighbors", params),
             Estimator::KNeighborsRegressor(params) => ("k_neighbors_regressor", params),
+            Estimator::MlpClassifier(params) => ("mlp_classifier", params),
+            Estimator::MlpRegressor(params) => ("mlp_regressor", params),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ml::linear::{Columns, FitError, Laid, balanced_weights};
 use crate::ml::{Block, Features};
-use crate::stage::{Ctx, Derived, Output, Parts, StageError};
+use crate::stage::{Ctx, Derived, Numeric, Output, Parts, StageError};
 use crate::table::{features, row_ids};
 
 /// The parameters of a learner, as written.
@@ -45,6 +45,11 @@ pub(super) trait Learner: Send + Sync {
 
     /// What it says of a row once it is fitted.
     fn gives(&self) -> Gives;
+
+    /// Which part of the machine decides the last bits of what it learns and says.
+    fn numeric(&self) -> Numeric {
+        Numeric::Libm
+    }
 
     /// True if chance plays a part; then [`Training::seed`] is its seed.
     fn seeded(&self) -> bool {

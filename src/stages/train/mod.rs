@@ -7,6 +7,7 @@ mod estimator;
 mod kernel;
 mod learner;
 mod linear;
+mod mlp;
 mod neighbors;
 mod one_vs_rest;
 mod ridge;
@@ -85,7 +86,7 @@ struct Classifier {
 
 impl Stage for Classifier {
     fn numeric(&self) -> Numeric {
-        Numeric::Libm
+        self.chosen.numeric()
     }
 
     fn arity(&self) -> Arity {

@@ -85,6 +85,7 @@ fn each_label_is_learned_as_if_it_were_alone() {
         json!({ "logistic_regression": {} }),
         json!({ "linear_svc": {} }),
         json!({ "random_forest": { "n_estimators": 9 } }),
+        json!({ "mlp_classifier": { "hidden_layer_sizes": [3], "max_iter": 9 } }),
     ] {
         let classifier = classifier(estimator);
         let (fitted, table) = run(&classifier, &sets()).unwrap();
@@ -181,4 +182,31 @@ fn a_classifier_of_values_alone_says_what_to_do() {
     let error = run(&classifier(json!({ "linear_svc": {} })), &target).unwrap_err();
     let StageError::Failed(failure) = &error else { panic!("{error}") };
     assert!(failure.help.iter().any(|help| help.contains("cuts")), "{failure:?}");
+}
+
+#[test]
+fn a_network_says_how_it_ended() {
+    let names = (0..ROWS).map(|row| Some(if row % 2 == 0 { "even" } else { "odd" }.to_owned())).collect();
+    let labels = Target { row_id: ids(), label: Some(names), ..Target::default() };
+    let values = Target { row_id: ids(), value: Some((0..ROWS).map(|row| row as f64).collect()), ..Target::default() };
+    for (name, target) in [("mlp_classifier", labels), ("mlp_regressor", values)] {
+        let network = |more: serde_json::Value| {
+            let mut params = json!({ "hidden_layer_sizes": [4, 2], "batch_size": 4, "early_stopping": true });
+            params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            run(&classifier(json!({ name: params })), &target)
+        };
+        let short = network(json!({ "max_iter": 2, "validation_fraction": 0.3 })).unwrap().0;
+        assert_eq!((&short.facts["iterations"], &short.facts["converged"]), (&json!(2), &json!(false)));
+        // 2 columns to 4 units, those to 2, those to 1 output
+        assert_eq!((&short.facts["weights"], short.facts["loss"].is_f64()), (&json!(18), true));
+        assert!(short.facts["best_validation_score"].is_f64(), "{:?}", short.facts);
+        let warning =
+            format!("`{name}` stopped after 2 passes over the rows before it had converged; raise `max_iter`");
+        assert_eq!(short.warnings, [warning]);
+        let long = network(json!({ "tol": 9.0, "validation_fraction": 0.3 })).unwrap().0;
+        assert_eq!((&long.facts["iterations"], &long.facts["converged"]), (&json!(12), &json!(true)));
+        assert!(long.warnings.is_empty());
+        let error = network(json!({ "validation_fraction": 0.01 })).unwrap_err();
+        assert!(error.to_string().contains("`validation_fraction` must be large enough"), "{error}");
+    }
 }
