@@ -10,6 +10,7 @@ mod cholesky;
 mod columns;
 mod design;
 mod dual;
+mod elastic_net;
 mod error;
 mod lasso;
 mod layout;
@@ -32,6 +33,7 @@ mod wide;
 
 pub use columns::Columns;
 pub(super) use design::check_features;
+pub use elastic_net::ElasticNet;
 pub use error::FitError;
 pub use layout::Laid;
 pub use logistic::LogisticRegression;
