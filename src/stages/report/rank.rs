@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::ml::METRICS;
+use crate::ml::{METRICS, Metric};
 use crate::record::{MetricSummary, Summary, VariantSummary};
 
 use super::words::{Line, Span, counted, fixed, score, score_or_dash, text};
@@ -62,8 +62,10 @@ pub(super) struct Ranking<'a> {
 }
 
 impl<'a> Ranking<'a> {
-    /// Ranks the variants by `wanted`, or by the first metric there is.
-    pub(super) fn of(summary: &'a Summary, wanted: &str) -> Self {
+    /// Ranks the variants by `wanted` (accuracy where that is none), or by the first metric there is.
+    pub(super) fn of(summary: &'a Summary, wanted: Option<&str>) -> Self {
+        let usual = Metric::Accuracy.name();
+        let wanted = wanted.unwrap_or(&usual);
         let scored = || summary.variants.iter().enumerate().filter(|(_, v)| !v.metrics.is_empty());
         let mut names: Vec<&String> = scored().flat_map(|(_, v)| v.metrics.keys()).collect();
         let listed = |name: &str| METRICS.iter().position(|(known, ..)| *known == name).unwrap_or(METRICS.len());
@@ -298,7 +300,7 @@ mod tests {
     }
 
     fn verdict(summary: &Summary, wanted: &str, folds: &[Option<FoldPrint>]) -> Vec<String> {
-        Ranking::of(summary, wanted).verdict(folds).iter().map(plain).collect()
+        Ranking::of(summary, Some(wanted)).verdict(folds).iter().map(plain).collect()
     }
 
     #[test]
@@ -308,7 +310,7 @@ mod tests {
             variant("both", &[0.81, 0.82, 0.81]),
             variant("meaning", &[0.77, 0.78, 0.78]),
         ]);
-        let ranking = Ranking::of(&run, "accuracy");
+        let ranking = Ranking::of(&run, Some("accuracy"));
         let places: Vec<_> = ranking.rows.iter().map(|r| (r.place, r.name.as_str())).collect();
         assert_eq!(places, [(Some(1), "both"), (Some(2), "words"), (Some(3), "meaning")]);
         let words = verdict(&run, "accuracy", &[print(1), print(1), print(1)]);
@@ -331,7 +333,10 @@ mod tests {
         let words = verdict(&level, "accuracy", &[print(1), print(1)]);
         assert!(words[0].starts_with("a and b are level at the top by accuracy"), "{}", words[0]);
         assert!(words[1].starts_with("It is ahead in 1 of 2 folds."), "{}", words[1]);
-        assert_eq!(Ranking::of(&level, "accuracy").rows.iter().map(|r| r.place).collect::<Vec<_>>(), [Some(1); 2]);
+        assert_eq!(
+            Ranking::of(&level, Some("accuracy")).rows.iter().map(|r| r.place).collect::<Vec<_>>(),
+            [Some(1); 2]
+        );
     }
 
     #[test]
@@ -357,16 +362,16 @@ mod tests {
         let mut undefined = summary(vec![variant("a", &[0.5])]);
         undefined.variants[0].metrics.insert("roc_auc".into(), MetricSummary { mean: None, ..metric(&[0.5], true) });
         assert!(verdict(&undefined, "roc_auc", &[])[0].contains("undefined for every variant"));
-        assert!(Ranking::of(&undefined, "f1_macro").fell_back);
-        assert_eq!(Ranking::of(&undefined, "f1_macro").metric, "accuracy");
-        assert_eq!(Ranking::of(&undefined, "roc_auc").columns, ["roc_auc", "accuracy"]);
+        assert!(Ranking::of(&undefined, Some("f1_macro")).fell_back);
+        assert_eq!(Ranking::of(&undefined, Some("f1_macro")).metric, "accuracy");
+        assert_eq!(Ranking::of(&undefined, Some("roc_auc")).columns, ["roc_auc", "accuracy"]);
     }
 
     #[test]
     fn unfinished_variants_are_not_ranked() {
         let mut run = summary(vec![variant("a", &[0.5]), variant("b", &[0.6])]);
         run.variants[1].metrics.clear();
-        let ranking = Ranking::of(&run, "accuracy");
+        let ranking = Ranking::of(&run, Some("accuracy"));
         assert_eq!((ranking.rows.len(), ranking.unfinished), (1, vec!["b".to_owned()]));
     }
 }
