@@ -16,7 +16,8 @@ use crate::ml::select::{Judge, Keep, KeepError, Score, cut, importances};
 use crate::ml::{Block, Dense};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Ctx, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows, Work,
+    ApplyTo, Ctx, Learner, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError, StageKind,
+    TrainRows, Unfit, Work,
 };
 use crate::table::target::Target;
 use crate::table::{Blocks, features};
@@ -59,7 +60,21 @@ impl Stage for Selection {
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["block.", "names."]
     }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        let Some(targets) = of.targets.filter(|_| self.supervised()) else { return Ok(None) };
+        let unfit = |message: &str, help: &str| Err(Unfit::param(&[], message).help(help));
+        match (targets.label, targets.label_set) {
+            (true, _) => Ok(None),
+            (_, true) => unfit(SEVERAL, UNJUDGED),
+            _ => unfit("columns are judged by labels, and the rows have none", UNLABELLED),
+        }
+    }
 }
+
+const SEVERAL: &str = "the rows have several labels each, and `select` judges columns by one label a row";
+const UNJUDGED: &str = "choose `score_func: variance`, which needs none";
+const UNLABELLED: &str = "name the label column in `ingest`, or choose `score_func: variance`, which needs none";
 
 impl Learner for Selection {
     fn supervised(&self) -> bool {
@@ -140,17 +155,12 @@ impl Selection {
         }
         let target = Target::from_table(&*train.target()?.table("target")?).map_err(StageError::caused)?;
         if target.label_set.is_some() {
-            let error =
-                StageError::failed("the rows have several labels each, and `select` judges columns by one label a row");
-            return Err(error.help("choose `score_func: variance`, which needs none"));
+            return Err(StageError::failed(SEVERAL).help(UNJUDGED));
         }
         if !target.row_id.iter().map(String::as_str).eq(blocks.row_ids.iter().flatten()) {
             return Err(StageError::failed("the features and the labels are not of the same rows"));
         }
-        let labels = target.labels().map_err(|error| {
-            StageError::failed(error.to_string())
-                .help("name the label column in `ingest`, or choose `score_func: variance`, which needs none")
-        })?;
+        let labels = target.labels().map_err(|error| StageError::failed(error.to_string()).help(UNLABELLED))?;
         let (y, classes, weight) = (labels.index.as_slice(), labels.classes.len(), target.weight.as_deref());
         if let [class] = labels.classes.as_slice() {
             let message = format!("all training rows have the one label `{class}`; columns are judged by two or more");
