@@ -43,8 +43,9 @@ impl Resolver<'_> {
                 let found = self.candidate(combination, &node.id, candidate, &named)?;
                 let (_, variant) = self.variant(&found, Some(&node.id), read)?;
                 let searching = variant.stages.iter().find(|stage| stage.id == node.id)?;
-                if !alike((stages, node.frame), (&variant.stages, searching.frame)) {
-                    self.other_rows(&node.id, candidate, stages, node.frame);
+                let frames = [(stages, node.frame), (variant.stages.as_slice(), searching.frame)];
+                if !alike(frames[0], frames[1]) {
+                    self.other_rows(&node.id, candidate, frames);
                     return None;
                 }
                 let model = *searching.inputs.first()?;
@@ -104,15 +105,20 @@ impl Resolver<'_> {
         }
     }
 
-    /// Says that a candidate has not the rows of the others, which are those of the stage `frame`.
-    fn other_rows(&mut self, search: &str, candidate: &Candidate, stages: &[Arc<Node>], frame: usize) {
-        let begins = &stages[frame].id;
-        let reachable = above(stages, begins);
-        let changes = |path: &str| {
+    /// Says that a candidate has other rows than the search: each has those of a stage that began them.
+    fn other_rows(&mut self, search: &str, candidate: &Candidate, frames: [(&[Arc<Node>], usize); 2]) {
+        let decides = |path: &str| {
             let stage = path.split('.').next().unwrap_or_default();
-            stages.iter().zip(&reachable).any(|(node, above)| node.id == stage && (*above || node.id == *begins))
+            let of = |&(stages, frame): &(&[Arc<Node>], usize)| {
+                let begins = &stages[frame].id;
+                let above = above(stages, begins);
+                let reads = stages.iter().zip(&above).any(|(node, above)| *above && node.id == stage);
+                (reads || begins == stage).then(|| begins.clone())
+            };
+            frames.iter().find_map(of)
         };
-        let path = candidate.iter().map(|(path, _)| path.as_str()).find(|path| changes(path)).unwrap_or_default();
+        let found = candidate.iter().find_map(|(path, _)| Some((path.as_str(), decides(path)?)));
+        let (path, begins) = found.unwrap_or_else(|| (candidate[0].0.as_str(), frames[0].0[frames[0].1].id.clone()));
         let message = format!("`{search}` tries values of `{path}`, which changes the rows that `{begins}` gives");
         let problem = Problem::error("bad-path", message).at(self.overlay.key_origin(&self.way(search, path)));
         self.complain(problem.help("a search compares candidates on the same rows; make it an axis of the `matrix`"));

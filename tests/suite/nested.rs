@@ -141,6 +141,8 @@ fn what_cannot_be_tried_is_told_with_its_line() {
     assert_eq!(below.find('^'), Some(column), "the value itself is marked\n{wrong}");
     let rows = said(&grid("rows.limit"), "");
     assert!(rows.contains("changes the rows that `rows` gives") && rows.contains("the `matrix`"), "{rows}");
+    let dropped = said(&grid("clean.drop_empty").replace("[1, 2]", "[true, false]"), "");
+    assert!(dropped.contains("values of `clean.drop_empty`, which changes the rows that `clean` gives"), "{dropped}");
     let unfit = said(&grid("tfidf.min_df").replace("folds: 2", "folds: 2, metric: r2"), "");
     assert!(unfit.contains("the model predicts classes, which `r2` does not measure"), "{unfit}");
 }
