@@ -209,7 +209,7 @@ mod tests {
             "naive",
             "text of r1",
             "probability 0.9000 against 0.1000",
-            "fold 0",
+            "fold 1",
             "wrong in all 2 variants",
             "1 of 2 predictions wrong (50.0%)",
             "2 texts were cut at 256 tokens",
