@@ -242,7 +242,10 @@ impl Sink {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let failed = |source| BundleError::Io { path: path.clone(), source };
                 if !parent.is_dir() {
-                    return Err(BundleError::Io { path: parent.to_owned(), source: ErrorKind::NotFound.into() });
+                    return Err(BundleError::Io {
+                        path: parent.to_owned(),
+                        source: std::io::Error::new(ErrorKind::NotFound, "there is no such folder"),
+                    });
                 }
                 let file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(parent).map_err(failed)?;
                 let out = file.reopen().map_err(failed)?;

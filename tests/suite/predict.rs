@@ -297,6 +297,11 @@ fn rows_that_cannot_be_read_are_told_after_those_before_them() {
     let ran = asked(&project, &["predict", "model", "--format", "csv"], "body,id\nx,1\n");
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("there is no column `text`") && ran.stderr.contains("--text"), "{}", ran.stderr);
+    let ran = asked(&project, &["predict", "model", "--format", "csv"], "");
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is the file empty?"), "{}", ran.stderr);
+    let nowhere = asked(&project, &["predict", "model", "--out", "nowhere/answers.jsonl"], "a fine film\n");
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("`nowhere`: there is no such folder"), "{}", nowhere.stderr);
     let ran =
         asked(&project, &["predict", "model", "--format", "csv", "--text", "body", "--id", "id"], "body,id\nx,7\n");
     assert_eq!(answers(&ran)[0]["row_id"], "7");
