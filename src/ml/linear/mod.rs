@@ -9,6 +9,7 @@ mod binary;
 mod columns;
 mod design;
 mod dual;
+mod elastic_net;
 mod error;
 mod lasso;
 mod layout;
@@ -27,6 +28,7 @@ mod value;
 
 pub use columns::Columns;
 pub(super) use design::check_features;
+pub use elastic_net::ElasticNet;
 pub use error::FitError;
 pub use layout::Laid;
 pub use logistic::LogisticRegression;
@@ -39,6 +41,7 @@ pub use sparse::{ElasticLogistic, SparseSvc};
 pub use svm::{LinearSvc, Loss};
 pub use svr::{LinearSvr, TubeLoss};
 pub use value::LinearFunction;
+pub(super) use value::checked_values;
 
 /// Asked once per outer iteration; `true` ends the fit with [`FitError::Interrupted`].
 pub type ShouldStop<'a> = &'a (dyn Fn() -> bool + Sync);
