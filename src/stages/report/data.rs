@@ -195,17 +195,14 @@ fn notices(summary: &Summary, ranking: &Ranking<'_>, wanted: Option<&str>) -> Ve
         line.push(text(if more > 0 { format!(" and {more} more.") } else { ".".to_owned() }));
         out.push(line);
     }
-    let ranked = Span::Code(ranking.metric.clone());
-    match wanted {
-        Some(wanted) if ranking.fell_back => out.push(vec![
+    if let Some(wanted) = wanted.filter(|_| ranking.fell_back) {
+        out.push(vec![
             text("The scores have no metric "),
             Span::Code(wanted.to_owned()),
             text("; the variants are ranked by "),
-            ranked,
+            Span::Code(ranking.metric.clone()),
             text(" instead."),
-        ]),
-        None if ranking.fell_back => out.push(vec![text("No metric was named; ranked by "), ranked, text(".")]),
-        _ => {}
+        ]);
     }
     out
 }

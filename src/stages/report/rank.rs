@@ -59,19 +59,21 @@ pub(super) struct Ranking<'a> {
     pub(super) more_metrics: usize,
     /// True if the metric that was asked for is not among the scores.
     pub(super) fell_back: bool,
+    /// True if none was asked for, and it is not accuracy.
+    unasked: bool,
 }
 
 impl<'a> Ranking<'a> {
     /// Ranks the variants by `wanted` (accuracy where that is none), or by the first metric there is.
     pub(super) fn of(summary: &'a Summary, wanted: Option<&str>) -> Self {
-        let usual = Metric::Accuracy.name();
-        let wanted = wanted.unwrap_or(&usual);
         let scored = || summary.variants.iter().enumerate().filter(|(_, v)| !v.metrics.is_empty());
         let mut names: Vec<&String> = scored().flat_map(|(_, v)| v.metrics.keys()).collect();
         let listed = |name: &str| METRICS.iter().position(|(known, ..)| *known == name).unwrap_or(METRICS.len());
         names.sort_by_key(|name| (listed(name), *name));
         names.dedup();
-        let metric = match names.iter().find(|name| name.as_str() == wanted) {
+        let usual = Metric::Accuracy.name();
+        let asked = wanted.unwrap_or(&usual);
+        let metric = match names.iter().find(|name| name.as_str() == asked) {
             Some(name) => (*name).clone(),
             None => names.first().map(|name| (*name).clone()).unwrap_or_default(),
         };
@@ -98,7 +100,8 @@ impl<'a> Ranking<'a> {
         let more_metrics = columns.len().saturating_sub(COLUMNS);
         columns.truncate(COLUMNS);
         Ranking {
-            fell_back: !metric.is_empty() && metric != wanted,
+            fell_back: !metric.is_empty() && wanted.is_some_and(|wanted| metric != wanted),
+            unasked: wanted.is_none() && metric != asked,
             metric,
             higher_is_better,
             rows,
@@ -142,7 +145,8 @@ impl<'a> Ranking<'a> {
                     true => text("The pipeline"),
                     false => Span::Name(best.name.clone()),
                 };
-                let vowel = self.metric.starts_with(['a', 'e', 'i', 'o', 'u']);
+                // as they are spoken: "an F1", "an R2"
+                let vowel = self.metric.starts_with(['a', 'e', 'i', 'o', 'u']) || ["f1", "r2"].contains(&self.spoken());
                 let reaches = text(if vowel { " reaches an " } else { " reaches a " });
                 let mut line = vec![who, reaches, Span::Code(self.metric.clone())];
                 line.extend([text(" of "), figure, text(format!("{how}."))]);
@@ -165,9 +169,20 @@ impl<'a> Ranking<'a> {
                     line.push(text(format!(" ({})", with_spread(next_mean, next.metric.and_then(|m| m.std)))));
                 }
                 line.push(text("."));
-                vec![line, self.sureness(best, next, folds)]
+                let mut lines = vec![line, self.sureness(best, next, folds)];
+                if self.unasked {
+                    let metric = Span::Code(self.metric.clone());
+                    let how = [Span::Code("metric".to_owned()), text(" of the report was not set, and ")];
+                    lines.push(how.into_iter().chain([metric, text(" is the first that the scores have.")]).collect());
+                }
+                lines
             }
         }
+    }
+
+    /// How the metric's name begins.
+    fn spoken(&self) -> &str {
+        self.metric.split('_').next().unwrap_or_default()
     }
 
     /// A difference between two means in words.
@@ -323,6 +338,24 @@ mod tests {
         assert!(words[1].contains("overlap") && words[1].contains("naive"), "{}", words[1]);
         let other_folds = verdict(&run, "accuracy", &[print(1), print(2), print(1)]);
         assert!(other_folds[1].contains("not scored on the same rows"), "{}", other_folds[1]);
+        assert_eq!(
+            Ranking::of(&run, None).verdict(&[]).len(),
+            2,
+            "accuracy is what is ranked by unless something is said"
+        );
+    }
+
+    #[test]
+    fn what_ranks_is_told_where_nothing_was_asked_for() {
+        let mut run = summary(vec![variant("ridge", &[0.5, 0.6]), variant("svr", &[0.4, 0.5])]);
+        for one in &mut run.variants {
+            let accuracy = one.metrics.remove("accuracy").unwrap();
+            one.metrics.insert("r2".to_owned(), accuracy);
+        }
+        let ranking = Ranking::of(&run, None);
+        assert!(!ranking.fell_back && ranking.metric == "r2");
+        let words: Vec<String> = ranking.verdict(&[]).iter().map(plain).collect();
+        assert_eq!(words[2], "metric of the report was not set, and r2 is the first that the scores have.");
     }
 
     #[test]
