@@ -89,7 +89,8 @@ fn what_cannot_be_fitted_is_an_error() {
     assert_eq!(given(&["a", "a"], true), Err(TfidfError::DuplicateTerm { term: "a".into() }));
     assert_eq!(given(&["a", "q"], false), Err(TfidfError::UndefinedIdf { term: "q".into() }));
     assert_eq!(*given(&["q", "a"], true).unwrap().terms, ["q", "a"]);
-    let damaged = Vocabulary { terms: Arc::new(["a"].into_iter().collect()), document_frequency: vec![1], idf: Some(vec![]) };
+    let damaged =
+        Vocabulary { terms: Arc::new(["a"].into_iter().collect()), document_frequency: vec![1], idf: Some(vec![]) };
     assert!(matches!(damaged.transform(&counted(&["a"], &default()), &default()), Err(TfidfError::Malformed { .. })));
 }
 
