@@ -1,7 +1,7 @@
 //! How are linear models learned from corpora that no other solver can afford? Stochastic gradient descent, a row at a time.
 //!
 //! scikit-learn's `SGDClassifier` and `SGDRegressor`, step for step: without shuffling, equal epochs give equal weights. All classes
-//! see the rows in one order and a row is read once for sixteen of them.
+//! see the rows in one order and a row is read once for up to 64 of them.
 
 mod loss;
 mod walk;
