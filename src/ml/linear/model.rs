@@ -3,7 +3,7 @@
 use super::FitError;
 use super::design::check_features;
 use super::softmax::softmax;
-use super::wide::{axpy, dense_dot, sparse_dot};
+use super::wide::{axpy, dense_dot, sparse_dot, wide};
 use crate::ml::{Block, Features};
 
 /// A fitted linear classifier over `classes` classes.
@@ -73,11 +73,22 @@ impl LinearModel {
             return Err(FitError::Width { expected, found: x.cols() });
         }
         match self.coef.as_slice() {
-            [only] => Ok((0..x.rows()).map(|i| self.intercept[0] + row_dot(x, i, only)).collect()),
-            many => Ok(self.many_outputs(x, many)),
+            [only] => {
+                let mut out = vec![self.intercept[0]; x.rows()];
+                wide(
+                    #[inline(always)]
+                    || out.iter_mut().enumerate().for_each(#[inline(always)] |(i, out)| *out += row_dot(x, i, only)),
+                );
+                Ok(out)
+            }
+            many => Ok(wide(
+                #[inline(always)]
+                || self.many_outputs(x, many),
+            )),
         }
     }
 
+    #[inline(always)]
     fn many_outputs(&self, x: &Features, coef: &[Vec<f64>]) -> Vec<f64> {
         let (k, cols) = (coef.len(), x.cols());
         let mut by_column = vec![0.0; cols * k];
@@ -123,6 +134,7 @@ impl LinearModel {
     }
 }
 
+#[inline(always)]
 fn row_dot(x: &Features, i: usize, coef: &[f64]) -> f64 {
     let (mut sum, mut offset) = (0.0, 0);
     for block in &x.blocks {

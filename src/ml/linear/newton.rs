@@ -98,7 +98,7 @@ pub(super) fn minimise(
             return Ok((w, end));
         }
         let accuracy = forcing(norm / first, limits.tol * size / norm);
-        inner.solve(problem, &gradient, &diagonal, penalised, accuracy);
+        inner.solve(problem, &gradient, &diagonal, penalised, accuracy, should_stop)?;
         step_to.iter_mut().zip(&inner.step).for_each(|(to, step)| *to = f64::from(*step));
         problem.set_direction(&step_to);
         let (step, value) = search(problem, &w[..penalised], &step_to, dot(&gradient, &step_to), objective);
@@ -186,7 +186,8 @@ impl Inner {
         diagonal: &[f64],
         penalised: usize,
         accuracy: f64,
-    ) {
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(), FitError> {
         self.step.fill(0.0);
         for (((r, inverse), g), d) in self.residual.iter_mut().zip(&mut self.inverse).zip(gradient).zip(diagonal) {
             (*r, *inverse) = (-g as f32, (1.0 / d) as f32);
@@ -195,6 +196,9 @@ impl Inner {
         let enough = accuracy * accuracy * rz;
         let mut turn = 0.0;
         for _ in 0..MAX_INNER {
+            if should_stop() {
+                return Err(FitError::Interrupted);
+            }
             let squares = self.turn(turn as f32, penalised);
             let curvature = squares + problem.add_curved(&self.direction, &mut self.product);
             if curvature.is_nan() || curvature <= 0.0 {
@@ -202,7 +206,7 @@ impl Inner {
             }
             let next = self.walk(problem, (rz / curvature) as f32);
             if next <= enough || next.is_nan() {
-                return;
+                return Ok(());
             }
             turn = next / rz;
             rz = next;
@@ -210,6 +214,7 @@ impl Inner {
         if self.step.iter().all(|s| *s == 0.0) {
             self.step.copy_from_slice(&self.direction);
         }
+        Ok(())
     }
 
     /// `direction = z + turn · direction`, and `product` its penalised part, whose square is returned.

@@ -159,17 +159,34 @@ impl Design<'_> {
     /// `T = X·V`: `V` is `width × k`, `T` `rows × k`, row-major.
     pub(super) fn margins_many(&self, v: &[f64], k: usize, t: &mut [f64]) {
         t.fill(0.0);
-        self.each_held(t, k, |held, first, t| held.times(self, first, v, k, t));
+        let mut held = Held::new(self);
+        for (block, t) in t.chunks_mut(HELD * k).enumerate() {
+            held.fill(self, block * HELD, t.len() / k);
+            held.times(self, block * HELD, v, k, t);
+        }
     }
 
-    /// `OUT += Xᵀ·U`: `U` is `rows × k`, `OUT` `width × k`, row-major.
-    pub(super) fn add_all_many(&self, u: &mut [f64], k: usize, out: &mut [f64]) {
-        self.each_held(u, k, |held, first, u| held.add_transposed(self, first, u, k, out));
+    /// `OUT += Xᵀ·U`: `row` puts down each row of `U`, which has `k` columns; `OUT` is `width × k`, row-major.
+    pub(super) fn add_all_many(&self, k: usize, out: &mut [f64], mut row: impl FnMut(usize, &mut [f64])) {
+        self.each_held(k, |held, first, u| {
+            u.chunks_exact_mut(k).enumerate().for_each(|(r, u)| row(first + r, u));
+            held.add_transposed(self, first, u, k, out);
+        });
     }
 
-    /// `OUT_j += Σ_i x_ij² C_i`: `C` is `rows × k`, `OUT` `width × k`, row-major.
-    pub(super) fn add_squares_many(&self, c: &mut [f64], k: usize, out: &mut [f64]) {
-        self.each_held(c, k, |held, first, c| held.add_squares(self, first, c, k, out));
+    /// `OUT_j += Σ_i x_ij² C_i`, in the dense columns too if `dense`: `row` puts down each row of `C`, which has `k` columns; `OUT` is
+    /// `width × k`, row-major.
+    pub(super) fn add_squares_many(
+        &self,
+        k: usize,
+        dense: bool,
+        out: &mut [f64],
+        mut row: impl FnMut(usize, &mut [f64]),
+    ) {
+        self.each_held(k, |held, first, c| {
+            c.chunks_exact_mut(k).enumerate().for_each(|(r, c)| row(first + r, c));
+            held.add_squares(self, first, c, k, dense, out);
+        });
     }
 
     /// `OUT += Xᵀ·B(X·V)`: `bend` is given the number of each row and its products with `V`, to be changed.
@@ -180,18 +197,12 @@ impl Design<'_> {
         out: &mut [T],
         mut bend: impl FnMut(usize, &mut [T]),
     ) {
-        let mut held = Held::new(self);
-        let mut t = vec![T::default(); HELD * k];
-        for first in (0..self.rows).step_by(HELD) {
-            let t = &mut t[..HELD.min(self.rows - first) * k];
+        self.each_held(k, |held, first, t| {
             t.fill(T::default());
-            held.fill(self, first, t.len() / k);
             held.times(self, first, v, k, t);
-            for (r, row) in t.chunks_exact_mut(k).enumerate() {
-                bend(first + r, row);
-            }
+            t.chunks_exact_mut(k).enumerate().for_each(|(r, row)| bend(first + r, row));
             held.add_transposed(self, first, t, k, out);
-        }
+        });
     }
 
     /// The mean of `x·xᵀ` over `count` rows, evenly taken, in the dense columns and the constant one; row-major.
@@ -216,27 +227,14 @@ impl Design<'_> {
         sum
     }
 
-    /// `OUT_j += Σ_i x_ij² C_i` but for the dense columns.
-    pub(super) fn add_light_squares_many(&self, c: &[f64], k: usize, out: &mut [f64]) {
-        wide(
-            #[inline(always)]
-            || {
-                for (i, c) in c.chunks_exact(k).enumerate() {
-                    self.light_each(
-                        i,
-                        #[inline(always)]
-                        |j, x: f64| axpy(x * x, c, &mut out[j * k..][..k]),
-                    );
-                }
-            },
-        );
-    }
-
-    fn each_held(&self, t: &mut [f64], k: usize, mut visit: impl FnMut(&mut Held<f64>, usize, &mut [f64])) {
+    /// Goes over the rows some at a time, with room for `k` numbers a row.
+    fn each_held<T: Real>(&self, k: usize, mut visit: impl FnMut(&mut Held<T>, usize, &mut [T])) {
         let mut held = Held::new(self);
-        for (block, t) in t.chunks_mut(HELD * k).enumerate() {
-            held.fill(self, block * HELD, t.len() / k);
-            visit(&mut held, block * HELD, t);
+        let mut room = vec![T::default(); HELD * k];
+        for first in (0..self.rows).step_by(HELD) {
+            let count = HELD.min(self.rows - first);
+            held.fill(self, first, count);
+            visit(&mut held, first, &mut room[..count * k]);
         }
     }
 }
@@ -293,7 +291,15 @@ impl<T: Real> Held<T> {
         self.add_dense(design, u, k, out);
     }
 
-    fn add_squares(&mut self, design: &Design<'_>, first: usize, c: &[T], k: usize, out: &mut [T]) {
+    fn add_squares(
+        &mut self,
+        design: &Design<'_>,
+        first: usize,
+        c: &[T],
+        k: usize,
+        dense: bool,
+        out: &mut [T],
+    ) {
         wide(
             #[inline(always)]
             || {

@@ -214,11 +214,13 @@ impl<'a, 'b> Centre<'a, 'b> {
     /// `(X - 1·mean)ᵀ · (weight ∘ U)`, `columns × k`.
     fn back(&self, u: &[f64], k: usize) -> Vec<f64> {
         let mut out = vec![0.0; self.mean.len() * k];
-        let mut weighed: Vec<f64> = u.iter().enumerate().map(|(at, u)| self.weight[at / k] * u).collect();
-        let sums = lane_sums(k, u.len(), |at| weighed[at]);
+        let weighed = |at: usize| self.weight[at / k] * u[at];
+        let sums = lane_sums(k, u.len(), weighed);
         match k {
-            1 => self.design.add_all(&weighed, &mut out),
-            _ => self.design.add_all_many(&mut weighed, k, &mut out),
+            1 => self.design.add_all(&(0..u.len()).map(weighed).collect::<Vec<_>>(), &mut out),
+            _ => self.design.add_all_many(k, &mut out, |i, row| {
+                row.iter_mut().enumerate().for_each(|(c, to)| *to = weighed(i * k + c));
+            }),
         }
         for (at, o) in out.iter_mut().enumerate() {
             *o -= self.mean[at / k] * sums[at % k];

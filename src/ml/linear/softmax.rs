@@ -21,10 +21,6 @@ pub(super) struct Softmax<'a> {
     towards: Vec<f64>,
     /// Class probabilities at the last `loss_at`.
     shares: Vec<f64>,
-    /// `shares` in f32, once the slopes are known.
-    near: Vec<f32>,
-    /// Slopes, then curvatures by row and class.
-    bent: Vec<f64>,
     narrow: Option<Narrow>,
 }
 
@@ -43,8 +39,6 @@ impl<'a> Softmax<'a> {
             current,
             towards,
             shares,
-            near: vec![0.0; design.rows * k],
-            bent: zeros(),
             narrow: Narrow::of(design, k),
         }
     }
@@ -83,26 +77,21 @@ impl Problem for Softmax<'_> {
     }
 
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
-        let k = self.k;
-        self.near.iter_mut().zip(&self.shares).for_each(|(near, p)| *near = *p as f32);
-        let by_row = self.shares.chunks_exact(k).zip(self.bent.chunks_exact_mut(k));
-        for ((i, cost), (shares, slopes)) in self.cost.iter().enumerate().zip(by_row) {
-            slopes.iter_mut().zip(shares).for_each(|(u, p)| *u = cost * p);
-            slopes[self.target[i] as usize] -= cost;
-        }
-        self.design.add_all_many(&mut self.bent, k, gradient);
-        let by_row = self.shares.chunks_exact(k).zip(self.bent.chunks_exact_mut(k));
-        for (cost, (shares, curvature)) in self.cost.iter().zip(by_row) {
-            curvature.iter_mut().zip(shares).for_each(|(c, p)| *c = cost * p * (1.0 - p));
-        }
-        match &mut self.narrow {
-            Some(narrow) => {
-                let mut sums = vec![0.0; k];
-                self.bent.chunks_exact(k).for_each(|c| axpy(1.0, c, &mut sums));
-                narrow.set(&sums);
-                self.design.add_light_squares_many(&self.bent, k, diagonal);
+        let (k, cost, target) = (self.k, self.cost, self.target);
+        let shares = |i: usize| &self.shares[i * k..][..k];
+        self.design.add_all_many(k, gradient, |i, slopes| {
+            slopes.iter_mut().zip(shares(i)).for_each(|(u, p)| *u = cost[i] * p);
+            slopes[target[i] as usize] -= cost[i];
+        });
+        let mut sums = vec![0.0; k];
+        self.design.add_squares_many(k, self.narrow.is_none(), diagonal, |i, curvature| {
+            for ((c, sum), p) in curvature.iter_mut().zip(&mut sums).zip(shares(i)) {
+                *c = cost[i] * p * (1.0 - p);
+                *sum += *c;
             }
-            None => self.design.add_squares_many(&mut self.bent, k, diagonal),
+        });
+        if let Some(narrow) = &mut self.narrow {
+            narrow.set(&sums);
         }
     }
 
@@ -118,13 +107,13 @@ impl Problem for Softmax<'_> {
 
     fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {
         let (mut curved, k) = (0.0, self.k);
-        let (shares, cost) = (&self.near, self.cost);
+        let (shares, cost) = (&self.shares, self.cost);
         self.design.through_many(v, k, out, |i, u| {
             let (shares, cost) = (&shares[i * k..][..k], cost[i] as f32);
-            let mean: f32 = u.iter().zip(shares).map(|(u, p)| u * p).sum();
+            let mean: f32 = u.iter().zip(shares).map(|(u, p)| u * *p as f32).sum();
             for (u, p) in u.iter_mut().zip(shares) {
                 let away = *u - mean;
-                *u = cost * p * away;
+                *u = cost * *p as f32 * away;
                 // as the shares sum to 1, the mean takes nothing off Σ p (u - mean)²
                 curved += f64::from(*u * away);
             }

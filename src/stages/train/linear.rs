@@ -37,7 +37,7 @@ pub(super) struct LogisticParams {
     /// Most Newton steps.
     #[schemars(range(min = 1))]
     max_iter: usize,
-    /// Stop when the objective's gradient is at most this share of the weights' norm, which bounds the relative error of the weights; with l1 and elastic_net, when no slope violates the optimality conditions by more than this share of the penalty. scikit-learn's rule is absolute and looser; here the optimum is reached to about 1e-5 of a probability.
+    /// Stop when the objective's gradient is at most this share of the weights' norm, which bounds the relative error of the weights; with l1 and elastic_net, when no slope violates the optimality conditions by more than this share of the penalty. scikit-learn's rule is absolute and looser.
     #[schemars(extend("exclusiveMinimum" = 0))]
     tol: f64,
 }
@@ -85,7 +85,7 @@ pub(super) struct LinearSvcParams {
     /// Most Newton steps (hinge: passes over the rows).
     #[schemars(range(min = 1))]
     max_iter: usize,
-    /// Stop when the objective's gradient is at most this share of the weights' norm (hinge: liblinear's rule). Tighter than scikit-learn's 1e-4.
+    /// Stop when the objective's gradient is at most this share of the weights' norm (hinge: liblinear's rule).
     #[schemars(extend("exclusiveMinimum" = 0))]
     tol: f64,
 }
