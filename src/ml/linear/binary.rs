@@ -1,6 +1,9 @@
 //! What are the two-class losses of a margin? The logistic and the squared hinge loss, as problems for `newton`.
 
+use std::ops::Range;
+
 use super::design::Design;
+use super::narrow::{Guide, Narrow};
 use super::newton::Problem;
 use super::wide::axpy;
 
@@ -58,6 +61,7 @@ pub(super) struct Binary<'a> {
     slopes: Vec<f64>,
     /// The rows that have any curvature.
     curving: Vec<u32>,
+    narrow: Option<Narrow<'a>>,
 }
 
 impl<'a> Binary<'a> {
@@ -65,6 +69,7 @@ impl<'a> Binary<'a> {
     /// `penalised` on carry no penalty.
     pub(super) fn new(
         design: &'a Design<'a>,
+        guide: Option<&'a Guide>,
         margin: Margin,
         positive: impl Iterator<Item = bool>,
         cost: &'a [f64],
@@ -89,6 +94,7 @@ impl<'a> Binary<'a> {
             probe,
             slopes,
             curving,
+            narrow: guide.map(Narrow::new),
         }
     }
 }
@@ -134,7 +140,21 @@ impl Problem for Binary<'_> {
             }
         }
         self.near.iter_mut().zip(&self.curvature).for_each(|(near, c)| *near = *c as f32);
-        self.design.add_with_squares(&self.slopes, &self.curvature, gradient, diagonal);
+        if let Some(narrow) = &mut self.narrow {
+            narrow.set(&[self.curvature.iter().sum()]);
+        }
+        let dense = self.narrow().is_empty();
+        self.design.add_with_squares(&self.slopes, &self.curvature, dense, gradient, diagonal);
+    }
+
+    fn narrow(&self) -> Range<usize> {
+        self.narrow.as_ref().map_or(0..0, |narrow| narrow.span(1))
+    }
+
+    fn solve_narrow(&self, r: &[f32], z: &mut [f32]) {
+        if let Some(narrow) = &self.narrow {
+            narrow.solve(r, 1, z);
+        }
     }
 
     fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {

@@ -3,6 +3,7 @@
 use super::binary::{Binary, Margin};
 use super::design::Design;
 use super::layout::Laid;
+use super::narrow::Guide;
 use super::newton::{Limits, minimise};
 use super::softmax::Softmax;
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
@@ -60,12 +61,13 @@ impl LogisticRegression {
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
         let outputs = if targets.present.len() == 2 { 1 } else { targets.present.len() };
+        let guide = Guide::of(design, outputs);
         let (w, convergence) = if outputs == 1 {
             let positive = targets.place.iter().map(|&place| place == 1);
-            let mut problem = Binary::new(design, Margin::Logistic, positive, &cost, design.cols());
+            let mut problem = Binary::new(design, guide.as_ref(), Margin::Logistic, positive, &cost, design.cols());
             minimise(&mut problem, None, limits, should_stop)?
         } else {
-            let mut problem = Softmax::new(design, outputs, &targets.place, &cost);
+            let mut problem = Softmax::new(design, guide.as_ref(), outputs, &targets.place, &cost);
             minimise(&mut problem, None, limits, should_stop)?
         };
         let (coef, mut intercept): (Vec<_>, Vec<_>) =

@@ -77,7 +77,12 @@ impl LinearModel {
                 let mut out = vec![self.intercept[0]; x.rows()];
                 wide(
                     #[inline(always)]
-                    || out.iter_mut().enumerate().for_each(#[inline(always)] |(i, out)| *out += row_dot(x, i, only)),
+                    || {
+                        out.iter_mut().enumerate().for_each(
+                            #[inline(always)]
+                            |(i, out)| *out += row_dot(x, i, only),
+                        )
+                    },
                 );
                 Ok(out)
             }

@@ -4,80 +4,102 @@
 //! far to some directions of `x`, it is about `1 + a·S`, `a` the sum of the curvatures and `S` the mean of `x xᵀ` over
 //! all rows, of which some do for a guide. `S` is worked out once for all classes and steps; the inverses for `a` in powers of two.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::cholesky;
 use super::design::Design;
 use super::tiles;
 
 /// Rows that `S` is taken from: this many, or this many times its width.
-const ROWS: usize = 2048;
-const TIMES_WIDTH: usize = 4;
+const ROWS: usize = 1024;
+const TIMES_WIDTH: usize = 2;
 /// Columns beyond which the inverse would cost too much.
 const WIDEST: usize = 2048;
 /// Products with all rows that it saves in a fit, about.
-const SAVES: usize = 20;
+const SAVES: usize = 60;
 
-pub(super) struct Narrow {
+/// What all classes and steps share.
+pub(super) struct Guide {
     /// First of the columns, and how many they are: the dense ones and the constant one.
-    pub(super) from: usize,
-    pub(super) width: usize,
+    from: usize,
+    width: usize,
     /// How many of them are penalised.
     penalised: usize,
     /// `S`, row-major.
     mean: Vec<f32>,
-    /// By the power of two nearest to `a`: inverses of `1 + a·S`.
-    inverses: Vec<(i32, Vec<f32>)>,
-    /// The power of each class, and the classes of each power.
-    groups: Vec<(usize, Vec<usize>)>,
+    /// Inverses of `1 + a·S` by the power of two nearest to `a`; none where there is none.
+    inverses: Mutex<BTreeMap<i32, Option<Arc<Vec<f32>>>>>,
 }
 
-impl Narrow {
-    /// For `k` classes; none where it does not pay.
-    pub(super) fn of(design: &Design<'_>, k: usize) -> Option<Narrow> {
+impl Guide {
+    /// For fits of `outputs` classes; none where it does not pay.
+    pub(super) fn of(design: &Design<'_>, outputs: usize) -> Option<Guide> {
         let (from, width) = (design.dense_from(), design.width() - design.dense_from());
         let penalised = design.cols() - from;
         let rows = ROWS.max(TIMES_WIDTH * width).min(design.rows);
-        let pays = SAVES * design.rows * k >= (rows + width) * width;
+        let pays = SAVES * design.rows * outputs >= (rows + width) * width;
         if penalised < 2 || width > WIDEST || !pays {
             return None;
         }
-        Some(Narrow { from, width, penalised, mean: design.mean_square(rows), inverses: vec![], groups: vec![] })
+        Some(Guide { from, width, penalised, mean: design.mean_square(rows), inverses: Mutex::default() })
     }
 
-    /// Makes it that of classes with these sums of curvatures.
-    pub(super) fn set(&mut self, sums: &[f64]) {
-        let powers: Vec<i32> = sums.iter().map(|a| a.max(f64::MIN_POSITIVE).log2().round() as i32).collect();
-        self.groups.clear();
-        for (class, &power) in powers.iter().enumerate() {
-            let known = self.inverses.iter().position(|(of, _)| *of == power);
-            let at = known.or_else(|| {
-                self.inverses.push((power, self.inverse(power)?));
-                Some(self.inverses.len() - 1)
-            });
-            let Some(at) = at else { continue };
-            match self.groups.iter_mut().find(|(inverse, _)| *inverse == at) {
-                Some((_, classes)) => classes.push(class),
-                None => self.groups.push((at, vec![class])),
-            }
-        }
+    fn inverse(&self, power: i32) -> Option<Arc<Vec<f32>>> {
+        // whoever asks first works it out, and the others wait: it is the same for all
+        let mut known = self.inverses.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(power).or_insert_with(|| self.inverted(power).map(Arc::new)).clone()
     }
 
-    fn inverse(&self, power: i32) -> Option<Vec<f32>> {
+    fn inverted(&self, power: i32) -> Option<Vec<f32>> {
         let (n, a) = (self.width, f64::from(power).exp2());
         let mut matrix: Vec<f64> = self.mean.iter().map(|s| a * f64::from(*s)).collect();
         (0..self.penalised).for_each(|j| matrix[j * n + j] += 1.0);
         cholesky::factor(&mut matrix, n).then(|| cholesky::inverse(&matrix, n).iter().map(|x| *x as f32).collect())
     }
+}
 
-    /// `Z = inverse · R` class by class; both are `width × k`, row-major. Classes without an inverse keep their `Z`.
+/// The guide to the classes of one fit.
+pub(super) struct Narrow<'a> {
+    guide: &'a Guide,
+    /// Inverses, and the classes that each is for.
+    groups: Vec<(Arc<Vec<f32>>, Vec<usize>)>,
+}
+
+impl<'a> Narrow<'a> {
+    pub(super) fn new(guide: &'a Guide) -> Self {
+        Narrow { guide, groups: Vec::new() }
+    }
+
+    /// Makes it that of classes with these sums of curvatures.
+    pub(super) fn set(&mut self, sums: &[f64]) {
+        let mut by_power: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for (class, sum) in sums.iter().enumerate() {
+            by_power.entry(sum.max(f64::MIN_POSITIVE).log2().round() as i32).or_default().push(class);
+        }
+        self.groups.clear();
+        for (power, classes) in by_power {
+            self.groups.extend(self.guide.inverse(power).map(|inverse| (inverse, classes)));
+        }
+    }
+
+    /// The weights that it speaks of, of `k` classes; none if it knows less than the diagonal does.
+    pub(super) fn span(&self, k: usize) -> Range<usize> {
+        let Guide { from, width, .. } = *self.guide;
+        let known: usize = self.groups.iter().map(|(_, classes)| classes.len()).sum();
+        if known == k { from * k..(from + width) * k } else { 0..0 }
+    }
+
+    /// `Z = inverse · R` class by class; both are `width × k`, row-major.
     pub(super) fn solve(&self, r: &[f32], k: usize, z: &mut [f32]) {
         let (mut taken, mut solved) = (Vec::new(), Vec::new());
         for (inverse, classes) in &self.groups {
-            let inverse = &self.inverses[*inverse].1;
             taken.clear();
             taken.extend(r.chunks_exact(k).flat_map(|r| classes.iter().map(|&class| r[class])));
             solved.clear();
             solved.resize(taken.len(), 0.0);
-            tiles::times(inverse, self.width, &taken, classes.len(), &mut solved);
+            tiles::times(inverse, self.guide.width, &taken, classes.len(), &mut solved);
             for (z, solved) in z.chunks_exact_mut(k).zip(solved.chunks_exact(classes.len())) {
                 classes.iter().zip(solved).for_each(|(&class, solved)| z[class] = *solved);
             }

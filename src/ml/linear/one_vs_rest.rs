@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::binary::{Binary, Margin};
 use super::design::Design;
+use super::narrow::Guide;
 use super::newton::{Limits, Problem, minimise};
 use super::softmax::Softmax;
 use super::{Convergence, FitError, Laid, LinearModel, LogisticRegression, ShouldStop, Targets, check_positive};
@@ -53,16 +54,20 @@ impl LogisticRegression {
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
         let outputs = targets.present.len();
         if outputs > 2 && multi_class == MultiClass::Multinomial {
-            let mut problem = Free(Softmax::new(&design, outputs, &targets.place, &cost));
+            let mut problem = Free(Softmax::new(&design, None, outputs, &targets.place, &cost));
             let (w, end) = minimise(&mut problem, None, limits, should_stop)?;
             let (mut coef, mut intercept): (Vec<_>, Vec<_>) =
                 (0..outputs).map(|which| design.restored(&w, outputs, which)).unzip();
             centred(&mut coef, &mut intercept);
             return Ok((LinearModel { classes, present: targets.present, coef, intercept }, end));
         }
+        let guide = match penalised {
+            Penalised::Yes => Guide::of(&design, outputs),
+            Penalised::No => None,
+        };
         let one = |class: u32| {
             let positive = targets.place.iter().map(|&place| place == class);
-            let mut problem = Binary::new(&design, Margin::Logistic, positive, &cost, design.cols());
+            let mut problem = Binary::new(&design, guide.as_ref(), Margin::Logistic, positive, &cost, design.cols());
             match penalised {
                 Penalised::Yes => minimise(&mut problem, None, limits, should_stop),
                 Penalised::No => minimise(&mut Free(problem), None, limits, should_stop),

@@ -28,8 +28,8 @@ impl Design<'_> {
         );
     }
 
-    /// `out += Xᵀ·u` and `squares_j += Σ_i c_i x_ij²`, the constant column included.
-    pub(super) fn add_with_squares(&self, u: &[f64], c: &[f64], out: &mut [f64], squares: &mut [f64]) {
+    /// `out += Xᵀ·u` and, in the dense columns too if `dense`, `squares_j += Σ_i c_i x_ij²`; the constant column included.
+    pub(super) fn add_with_squares(&self, u: &[f64], c: &[f64], dense: bool, out: &mut [f64], squares: &mut [f64]) {
         wide(
             #[inline(always)]
             || {
@@ -49,13 +49,17 @@ impl Design<'_> {
                                 |r| block.row(4 * quad + r),
                             );
                             add_rows(*u, rows, &mut out[at..to]);
-                            add_squares(*c, rows, &mut squares[at..to]);
+                            if dense {
+                                add_squares(*c, rows, &mut squares[at..to]);
+                            }
                         }
                     }
                     for (rest, (&u, &c)) in u_rest.iter().zip(c_rest).enumerate() {
                         let row = block.row(4 * us.len() + rest);
                         add_rows([u, 0.0, 0.0, 0.0], [row; 4], &mut out[at..to]);
-                        add_squares([c, 0.0, 0.0, 0.0], [row; 4], &mut squares[at..to]);
+                        if dense {
+                            add_squares([c, 0.0, 0.0, 0.0], [row; 4], &mut squares[at..to]);
+                        }
                     }
                 }
             },
@@ -291,15 +295,7 @@ impl<T: Real> Held<T> {
         self.add_dense(design, u, k, out);
     }
 
-    fn add_squares(
-        &mut self,
-        design: &Design<'_>,
-        first: usize,
-        c: &[T],
-        k: usize,
-        dense: bool,
-        out: &mut [T],
-    ) {
+    fn add_squares(&mut self, design: &Design<'_>, first: usize, c: &[T], k: usize, dense: bool, out: &mut [T]) {
         wide(
             #[inline(always)]
             || {

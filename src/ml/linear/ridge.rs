@@ -231,7 +231,7 @@ impl<'a, 'b> Centre<'a, 'b> {
     /// The diagonal of the centred rows' Gram matrix.
     fn squares(&self) -> Vec<f64> {
         let (mut unused, mut squares) = (vec![0.0; self.mean.len()], vec![0.0; self.mean.len()]);
-        self.design.add_with_squares(&vec![0.0; self.design.rows], self.weight, &mut unused, &mut squares);
+        self.design.add_with_squares(&vec![0.0; self.design.rows], self.weight, true, &mut unused, &mut squares);
         squares.iter().zip(&self.mean).map(|(s, m)| (s - self.total * m * m).max(0.0)).collect()
     }
 

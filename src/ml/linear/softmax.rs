@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::design::Design;
-use super::narrow::Narrow;
+use super::narrow::{Guide, Narrow};
 use super::newton::Problem;
 use super::wide::axpy;
 
@@ -21,13 +21,19 @@ pub(super) struct Softmax<'a> {
     towards: Vec<f64>,
     /// Class probabilities at the last `loss_at`.
     shares: Vec<f64>,
-    narrow: Option<Narrow>,
+    narrow: Option<Narrow<'a>>,
 }
 
 impl<'a> Softmax<'a> {
     /// `target` holds classes in `0..k`; `cost` is C times each row's weight; the constant column's weights carry
     /// no penalty.
-    pub(super) fn new(design: &'a Design<'a>, k: usize, target: &'a [u32], cost: &'a [f64]) -> Self {
+    pub(super) fn new(
+        design: &'a Design<'a>,
+        guide: Option<&'a Guide>,
+        k: usize,
+        target: &'a [u32],
+        cost: &'a [f64],
+    ) -> Self {
         let zeros = || vec![0.0; design.rows * k];
         let (current, towards, shares) = (zeros(), zeros(), zeros());
         Softmax {
@@ -39,7 +45,7 @@ impl<'a> Softmax<'a> {
             current,
             towards,
             shares,
-            narrow: Narrow::of(design, k),
+            narrow: guide.map(Narrow::new),
         }
     }
 }
@@ -84,19 +90,19 @@ impl Problem for Softmax<'_> {
             slopes[target[i] as usize] -= cost[i];
         });
         let mut sums = vec![0.0; k];
-        self.design.add_squares_many(k, self.narrow.is_none(), diagonal, |i, curvature| {
-            for ((c, sum), p) in curvature.iter_mut().zip(&mut sums).zip(shares(i)) {
-                *c = cost[i] * p * (1.0 - p);
-                *sum += *c;
-            }
-        });
+        for (shares, cost) in self.shares.chunks_exact(k).zip(cost) {
+            sums.iter_mut().zip(shares).for_each(|(sum, p)| *sum += cost * p * (1.0 - p));
+        }
         if let Some(narrow) = &mut self.narrow {
             narrow.set(&sums);
         }
+        self.design.add_squares_many(k, self.narrow().is_empty(), diagonal, |i, curvature| {
+            curvature.iter_mut().zip(shares(i)).for_each(|(c, p)| *c = cost[i] * p * (1.0 - p));
+        });
     }
 
     fn narrow(&self) -> Range<usize> {
-        self.narrow.as_ref().map_or(0..0, |narrow| narrow.from * self.k..(narrow.from + narrow.width) * self.k)
+        self.narrow.as_ref().map_or(0..0, |narrow| narrow.span(self.k))
     }
 
     fn solve_narrow(&self, r: &[f32], z: &mut [f32]) {

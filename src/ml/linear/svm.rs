@@ -6,6 +6,7 @@ use super::binary::{Binary, Margin};
 use super::design::Design;
 use super::dual::{self, TOGETHER};
 use super::layout::Laid;
+use super::narrow::Guide;
 use super::newton::{Limits, minimise};
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
 
@@ -53,6 +54,13 @@ impl Default for LinearSvc {
     }
 }
 
+/// What all classes know of the rows.
+struct Known<'a> {
+    /// For coordinate descent on the dual.
+    rows: Option<dual::Rows<'a>>,
+    guide: Option<Guide>,
+}
+
 impl LinearSvc {
     /// Fits on rows `x` with labels `y` in `0..classes`, with a weight per row if given. Classes without rows are learned as impossible.
     /// Classes run in parallel on rayon's current pool; the bits do not depend on it. Errors: see [`FitError`].
@@ -83,20 +91,25 @@ impl LinearSvc {
         check_positive("tol", self.tol)?;
         check_positive("intercept_scaling", self.intercept_scaling)?;
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
-        let rows = (self.loss == Loss::Hinge || design.has_sparse()).then(|| dual::Rows::of(design, &cost));
         let outputs = targets.present.len() as u32;
+        let known = Known {
+            rows: (self.loss == Loss::Hinge || design.has_sparse()).then(|| dual::Rows::of(design, &cost)),
+            guide: match self.loss {
+                Loss::SquaredHinge => Guide::of(design, outputs as usize),
+                Loss::Hinge => None,
+            },
+        };
         let fits = match outputs {
-            2 => self.fit_lanes::<1>(design, rows.as_ref(), (&targets.place, 1, 1), &cost, should_stop)?,
-            _ if rows.is_none() || design.has_dense() => {
-                let one =
-                    |class| self.fit_lanes::<1>(design, rows.as_ref(), (&targets.place, class, 1), &cost, should_stop);
+            2 => self.fit_lanes::<1>(design, &known, (&targets.place, 1, 1), &cost, should_stop)?,
+            _ if known.rows.is_none() || design.has_dense() => {
+                let one = |class| self.fit_lanes::<1>(design, &known, (&targets.place, class, 1), &cost, should_stop);
                 (0..outputs).into_par_iter().map(one).collect::<Result<Vec<_>, _>>()?.concat()
             }
             _ => {
                 let several = |group: u32| {
                     let from = group * TOGETHER as u32;
                     let count = (outputs - from).min(TOGETHER as u32);
-                    self.fit_lanes::<TOGETHER>(design, rows.as_ref(), (&targets.place, from, count), &cost, should_stop)
+                    self.fit_lanes::<TOGETHER>(design, &known, (&targets.place, from, count), &cost, should_stop)
                 };
                 let groups = outputs.div_ceil(TOGETHER as u32);
                 (0..groups).into_par_iter().map(several).collect::<Result<Vec<_>, _>>()?.concat()
@@ -108,18 +121,18 @@ impl LinearSvc {
     }
 
     /// Fits `count` classes from `from` on, each against the rest. Dense columns alone hang together: coordinate descent is slow on
-    /// them (`rows` is none), and Newton's method is not.
+    /// them (`known.rows` is none), and Newton's method is not.
     fn fit_lanes<const L: usize>(
         &self,
         design: &Design<'_>,
-        rows: Option<&dual::Rows<'_>>,
+        known: &Known<'_>,
         (place, from, count): (&[u32], u32, u32),
         cost: &[f64],
         should_stop: ShouldStop<'_>,
     ) -> Result<Vec<(Vec<f64>, Convergence)>, FitError> {
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
         let own = place.iter().map(|place| place.wrapping_sub(from));
-        let starts = match (self.loss, rows) {
+        let starts = match (self.loss, &known.rows) {
             (Loss::Hinge, Some(rows)) => {
                 let mut fits = dual::minimise::<L>(rows, own, limits, should_stop)?;
                 fits.truncate(count as usize);
@@ -131,7 +144,8 @@ impl LinearSvc {
         let classes = (from..from + count).zip(starts);
         let fits = classes.map(|(class, start)| {
             let positive = place.iter().map(|&place| place == class);
-            let mut problem = Binary::new(design, Margin::SquaredHinge, positive, cost, design.width());
+            let mut problem =
+                Binary::new(design, known.guide.as_ref(), Margin::SquaredHinge, positive, cost, design.width());
             minimise(&mut problem, start, limits, should_stop)
         });
         fits.collect()

@@ -255,7 +255,7 @@ impl Problem for Tube<'_> {
             }
         }
         self.near.iter_mut().zip(&self.curvature).for_each(|(near, c)| *near = *c as f32);
-        self.design.add_with_squares(&self.slopes, &self.curvature, gradient, diagonal);
+        self.design.add_with_squares(&self.slopes, &self.curvature, true, gradient, diagonal);
     }
 
     fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {
