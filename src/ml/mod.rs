@@ -7,6 +7,7 @@ mod encode;
 mod folds;
 mod matrix;
 mod metrics;
+mod panels;
 mod rng;
 mod rows;
 mod scale;

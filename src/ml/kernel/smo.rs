@@ -1,7 +1,8 @@
 //! How is the dual problem of a support vector machine solved? By sequential minimal optimisation.
 //!
-//! libsvm's C-SVC: `min ½ αᵀQα - Σα, 0 ≤ α ≤ C, yᵀα = 0`, with the working set chosen by second-order information (Fan,
-//! Chen and Lin, JMLR 2005) and libsvm's stopping rule. Kernel rows are kept in f32 as libsvm does; they are made many at
+//! libsvm's C-SVC: `min ½ αᵀQα + pᵀα, 0 ≤ α ≤ C, yᵀα = 0` with `p = -1`, and its epsilon-SVR: two variables a row, of sign 1 with
+//! `p = epsilon - value` and of sign -1 with `p = epsilon + value`. The working set is chosen by second-order information (Fan,
+//! Chen and Lin, JMLR 2005); the stopping rule is libsvm's. Kernel rows are kept in f32 as libsvm does; they are made many at
 //! a time, the one that is asked for and those that violate the conditions most.
 
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ const CACHE_BYTES: usize = 512 << 20;
 const BLOCK: usize = 32;
 const TINY: f64 = 1e-12;
 
-/// A dual problem over some rows.
+/// A dual problem over some rows: one variable a row or, for values, a second one for each behind all the first ones.
 pub(super) struct Smo<'a> {
     rows: Vec<&'a [f32]>,
     packed: Packed,
@@ -36,8 +37,20 @@ pub(super) struct Smo<'a> {
 
 impl<'a> Smo<'a> {
     /// The rows, the side (1 or -1) and the bound of each.
-    pub(super) fn new(rows: Vec<&'a [f32]>, sign: Vec<f64>, c: Vec<f64>, shape: Shape) -> Smo<'a> {
-        let n = sign.len();
+    pub(super) fn of_classes(rows: Vec<&'a [f32]>, sign: Vec<f64>, c: Vec<f64>, shape: Shape) -> Smo<'a> {
+        let gradient = vec![-1.0; sign.len()];
+        Smo::new(rows, sign, c, gradient, shape)
+    }
+
+    /// The rows, the value and the bound of each.
+    pub(super) fn of_values(rows: Vec<&'a [f32]>, y: &[f64], epsilon: f64, c: &[f64], shape: Shape) -> Smo<'a> {
+        let sign = [vec![1.0; y.len()], vec![-1.0; y.len()]].concat();
+        let gradient = y.iter().map(|y| epsilon - y).chain(y.iter().map(|y| epsilon + y)).collect();
+        Smo::new(rows, sign, c.repeat(2), gradient, shape)
+    }
+
+    fn new(rows: Vec<&'a [f32]>, sign: Vec<f64>, c: Vec<f64>, gradient: Vec<f64>, shape: Shape) -> Smo<'a> {
+        let (n, variables) = (rows.len(), sign.len());
         let packed = Packed::of(rows.iter().copied(), rows.first().map_or(0, |row| row.len()));
         let diagonal = packed.squares.iter().map(|&own| shape.of(own, own, own)).collect();
         Smo {
@@ -46,8 +59,8 @@ impl<'a> Smo<'a> {
             shape,
             sign,
             c,
-            alpha: vec![0.0; n],
-            gradient: vec![-1.0; n],
+            alpha: vec![0.0; variables],
+            gradient,
             diagonal,
             lines: vec![None; n],
             kept: VecDeque::new(),
@@ -55,7 +68,17 @@ impl<'a> Smo<'a> {
         }
     }
 
-    /// Returns `y_i α_i` and rho. Ends at `tol`, or after libsvm's limit of steps.
+    /// Number of rows.
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The row that a variable is of.
+    fn row(&self, t: usize) -> usize {
+        if t < self.count() { t } else { t - self.count() }
+    }
+
+    /// Returns what each row weighs, `Σ y_i α_i` over its variables, and rho. Ends at `tol`, or after libsvm's limit of steps.
     pub(super) fn solve(mut self, tol: f64, should_stop: ShouldStop<'_>) -> Result<(Vec<f64>, f64), FitError> {
         let most = (100 * self.sign.len()).max(10_000_000);
         for step in 0..most {
@@ -65,8 +88,11 @@ impl<'a> Smo<'a> {
             let Some((i, j)) = self.working_set(tol) else { break };
             self.step(i, j);
         }
-        let rho = self.rho();
-        Ok((self.alpha.iter().zip(&self.sign).map(|(a, y)| a * y).collect(), rho))
+        let mut weights = vec![0.0; self.count()];
+        for (t, (a, y)) in self.alpha.iter().zip(&self.sign).enumerate() {
+            weights[self.row(t)] += a * y;
+        }
+        Ok((weights, self.rho()))
     }
 
     fn can_rise(&self, t: usize) -> bool {
@@ -84,7 +110,7 @@ impl<'a> Smo<'a> {
         if self.lines[i].is_some() {
             return;
         }
-        let most = (CACHE_BYTES / (4 * self.sign.len())).max(4);
+        let most = (CACHE_BYTES / (4 * self.count())).max(4);
         let wanted = self.next_rows(i, BLOCK.min(most / 4));
         while self.kept.len() + wanted.len() > most {
             match self.kept.pop_front() {
@@ -105,13 +131,16 @@ impl<'a> Smo<'a> {
 
     /// Row `i` and those that violate the conditions most, of the rows not kept; `count` at most.
     fn next_rows(&self, i: usize, count: usize) -> Vec<usize> {
-        let violation = |t: usize| {
+        let of_variable = |t: usize| {
             let value = -self.sign[t] * self.gradient[t];
             let rise = if self.can_rise(t) { value } else { f64::NEG_INFINITY };
             let fall = if self.can_fall(t) { -value } else { f64::NEG_INFINITY };
             rise.max(fall)
         };
-        let open = (0..self.sign.len()).filter(|&t| t != i && self.lines[t].is_none());
+        let n = self.count();
+        let violation =
+            |row: usize| (row..self.sign.len()).step_by(n).map(of_variable).fold(f64::NEG_INFINITY, f64::max);
+        let open = (0..n).filter(|&t| t != i && self.lines[t].is_none());
         let mut open: Vec<(f64, usize)> = open.map(|t| (violation(t), t)).collect();
         let more = count.saturating_sub(1).min(open.len());
         let greater = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
@@ -135,10 +164,11 @@ impl<'a> Smo<'a> {
             }
         }
         let i = i?;
-        self.keep(i, i);
-        let line = self.line(i);
+        let row = self.row(i);
+        self.keep(row, row);
+        let line = self.line(row);
         let (mut j, mut best, mut bottom) = (None, 0.0, f64::INFINITY);
-        for (t, &k) in line.iter().enumerate() {
+        for (t, &k) in line.iter().cycle().take(self.sign.len()).enumerate() {
             if !self.can_fall(t) {
                 continue;
             }
@@ -146,7 +176,7 @@ impl<'a> Smo<'a> {
             bottom = bottom.min(value);
             let gap = top - value;
             if gap > 0.0 {
-                let curve = (self.diagonal[i] + self.diagonal[t] - 2.0 * f64::from(k)).max(TINY);
+                let curve = (self.diagonal[row] + self.diagonal[self.row(t)] - 2.0 * f64::from(k)).max(TINY);
                 if gap * gap / curve > best {
                     (j, best) = (Some(t), gap * gap / curve);
                 }
@@ -157,10 +187,11 @@ impl<'a> Smo<'a> {
 
     /// Moves the pair along its one free direction, to the optimum or the box's edge.
     fn step(&mut self, i: usize, j: usize) {
-        self.keep(j, i);
+        let (row_i, row_j) = (self.row(i), self.row(j));
+        self.keep(row_j, row_i);
         let (yi, yj) = (self.sign[i], self.sign[j]);
-        let cross = f64::from(self.line(i)[j]);
-        let curve = (self.diagonal[i] + self.diagonal[j] - 2.0 * cross).max(TINY);
+        let cross = f64::from(self.line(row_i)[row_j]);
+        let curve = (self.diagonal[row_i] + self.diagonal[row_j] - 2.0 * cross).max(TINY);
         let gap = -yi * self.gradient[i] + yj * self.gradient[j];
         // y_i α_i rises and y_j α_j falls by the same amount
         let room_i = if yi > 0.0 { self.c[i] - self.alpha[i] } else { self.alpha[i] };
@@ -171,9 +202,12 @@ impl<'a> Smo<'a> {
         self.alpha[j] = landed(before_j - yj * amount, amount == room_j, yj < 0.0, self.c[j]);
         let (di, dj) = (yi * (self.alpha[i] - before_i), yj * (self.alpha[j] - before_j));
         let (lines, sign) = (&self.lines, &self.sign);
-        let (Some(line_i), Some(line_j)) = (&lines[i], &lines[j]) else { return };
-        for (((g, y), ki), kj) in self.gradient.iter_mut().zip(sign).zip(line_i).zip(line_j) {
-            *g += y * (di * f64::from(*ki) + dj * f64::from(*kj));
+        let (Some(line_i), Some(line_j)) = (&lines[row_i], &lines[row_j]) else { return };
+        let n = self.rows.len();
+        for (gradient, sign) in self.gradient.chunks_exact_mut(n).zip(sign.chunks_exact(n)) {
+            for (((g, y), ki), kj) in gradient.iter_mut().zip(sign).zip(line_i).zip(line_j) {
+                *g += y * (di * f64::from(*ki) + dj * f64::from(*kj));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::design::Design;
 use super::newton::Problem;
+use super::wide::axpy;
 
 /// A loss of `z = ± margin`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +26,7 @@ impl Margin {
     }
 
     /// First and second derivative; `e` is what the loss at `z` said.
+    #[inline(always)]
     fn slopes(self, z: f64, e: f64) -> (f64, f64) {
         match self {
             Margin::Logistic => {
@@ -48,9 +50,14 @@ pub(super) struct Binary<'a> {
     curvature: Vec<f64>,
     /// What the last losses said for the slopes.
     known: Vec<f64>,
-    /// Margins of the last vector that the curvature was applied to, and of the direction so far.
-    probe: Vec<f64>,
-    gathered: Vec<f64>,
+    /// `curvature` in f32.
+    near: Vec<f32>,
+    /// Margins of the last vector that the curvature was applied to.
+    probe: Vec<f32>,
+    /// The loss's slopes by row.
+    slopes: Vec<f64>,
+    /// The rows that have any curvature.
+    curving: Vec<u32>,
 }
 
 impl<'a> Binary<'a> {
@@ -66,11 +73,23 @@ impl<'a> Binary<'a> {
         let sign = positive.map(|positive| if positive { 1.0 } else { -1.0 }).collect();
         let zeros = || vec![0.0; design.rows];
         let (current, towards, curvature, known) = (zeros(), zeros(), zeros(), zeros());
-        let (probe, gathered) = match margin {
-            Margin::Logistic => (zeros(), zeros()),
-            Margin::SquaredHinge => (Vec::new(), Vec::new()),
-        };
-        Binary { design, margin, sign, cost, penalised, current, towards, curvature, known, probe, gathered }
+        let (near, probe) = (vec![0.0; design.rows], vec![0.0; design.rows]);
+        let (slopes, curving) = (zeros(), Vec::with_capacity(design.rows));
+        Binary {
+            design,
+            margin,
+            sign,
+            cost,
+            penalised,
+            current,
+            towards,
+            curvature,
+            known,
+            near,
+            probe,
+            slopes,
+            curving,
+        }
     }
 }
 
@@ -83,66 +102,42 @@ impl Problem for Binary<'_> {
         self.penalised
     }
 
-    fn loss_at(&mut self, step: f64) -> f64 {
-        let mut sum = 0.0;
+    fn loss_at(&mut self, step: f64) -> (f64, f64) {
+        let (mut sum, mut slope) = (0.0, 0.0);
         let margins = self.current.iter().zip(&self.towards).zip(&self.sign);
         for (((m, t), sign), (cost, known)) in margins.zip(self.cost.iter().zip(&mut self.known)) {
-            let (loss, e) = self.margin.loss(sign * (m + step * t));
+            let z = sign * (m + step * t);
+            let (loss, e) = self.margin.loss(z);
             *known = e;
             sum += cost * loss;
+            slope += cost * self.margin.slopes(z, e).0 * sign * t;
         }
-        sum
+        (sum, slope)
     }
 
     fn advance(&mut self, step: f64) {
-        super::design::axpy(step, &self.towards, &mut self.current);
+        axpy(step, &self.towards, &mut self.current);
     }
 
     fn set_direction(&mut self, direction: &[f64]) {
-        if self.gathered.iter().any(|t| *t != 0.0) {
-            std::mem::swap(&mut self.towards, &mut self.gathered);
-            self.gathered.fill(0.0);
-            return;
-        }
-        for (i, t) in self.towards.iter_mut().enumerate() {
-            *t = self.design.dot(i, direction);
-        }
+        self.design.margins(direction, &mut self.towards);
     }
 
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
+        self.curving.clear();
         for i in 0..self.design.rows {
             let (first, second) = self.margin.slopes(self.sign[i] * self.current[i], self.known[i]);
-            let (u, c) = (self.cost[i] * self.sign[i] * first, self.cost[i] * second);
-            self.curvature[i] = c;
-            if u != 0.0 || c != 0.0 {
-                self.design.add_with_squares(i, (u, c), gradient, diagonal);
+            self.slopes[i] = self.cost[i] * self.sign[i] * first;
+            self.curvature[i] = self.cost[i] * second;
+            if self.curvature[i] != 0.0 {
+                self.curving.push(i as u32);
             }
         }
+        self.near.iter_mut().zip(&self.curvature).for_each(|(near, c)| *near = *c as f32);
+        self.design.add_with_squares(&self.slopes, &self.curvature, gradient, diagonal);
     }
 
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
-        let mut curved = 0.0;
-        match self.margin {
-            Margin::Logistic => {
-                for (i, (&c, probe)) in self.curvature.iter().zip(&mut self.probe).enumerate() {
-                    *probe = self.design.dot(i, v);
-                    curved += c * *probe * *probe;
-                    self.design.add(i, c * *probe, out);
-                }
-            }
-            // rows beyond the margin have no curvature: to pass them by gains more than their margins are worth
-            Margin::SquaredHinge => {
-                for (i, &c) in self.curvature.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                    let probe = self.design.dot(i, v);
-                    curved += c * probe * probe;
-                    self.design.add(i, c * probe, out);
-                }
-            }
-        }
-        curved
-    }
-
-    fn gather(&mut self, along: f64) {
-        super::design::axpy(along, &self.probe, &mut self.gathered);
+    fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {
+        self.design.curved(&self.curving, &self.near, v, &mut self.probe, out)
     }
 }

@@ -174,7 +174,7 @@ fn without_a_penalty_it_is_maximum_likelihood() {
     // told apart without a mistake: there is no optimum, and the fit ends all the same
     let y: Vec<u32> = (0..40).map(|i| u32::from(value(i, 0) > 0.0)).collect();
     let (model, end) = LogisticRegression::default().fit_as(how, &laid(points()), &y, 2, None, NEVER).unwrap();
-    assert!(end.converged && end.objective < 0.01, "{end:?}");
+    assert!(end.converged && end.objective < 0.1, "{end:?}");
     assert_eq!(model.predict(&points()).unwrap(), y);
     let (model, _) = LogisticRegression::default().fit_as(how, &laid(points()), &three(), 3, None, NEVER).unwrap();
     for j in 0..3 {

@@ -1,10 +1,11 @@
-//! What does a pass over the training rows work out? Products of rows in the solvers' column order ([`Layout`]), with one
+//! What is one training row to the solvers? Products of rows in the solvers' column order ([`Layout`]), with one
 //! constant column last for the intercept.
 //!
 //! A dense block is never copied; a mixed row is never one dense row.
 
 use super::FitError;
 use super::layout::{Laid, Layout};
+use super::wide::{Real, axpy, dense_dot, sparse_dot};
 use crate::ml::{Block, Dense, Features};
 
 /// Training rows in the solvers' column order.
@@ -33,144 +34,230 @@ impl<'a> Design<'a> {
         self.cols() + usize::from(self.bias != 0.0)
     }
 
+    /// Value of the constant column; 0 if there is none.
+    pub(super) fn bias(&self) -> f64 {
+        self.bias
+    }
+
+    /// Whether there are dense columns.
+    pub(super) fn has_dense(&self) -> bool {
+        self.layout.dense > 0
+    }
+
     /// Whether any row uses a sparse column.
     pub(super) fn has_sparse(&self) -> bool {
         self.layout.has_sparse()
     }
 
     /// Where the dense columns begin.
-    fn dense_from(&self) -> usize {
+    #[inline(always)]
+    pub(super) fn dense_from(&self) -> usize {
         self.layout.shared + self.layout.lone.len()
     }
 
     /// The column of row `i`'s own, and its value there; 0 if it has none.
+    #[inline(always)]
     fn lone(&self, i: usize) -> (usize, f64) {
         (self.layout.shared + i, self.layout.lone.get(i).copied().unwrap_or(0.0))
     }
 
+    #[inline(always)]
     fn sparse_row(&self, i: usize) -> (&[u32], &[f32]) {
         let of = self.layout;
         let span = of.indptr[i]..of.indptr[i + 1];
         (&of.indices[span.clone()], &of.values[span])
     }
 
+    /// The dense blocks that have columns, and the column at which each begins.
+    #[inline(always)]
+    pub(super) fn dense_blocks(&self) -> impl Iterator<Item = (usize, &'a Dense)> {
+        let mut at = self.dense_from();
+        self.dense.iter().filter(|block| block.cols > 0).map(move |block| {
+            let from = at;
+            at += block.cols;
+            (from, block)
+        })
+    }
+
+    /// Reads the first of a row's sparse values, so that they are near when the row is visited.
+    #[inline(always)]
+    pub(super) fn touch(&self, i: usize) -> u32 {
+        let (indices, values) = self.sparse_row(i);
+        match (indices.first(), values.first()) {
+            (Some(index), Some(value)) => index ^ value.to_bits(),
+            _ => 0,
+        }
+    }
+
     /// `x_i · v`, the constant column included.
+    #[inline(always)]
     pub(super) fn dot(&self, i: usize, v: &[f64]) -> f64 {
+        let mut sum = self.light_dot(i, v);
+        for (at, block) in self.dense_blocks() {
+            sum += dense_dot(block.row(i), &v[at..at + block.cols]);
+        }
+        sum
+    }
+
+    /// `out += u · x_i`, the constant column included.
+    #[inline(always)]
+    pub(super) fn add(&self, i: usize, u: f64, out: &mut [f64]) {
+        self.add_light(i, u, out);
+        for (at, block) in self.dense_blocks() {
+            for (o, &x) in out[at..at + block.cols].iter_mut().zip(block.row(i)) {
+                *o += u * f64::from(x);
+            }
+        }
+    }
+
+    /// `x_i · W` for the weights of several classes, the constant column included.
+    #[inline(always)]
+    pub(super) fn dot_lanes<const L: usize>(&self, i: usize, w: &[[f64; L]]) -> [f64; L] {
+        let (indices, values) = self.sparse_row(i);
+        let (quads, rest) = indices.as_chunks::<4>();
+        let (quad_values, rest_values) = values.as_chunks::<4>();
+        let mut lanes = [[0.0; L]; 4];
+        for (j, x) in quads.iter().zip(quad_values) {
+            for q in 0..4 {
+                let (w, x) = (&w[j[q] as usize], f64::from(x[q]));
+                for l in 0..L {
+                    lanes[q][l] += x * w[l];
+                }
+            }
+        }
+        let mut sums = [0.0; L];
+        for l in 0..L {
+            sums[l] = (lanes[0][l] + lanes[1][l]) + (lanes[2][l] + lanes[3][l]);
+        }
+        for (&j, &x) in rest.iter().zip(rest_values) {
+            add_lanes(f64::from(x), &w[j as usize], &mut sums);
+        }
+        let (own, x) = self.lone(i);
+        if x != 0.0 {
+            add_lanes(x, &w[own], &mut sums);
+        }
+        if self.bias != 0.0 {
+            add_lanes(self.bias, &w[self.cols()], &mut sums);
+        }
+        for (at, block) in self.dense_blocks() {
+            let w = &w[at..at + block.cols];
+            if L == 1 {
+                sums[0] += dense_dot(block.row(i), w.as_flattened());
+            } else {
+                block.row(i).iter().zip(w).for_each(
+                    #[inline(always)]
+                    |(&x, w)| add_lanes(f64::from(x), w, &mut sums),
+                );
+            }
+        }
+        sums
+    }
+
+    /// `W += x_i · u` for the weights of several classes, the constant column included.
+    #[inline(always)]
+    pub(super) fn add_lanes<const L: usize>(&self, i: usize, u: [f64; L], w: &mut [[f64; L]]) {
+        self.light_each(
+            i,
+            #[inline(always)]
+            |j, x: f64| add_lanes(x, &u, &mut w[j]),
+        );
+        for (at, block) in self.dense_blocks() {
+            let w = &mut w[at..at + block.cols];
+            w.iter_mut().zip(block.row(i)).for_each(
+                #[inline(always)]
+                |(w, &x)| add_lanes(f64::from(x), &u, w),
+            );
+        }
+    }
+
+    /// `x_i · x_i`, the constant column included.
+    #[inline(always)]
+    pub(super) fn norm_squared(&self, i: usize) -> f64 {
+        let mut sum = 0.0;
+        self.light_each(i, |_, x: f64| sum += x * x);
+        for (_, block) in self.dense_blocks() {
+            sum += block.row(i).iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+        }
+        sum
+    }
+
+    /// The product of all columns but the dense ones.
+    #[inline(always)]
+    pub(super) fn light_dot<T: Real>(&self, i: usize, v: &[T]) -> T {
         let (indices, values) = self.sparse_row(i);
         let mut sum = sparse_dot(indices, values, v);
         let (own, x) = self.lone(i);
         if x != 0.0 {
-            sum += x * v[own];
+            sum += T::of(x) * v[own];
         }
-        let mut at = self.dense_from();
-        for block in self.dense {
-            sum += dense_dot(block.row(i), &v[at..at + block.cols]);
-            at += block.cols;
-        }
-        if self.bias != 0.0 { sum + self.bias * v[at] } else { sum }
+        if self.bias != 0.0 { sum + T::of(self.bias) * v[self.cols()] } else { sum }
     }
 
-    /// `out += u · x_i`, the constant column included.
-    pub(super) fn add(&self, i: usize, u: f64, out: &mut [f64]) {
-        let (indices, values) = self.sparse_row(i);
-        for (&j, &x) in indices.iter().zip(values) {
-            out[j as usize] += u * f64::from(x);
-        }
-        let (own, x) = self.lone(i);
-        if x != 0.0 {
-            out[own] += u * x;
-        }
-        let mut at = self.dense_from();
-        for block in self.dense {
-            for (o, &x) in out[at..at + block.cols].iter_mut().zip(block.row(i)) {
-                *o += u * f64::from(x);
-            }
-            at += block.cols;
-        }
-        if self.bias != 0.0 {
-            out[at] += self.bias * u;
-        }
+    /// `out += u · x_i` in all columns but the dense ones.
+    #[inline(always)]
+    pub(super) fn add_light<T: Real>(&self, i: usize, u: T, out: &mut [T]) {
+        self.light_each(
+            i,
+            #[inline(always)]
+            |j, x: T| out[j] += u * x,
+        );
     }
 
-    /// `out_j += u · x_ij` and `squares_j += c · x_ij²`, the constant column included.
-    pub(super) fn add_with_squares(&self, i: usize, (u, c): (f64, f64), out: &mut [f64], squares: &mut [f64]) {
-        self.each(i, |j, x| {
-            out[j] += u * x;
-            squares[j] += c * x * x;
-        });
+    /// `out_j += u · x_ij` and `squares_j += c · x_ij²` in all columns but the dense ones.
+    #[inline(always)]
+    pub(super) fn add_light_squares(&self, i: usize, (u, c): (f64, f64), out: &mut [f64], squares: &mut [f64]) {
+        self.light_each(
+            i,
+            #[inline(always)]
+            |j, x: f64| {
+                out[j] += u * x;
+                squares[j] += c * x * x;
+            },
+        );
     }
 
-    /// `x_i · x_i`, the constant column included.
-    pub(super) fn norm_squared(&self, i: usize) -> f64 {
-        let mut sum = 0.0;
-        self.each(i, |_, x| sum += x * x);
-        sum
-    }
-
-    /// `t += x_i · V` for `V` of `width() × k`, row-major.
-    pub(super) fn dot_many(&self, i: usize, v: &[f64], t: &mut [f64]) {
+    /// `t += x_i · V` in all columns but the dense ones, for `V` of `width() × k`, row-major.
+    #[inline(always)]
+    pub(super) fn light_dot_many<T: Real>(&self, i: usize, v: &[T], t: &mut [T]) {
         let k = t.len();
         let (indices, values) = self.sparse_row(i);
         let (quads, rest) = indices.as_chunks::<4>();
         let (quad_values, rest_values) = values.as_chunks::<4>();
         for (j, x) in quads.iter().zip(quad_values) {
-            add_four(j.map(|j| &v[j as usize * k..][..k]), x.map(f64::from), t);
+            let [a, b, c, d] = j.map(
+                #[inline(always)]
+                |j| &v[j as usize * k..][..k],
+            );
+            let x = x.map(T::from);
+            for ((((t, &a), &b), &c), &d) in t.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *t += (x[0] * a + x[1] * b) + (x[2] * c + x[3] * d);
+            }
         }
         for (&j, &x) in rest.iter().zip(rest_values) {
-            axpy(f64::from(x), &v[j as usize * k..][..k], t);
+            axpy(T::from(x), &v[j as usize * k..][..k], t);
         }
         let (own, x) = self.lone(i);
         if x != 0.0 {
-            axpy(x, &v[own * k..][..k], t);
-        }
-        let mut at = self.dense_from() * k;
-        for block in self.dense {
-            let (quads, rest) = block.row(i).as_chunks::<4>();
-            for x in quads {
-                let rows = [0, 1, 2, 3].map(|r| &v[at + r * k..][..k]);
-                add_four(rows, x.map(f64::from), t);
-                at += 4 * k;
-            }
-            for &x in rest {
-                axpy(f64::from(x), &v[at..][..k], t);
-                at += k;
-            }
+            axpy(T::of(x), &v[own * k..][..k], t);
         }
         if self.bias != 0.0 {
-            axpy(self.bias, &v[at..][..k], t);
+            axpy(T::of(self.bias), &v[self.cols() * k..][..k], t);
         }
     }
 
-    /// `OUT_j += x_ij · u` for `OUT` of `width() × k`, row-major.
-    pub(super) fn add_many(&self, i: usize, u: &[f64], out: &mut [f64]) {
-        let k = u.len();
-        self.each(i, |j, x| axpy(x, u, &mut out[j * k..][..k]));
-    }
-
-    /// `OUT_j += x_ij² · u` for `OUT` of `width() × k`, row-major.
-    pub(super) fn add_squares_many(&self, i: usize, u: &[f64], out: &mut [f64]) {
-        let k = u.len();
-        self.each(i, |j, x| axpy(x * x, u, &mut out[j * k..][..k]));
-    }
-
-    fn each(&self, i: usize, mut visit: impl FnMut(usize, f64)) {
+    /// Every value of row `i` and its column, but those of the dense columns.
+    #[inline(always)]
+    pub(super) fn light_each<T: Real>(&self, i: usize, mut visit: impl FnMut(usize, T)) {
         let (indices, values) = self.sparse_row(i);
         for (&j, &x) in indices.iter().zip(values) {
-            visit(j as usize, f64::from(x));
+            visit(j as usize, T::from(x));
         }
         let (own, x) = self.lone(i);
         if x != 0.0 {
-            visit(own, x);
-        }
-        let mut at = self.dense_from();
-        for block in self.dense {
-            for (j, &x) in block.row(i).iter().enumerate() {
-                visit(at + j, f64::from(x));
-            }
-            at += block.cols;
+            visit(own, T::of(x));
         }
         if self.bias != 0.0 {
-            visit(at, self.bias);
+            visit(self.cols(), T::of(self.bias));
         }
     }
 
@@ -179,6 +266,13 @@ impl<'a> Design<'a> {
     pub(super) fn restored(&self, w: &[f64], k: usize, which: usize) -> (Vec<f64>, f64) {
         let intercept = if self.bias != 0.0 { self.bias * w[self.cols() * k + which] } else { 0.0 };
         (self.layout.restored(w, k, which), intercept)
+    }
+}
+
+#[inline(always)]
+fn add_lanes<const L: usize>(x: f64, from: &[f64; L], to: &mut [f64; L]) {
+    for l in 0..L {
+        to[l] += x * from[l];
     }
 }
 
@@ -220,54 +314,6 @@ pub(in crate::ml) fn check_features(x: &Features) -> Result<(), FitError> {
     Ok(())
 }
 
-/// `Σ values_s · v[indices_s]` in four running sums.
-pub(super) fn sparse_dot(indices: &[u32], values: &[f32], v: &[f64]) -> f64 {
-    let (quads, rest) = indices.as_chunks::<4>();
-    let (quad_values, rest_values) = values.as_chunks::<4>();
-    let mut lanes = [0.0; 4];
-    for (j, x) in quads.iter().zip(quad_values) {
-        for lane in 0..4 {
-            lanes[lane] += f64::from(x[lane]) * v[j[lane] as usize];
-        }
-    }
-    let mut sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-    for (&j, &x) in rest.iter().zip(rest_values) {
-        sum += f64::from(x) * v[j as usize];
-    }
-    sum
-}
-
-/// `x · v` in eight running sums.
-pub(super) fn dense_dot(x: &[f32], v: &[f64]) -> f64 {
-    let (xs, x_rest) = x.as_chunks::<8>();
-    let (vs, v_rest) = v.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    for (x, v) in xs.iter().zip(vs) {
-        for lane in 0..8 {
-            lanes[lane] += f64::from(x[lane]) * v[lane];
-        }
-    }
-    let mut sum = lanes.iter().sum();
-    for (&x, &v) in x_rest.iter().zip(v_rest) {
-        sum += f64::from(x) * v;
-    }
-    sum
-}
-
-/// `y += a · x`.
-pub(super) fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += a * x;
-    }
-}
-
-fn add_four(rows: [&[f64]; 4], x: [f64; 4], t: &mut [f64]) {
-    let [a, b, c, d] = rows;
-    for ((((t, &a), &b), &c), &d) in t.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *t += (x[0] * a + x[1] * b) + (x[2] * c + x[3] * d);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,19 +340,9 @@ mod tests {
         for (i, row) in full.iter().enumerate() {
             let one: f64 = row.iter().zip(&v).map(|(a, b)| a * b).sum();
             assert_eq!(design.dot(i, &v), one);
-            let mut t = [0.0; 2];
-            design.dot_many(i, &v, &mut t);
-            for (which, t) in t.iter().enumerate() {
-                let many: f64 = row.iter().enumerate().map(|(j, a)| a * v[j * 2 + which]).sum();
-                assert_eq!(*t, many);
-            }
             let mut out = [0.0; 7];
             design.add(i, 2.0, &mut out);
             assert_eq!(out.to_vec(), row.iter().map(|a| 2.0 * a).collect::<Vec<_>>());
-            let (mut again, mut squares) = ([0.0; 7], [0.0; 7]);
-            design.add_with_squares(i, (2.0, 3.0), &mut again, &mut squares);
-            assert_eq!(again, out);
-            assert_eq!(squares.to_vec(), row.iter().map(|a| 3.0 * a * a).collect::<Vec<_>>());
         }
     }
 

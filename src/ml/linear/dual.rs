@@ -1,148 +1,250 @@
-//! How is the hinge loss minimised? By coordinate descent on its dual, with shrinking. For the squared hinge loss a few
-//! passes of the same give Newton's method a start from which it has little left to do.
+//! How is a linear support vector machine fitted row by row? By coordinate descent on its dual, with shrinking: the hinge loss to
+//! its optimum, the squared hinge loss as near to it as that is the fastest way.
 //!
 //! The method of Hsieh, Chang, Lin, Keerthi and Sundararajan (ICML 2008), as in liblinear's `solve_l2r_l1l2_svc`:
-//! one dual variable per row in `[0, cost_i]` (squared hinge: from 0 up, with `1/(2 cost_i)` on the diagonal), visited in a seeded order; `w = Σ alpha_i y_i x_i` is kept up to date.
+//! one dual variable per row in `[0, cost_i]` (squared hinge: from 0 up, with `1/(2 cost_i)` on the diagonal), visited in a seeded
+//! order that is another one in every pass; `w = Σ alpha_i y_i x_i` is kept up to date. Several classes, each against the rest, go
+//! over the rows together: the memory is waited for once, and their weights lie side by side.
 
 use super::design::Design;
 use super::newton::{Limits, dot};
+use super::wide::wide;
 use super::{Convergence, FitError, ShouldStop};
 use crate::ml::Rng;
+
+/// Classes that go over sparse rows together.
+pub(super) const TOGETHER: usize = 8;
 
 /// Seed of the order of visits. The optimum does not depend on it; the last bits do.
 const SEED: u64 = 0;
 
-/// Passes before Newton's method takes over. More of them gain less than they cost.
-const APPROACH: usize = 20;
+/// Rows whose values are asked for this many visits ahead: they lie all over the memory.
+const AHEAD: usize = 4;
 
-struct Dual<'a> {
+/// Passes after which Newton's method takes over at the latest.
+const APPROACH: usize = 40;
+
+/// The gradient that a pass saw is made smaller by this than the one asked for: it is only about the true one.
+const SURE: f64 = 0.3;
+
+/// Moves of a projected gradient below this are rounding.
+const STILL: f64 = 1e-12;
+
+/// The rows, and what each class's dual knows of them.
+pub(super) struct Rows<'a> {
     design: &'a Design<'a>,
-    sign: Vec<f64>,
     cost: &'a [f64],
-    alpha: Vec<f64>,
-    /// Upper bound of each dual variable.
-    top: Vec<f64>,
-    /// What the loss adds to each row's place on the diagonal.
-    ridge: Vec<f64>,
-    /// The diagonal of the dual's Hessian.
+    /// `x_i·x_i`.
     norms: Vec<f64>,
-    w: Vec<f64>,
 }
 
-/// Minimises `½‖w‖² + Σ cost_i · max(0, 1 - sign_i · x_i·w)`, every weight penalised. Converged: over all rows, the
-/// greatest and the least projected gradient of the dual differ by at most `tol`. Errors: interrupted.
-pub(super) fn minimise(
-    design: &Design<'_>,
-    positive: impl Iterator<Item = bool>,
-    cost: &[f64],
+impl<'a> Rows<'a> {
+    pub(super) fn of(design: &'a Design<'a>, cost: &'a [f64]) -> Rows<'a> {
+        Rows { design, cost, norms: (0..design.rows).map(|i| design.norm_squared(i)).collect() }
+    }
+}
+
+/// A row's part in the duals of `L` classes.
+#[derive(Clone, Copy)]
+struct Visit<const L: usize> {
+    row: u32,
+    /// The class that the row is of; `L` or more: none of them.
+    own: u32,
+    /// The dual variables, from 0 to `top`.
+    alpha: [f64; L],
+    top: f64,
+    /// What the loss adds to the row's place on the diagonal of the dual's Hessian.
+    ridge: f64,
+    /// One over that place.
+    inverse: f64,
+}
+
+/// What a pass saw of each class before its moves.
+#[derive(Clone, Copy)]
+struct Seen<const L: usize> {
+    /// Greatest and least projected gradient.
+    greatest: [f64; L],
+    least: [f64; L],
+    /// `Σ (slope_i / ridge_i)² ‖x_i‖²` over the rows above 0 (0 without ridges).
+    residual: [f64; L],
+}
+
+struct Dual<'a, const L: usize> {
+    design: &'a Design<'a>,
+    /// The rows whose variables can change anything; those up to `active` in the order of the next pass.
+    visits: Vec<Visit<L>>,
+    active: usize,
+    rng: Rng,
+    w: Vec<[f64; L]>,
+    /// Rows at 0 whose slope is above this are settled, and rows at their top whose slope is below `lower`.
+    upper: [f64; L],
+    lower: [f64; L],
+}
+
+/// Minimises `½‖w‖² + Σ cost_i · max(0, 1 - sign_i · x_i·w)` for each of `L` classes, every weight penalised; `own` says of which of them
+/// each row is (`L` or more: of none). Converged: over all rows, the greatest and the least projected gradient of each
+/// dual differ by at most `tol`. Errors: interrupted.
+pub(super) fn minimise<const L: usize>(
+    rows: &Rows<'_>,
+    own: impl Iterator<Item = u32> + Clone,
     limits: Limits,
     should_stop: ShouldStop<'_>,
-) -> Result<(Vec<f64>, Convergence), FitError> {
-    let (top, ridge) = (cost.to_vec(), vec![0.0; cost.len()]);
-    let mut dual = Dual::new(design, positive, cost, top, ridge);
-    let mut rng = Rng::seeded(SEED);
-    let everything = dual.movable();
-    let mut active = everything.clone();
-    let (mut upper, mut lower) = (f64::INFINITY, f64::NEG_INFINITY);
-    let (mut iterations, mut width, mut converged) = (0, f64::INFINITY, everything.is_empty());
+) -> Result<Vec<(Vec<f64>, Convergence)>, FitError> {
+    let mut dual = Dual::<L>::new(rows, own.clone(), |cost| (cost, 0.0));
+    let (mut iterations, mut width, mut converged) = (0, 0.0, dual.visits.is_empty());
     while !converged && iterations < limits.max_iter {
         if should_stop() {
             return Err(FitError::Interrupted);
         }
-        rng.shuffle(&mut active);
-        let all = active.len() == everything.len();
-        let (greatest, least) = dual.pass(&mut active, upper, lower);
+        let all = dual.active == dual.visits.len();
+        let seen = dual.pass();
         iterations += 1;
-        width = greatest - least;
+        width = (0..L).map(|l| seen.greatest[l] - seen.least[l]).fold(0.0, f64::max);
         if width <= limits.tol {
             converged = all;
             // shrunk rows come back for a last look
-            active.clone_from(&everything);
-            (upper, lower) = (f64::INFINITY, f64::NEG_INFINITY);
-        } else {
-            upper = if greatest <= 0.0 { f64::INFINITY } else { greatest };
-            lower = if least >= 0.0 { f64::NEG_INFINITY } else { least };
+            dual.unshrink();
         }
     }
-    if everything.is_empty() {
-        width = 0.0;
-    }
-    let end = Convergence { objective: dual.primal(), gradient_norm: width, iterations, converged };
-    Ok((dual.w, end))
+    let fits = (0..L).map(|l| {
+        let w = dual.weights(l);
+        let hinge = |(i, own): (usize, u32)| {
+            let sign = if own as usize == l { 1.0 } else { -1.0 };
+            rows.cost[i] * (1.0 - sign * rows.design.dot(i, &w)).max(0.0)
+        };
+        let losses: f64 = own.clone().enumerate().map(hinge).sum();
+        let objective = 0.5 * dot(&w, &w) + losses;
+        (w, Convergence { objective, gradient_norm: width, iterations, converged })
+    });
+    Ok(fits.collect())
 }
 
-/// Weights near the minimum of `½‖w‖² + Σ cost_i · max(0, 1 - sign_i · x_i·w)²`.
-pub(super) fn approached(design: &Design<'_>, positive: impl Iterator<Item = bool>, cost: &[f64]) -> Vec<f64> {
-    let ridge = cost.iter().map(|c| if *c > 0.0 { 0.5 / c } else { 0.0 }).collect();
-    let top = cost.iter().map(|c| if *c > 0.0 { f64::INFINITY } else { 0.0 }).collect();
-    let mut dual = Dual::new(design, positive, cost, top, ridge);
-    let mut rng = Rng::seeded(SEED);
-    let mut active = dual.movable();
-    let (mut upper, mut lower) = (f64::INFINITY, f64::NEG_INFINITY);
+/// Weights near the minima of `½‖w‖² + Σ cost_i · max(0, 1 - sign_i · x_i·w)²`, for classes as in [`minimise`]: where the objectives'
+/// gradients are likely below `tol` times the weights' norm, or where many passes have not sufficed. Errors: interrupted.
+pub(super) fn approached<const L: usize>(
+    rows: &Rows<'_>,
+    own: impl Iterator<Item = u32>,
+    tol: f64,
+    should_stop: ShouldStop<'_>,
+) -> Result<Vec<Vec<f64>>, FitError> {
+    let bounds = |cost: f64| if cost > 0.0 { (f64::INFINITY, 0.5 / cost) } else { (0.0, 0.0) };
+    let mut dual = Dual::<L>::new(rows, own, bounds);
     for _ in 0..APPROACH {
-        rng.shuffle(&mut active);
-        let (greatest, least) = dual.pass(&mut active, upper, lower);
-        upper = if greatest <= 0.0 { f64::INFINITY } else { greatest };
-        lower = if least >= 0.0 { f64::NEG_INFINITY } else { least };
+        if should_stop() {
+            return Err(FitError::Interrupted);
+        }
+        let seen = dual.pass();
+        let mut sizes = [0.0; L];
+        for w in &dual.w {
+            (0..L).for_each(|l| sizes[l] += w[l] * w[l]);
+        }
+        if (0..L).all(|l| seen.residual[l].sqrt() <= SURE * tol * sizes[l].sqrt()) {
+            break;
+        }
     }
-    dual.w
+    Ok((0..L).map(|l| dual.weights(l)).collect())
 }
 
-impl<'a> Dual<'a> {
-    fn new(
-        design: &'a Design<'a>,
-        positive: impl Iterator<Item = bool>,
-        cost: &'a [f64],
-        top: Vec<f64>,
-        ridge: Vec<f64>,
-    ) -> Dual<'a> {
-        let sign = positive.map(|positive| if positive { 1.0 } else { -1.0 }).collect();
-        let norms = ridge.iter().enumerate().map(|(i, ridge)| design.norm_squared(i) + ridge).collect();
-        Dual { design, sign, cost, alpha: vec![0.0; design.rows], top, ridge, norms, w: vec![0.0; design.width()] }
-    }
-
-    /// The rows whose variable can change anything.
-    fn movable(&self) -> Vec<u32> {
-        let can_move = |&i: &u32| self.norms[i as usize] > 0.0 && self.top[i as usize] > 0.0;
-        (0..self.design.rows as u32).filter(can_move).collect()
-    }
-
-    /// One visit to every active row; rows that are settled at a bound leave `active`. Returns the greatest and the
-    /// least projected gradient seen.
-    fn pass(&mut self, active: &mut Vec<u32>, upper: f64, lower: f64) -> (f64, f64) {
-        let (mut greatest, mut least) = (f64::NEG_INFINITY, f64::INFINITY);
-        active.retain(|&i| {
-            let i = i as usize;
-            let (sign, top) = (self.sign[i], self.top[i]);
-            let slope = sign * self.design.dot(i, &self.w) - 1.0 + self.alpha[i] * self.ridge[i];
-            let mut projected = slope;
-            if self.alpha[i] <= 0.0 {
-                if slope > upper {
-                    return false;
-                }
-                projected = slope.min(0.0);
-            } else if self.alpha[i] >= top {
-                if slope < lower {
-                    return false;
-                }
-                projected = slope.max(0.0);
+impl<'a, const L: usize> Dual<'a, L> {
+    /// `bounds` gives the top and the ridge for a row's cost.
+    fn new(rows: &Rows<'a>, own: impl Iterator<Item = u32>, bounds: impl Fn(f64) -> (f64, f64)) -> Self {
+        let design = rows.design;
+        let mut visits = Vec::with_capacity(design.rows);
+        for (row, (own, &cost)) in own.zip(rows.cost).enumerate() {
+            let (top, ridge) = bounds(cost);
+            let norm = rows.norms[row] + ridge;
+            if norm > 0.0 && top > 0.0 {
+                visits.push(Visit { row: row as u32, own, alpha: [0.0; L], top, ridge, inverse: 1.0 / norm });
             }
-            greatest = greatest.max(projected);
-            least = least.min(projected);
-            if projected.abs() > 1e-12 {
-                let before = self.alpha[i];
-                self.alpha[i] = (before - slope / self.norms[i]).clamp(0.0, top);
-                self.design.add(i, (self.alpha[i] - before) * sign, &mut self.w);
-            }
-            true
-        });
-        if active.is_empty() { (0.0, 0.0) } else { (greatest, least) }
+        }
+        let (active, rng, w) = (visits.len(), Rng::seeded(SEED), vec![[0.0; L]; design.width()]);
+        Dual { design, visits, active, rng, w, upper: [f64::INFINITY; L], lower: [f64::NEG_INFINITY; L] }
     }
 
-    fn primal(&self) -> f64 {
-        let losses: f64 = (0..self.design.rows)
-            .map(|i| self.cost[i] * (1.0 - self.sign[i] * self.design.dot(i, &self.w)).max(0.0))
-            .sum();
-        0.5 * dot(&self.w, &self.w) + losses
+    fn weights(&self, class: usize) -> Vec<f64> {
+        self.w.iter().map(|w| w[class]).collect()
+    }
+
+    fn unshrink(&mut self) {
+        self.active = self.visits.len();
+        (self.upper, self.lower) = ([f64::INFINITY; L], [f64::NEG_INFINITY; L]);
+    }
+
+    /// One visit to every active row, in a new order; rows that are settled at their bounds stop being active.
+    fn pass(&mut self) -> Seen<L> {
+        self.shuffle();
+        let nothing = Seen { greatest: [f64::NEG_INFINITY; L], least: [f64::INFINITY; L], residual: [0.0; L] };
+        let (kept, mut seen) = wide(
+            #[inline(always)]
+            || self.visit_all(nothing),
+        );
+        if kept == 0 {
+            (seen.greatest, seen.least) = ([0.0; L], [0.0; L]);
+        }
+        self.active = kept;
+        self.upper = seen.greatest.map(|greatest| if greatest <= 0.0 { f64::INFINITY } else { greatest });
+        self.lower = seen.least.map(|least| if least >= 0.0 { f64::NEG_INFINITY } else { least });
+        seen
+    }
+
+    #[inline(always)]
+    fn visit_all(&mut self, mut seen: Seen<L>) -> (usize, Seen<L>) {
+        let (mut kept, mut touched) = (0, 0);
+        for at in 0..self.active {
+            if let Some(next) = self.visits.get(at + AHEAD) {
+                touched ^= self.design.touch(next.row as usize);
+            }
+            let visit = self.visits[at];
+            let (row, Visit { top, ridge, inverse, .. }) = (visit.row as usize, visit);
+            let products = self.design.dot_lanes(row, &self.w);
+            let mut sign = [-1.0; L];
+            if let Some(own) = sign.get_mut(visit.own as usize) {
+                *own = 1.0;
+            }
+            let square = if ridge > 0.0 { (1.0 / inverse - ridge) / (ridge * ridge) } else { 0.0 };
+            let (mut moves, mut moved) = ([0.0; L], visit.alpha);
+            let (mut open, mut still) = (0u32, 0u32);
+            for l in 0..L {
+                let alpha = visit.alpha[l];
+                let slope = sign[l] * products[l] - 1.0 + alpha * ridge;
+                let (bottom, full) = (alpha <= 0.0, alpha >= top);
+                let projected = if bottom {
+                    slope.min(0.0)
+                } else if full {
+                    slope.max(0.0)
+                } else {
+                    slope
+                };
+                let settled = (bottom & (slope > self.upper[l])) | (full & (slope < self.lower[l]));
+                open += u32::from(!settled);
+                seen.greatest[l] = if projected > seen.greatest[l] && !settled { projected } else { seen.greatest[l] };
+                seen.least[l] = if projected < seen.least[l] && !settled { projected } else { seen.least[l] };
+                seen.residual[l] += projected * projected * square;
+                let to = (alpha - slope * inverse).max(0.0).min(top);
+                let to = if projected.abs() > STILL && !settled { to } else { alpha };
+                still += u32::from(to == alpha);
+                moved[l] = to;
+                moves[l] = (to - alpha) * sign[l];
+            }
+            if open == 0 {
+                continue;
+            }
+            if still < L as u32 {
+                self.visits[at].alpha = moved;
+                self.design.add_lanes(row, moves, &mut self.w);
+            }
+            self.visits.swap(kept, at);
+            kept += 1;
+        }
+        std::hint::black_box(touched);
+        (kept, seen)
+    }
+
+    /// Fisher–Yates; the draws may lean by a part in 2³² a row, which changes no optimum.
+    fn shuffle(&mut self) {
+        for at in (1..self.active).rev() {
+            let to = ((self.rng.next_u64() >> 32) * (at as u64 + 1)) >> 32;
+            self.visits.swap(at, to as usize);
+        }
     }
 }

@@ -115,21 +115,13 @@ pub enum FitError {
         /// The first sparse block.
         block: usize,
     },
-    /// A learner of pairs of classes has too many of them.
-    #[error(
-        "there are {classes} classes, and a machine for each pair of more than {most} is too many; use `linear_svc`"
-    )]
+    /// A learner that works for each class, or pair of them, by itself has too many.
+    #[error("there are {classes} classes, and this learner takes {most} at most; use `linear_svc`")]
     ManyClasses {
         /// Classes that occur.
         classes: usize,
         /// The most.
         most: usize,
-    },
-    /// smartcore refused, or gave a model that cannot be read.
-    #[error("smartcore failed: {message}")]
-    Smartcore {
-        /// What it said.
-        message: String,
     },
     /// A product of matrices was refused.
     #[error("matrices cannot be multiplied: {message}")]

@@ -143,7 +143,6 @@ impl Layout {
                     }
                 }
             }
-            row.sort_unstable_by_key(|&(at, _)| at);
             self.indices.extend(row.iter().map(|&(at, _)| at));
             self.values.extend(row.iter().map(|&(_, value)| value));
             self.indptr.push(self.indices.len());

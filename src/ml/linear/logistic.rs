@@ -25,7 +25,7 @@ pub struct LogisticRegression {
 
 impl Default for LogisticRegression {
     fn default() -> Self {
-        LogisticRegression { c: 1.0, fit_intercept: true, max_iter: 100, tol: 1e-5 }
+        LogisticRegression { c: 1.0, fit_intercept: true, max_iter: 100, tol: 1e-4 }
     }
 }
 

@@ -6,27 +6,34 @@
 //! whatever the number of threads.
 
 mod binary;
+mod cholesky;
 mod columns;
 mod design;
 mod dual;
+mod elastic_net;
 mod error;
 mod lasso;
 mod layout;
 mod logistic;
 mod margins;
 mod model;
+mod narrow;
 mod newton;
 mod one_vs_rest;
+mod passes;
 mod ridge;
 mod sgd;
 mod softmax;
 mod sparse;
 mod svm;
 mod svr;
+mod tiles;
 mod value;
+mod wide;
 
 pub use columns::Columns;
 pub(super) use design::check_features;
+pub use elastic_net::ElasticNet;
 pub use error::FitError;
 pub use layout::Laid;
 pub use logistic::LogisticRegression;

@@ -1,8 +1,9 @@
 //! What does a fitted linear model answer? Decision values and, for logistic regression, probabilities.
 
 use super::FitError;
-use super::design::{axpy, check_features, dense_dot, sparse_dot};
+use super::design::check_features;
 use super::softmax::softmax;
+use super::wide::{axpy, dense_dot, sparse_dot};
 use crate::ml::{Block, Features};
 
 /// A fitted linear classifier over `classes` classes.

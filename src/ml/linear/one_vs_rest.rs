@@ -119,7 +119,7 @@ impl<P: Problem> Problem for Free<P> {
     fn penalised(&self) -> usize {
         0
     }
-    fn loss_at(&mut self, step: f64) -> f64 {
+    fn loss_at(&mut self, step: f64) -> (f64, f64) {
         self.0.loss_at(step)
     }
     fn advance(&mut self, step: f64) {
@@ -131,10 +131,7 @@ impl<P: Problem> Problem for Free<P> {
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
         self.0.add_slopes(gradient, diagonal);
     }
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
+    fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {
         self.0.add_curved(v, out)
-    }
-    fn gather(&mut self, along: f64) {
-        self.0.gather(along);
     }
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::cholesky;
 use super::design::Design;
 use super::value::{LinearFunction, checked_values};
 use super::{Convergence, FitError, Laid, LinearModel, ShouldStop, Targets, check_positive};
@@ -139,7 +140,7 @@ impl Ridge {
                 return Err(FitError::Interrupted);
             }
             let mut product = centre.back(&centre.along(&direction, k), k);
-            super::design::axpy(self.alpha, &direction, &mut product);
+            super::wide::axpy(self.alpha, &direction, &mut product);
             let curvature = lane_sums(k, n * k, |at| direction[at] * product[at]);
             let steps: Vec<f64> =
                 (0..k).map(|c| if open[c] && curvature[c] > 0.0 { rz[c] / curvature[c] } else { 0.0 }).collect();
@@ -184,7 +185,7 @@ impl<'a, 'b> Centre<'a, 'b> {
         let total: f64 = weight.iter().sum();
         let mut mean = vec![0.0; design.width()];
         if fit_intercept {
-            weight.iter().enumerate().for_each(|(i, w)| design.add(i, w / total, &mut mean));
+            design.add_all(&weight.iter().map(|w| w / total).collect::<Vec<_>>(), &mut mean);
         }
         Centre { design, weight, total: if fit_intercept { total } else { 0.0 }, mean }
     }
@@ -201,30 +202,23 @@ impl<'a, 'b> Centre<'a, 'b> {
     /// `(X - 1·mean) · V`, `rows × k`.
     fn along(&self, v: &[f64], k: usize) -> Vec<f64> {
         let shift: Vec<f64> = lane_sums(k, v.len(), |at| self.mean[at / k] * v[at]).iter().map(|s| -s).collect();
-        let mut out = shift.repeat(self.design.rows);
-        for (i, row) in out.chunks_exact_mut(k).enumerate() {
-            match row {
-                [only] => *only += self.design.dot(i, v),
-                many => self.design.dot_many(i, v, many),
-            }
+        let mut out = vec![0.0; self.design.rows * k];
+        match k {
+            1 => self.design.margins(v, &mut out),
+            _ => self.design.margins_many(v, k, &mut out),
         }
+        out.iter_mut().enumerate().for_each(|(at, o)| *o += shift[at % k]);
         out
     }
 
     /// `(X - 1·mean)ᵀ · (weight ∘ U)`, `columns × k`.
     fn back(&self, u: &[f64], k: usize) -> Vec<f64> {
         let mut out = vec![0.0; self.mean.len() * k];
-        let mut weighed = vec![0.0; k];
-        let mut sums = vec![0.0; k];
-        for (i, row) in u.chunks_exact(k).enumerate() {
-            for ((to, sum), u) in weighed.iter_mut().zip(&mut sums).zip(row) {
-                *to = self.weight[i] * u;
-                *sum += *to;
-            }
-            match weighed.as_slice() {
-                [only] => self.design.add(i, *only, &mut out),
-                many => self.design.add_many(i, many, &mut out),
-            }
+        let mut weighed: Vec<f64> = u.iter().enumerate().map(|(at, u)| self.weight[at / k] * u).collect();
+        let sums = lane_sums(k, u.len(), |at| weighed[at]);
+        match k {
+            1 => self.design.add_all(&weighed, &mut out),
+            _ => self.design.add_all_many(&mut weighed, k, &mut out),
         }
         for (at, o) in out.iter_mut().enumerate() {
             *o -= self.mean[at / k] * sums[at % k];
@@ -235,9 +229,7 @@ impl<'a, 'b> Centre<'a, 'b> {
     /// The diagonal of the centred rows' Gram matrix.
     fn squares(&self) -> Vec<f64> {
         let (mut unused, mut squares) = (vec![0.0; self.mean.len()], vec![0.0; self.mean.len()]);
-        for (i, w) in self.weight.iter().enumerate() {
-            self.design.add_with_squares(i, (0.0, *w), &mut unused, &mut squares);
-        }
+        self.design.add_with_squares(&vec![0.0; self.design.rows], self.weight, &mut unused, &mut squares);
         squares.iter().zip(&self.mean).map(|(s, m)| (s - self.total * m * m).max(0.0)).collect()
     }
 
@@ -256,29 +248,11 @@ impl<'a, 'b> Centre<'a, 'b> {
             row.iter_mut().zip(&self.mean).for_each(|(x, m)| *x = -m);
             self.design.add(i, 1.0, &mut row);
             for (j, line) in gram.chunks_exact_mut(n).enumerate() {
-                super::design::axpy(weight * row[j], &row[..=j], &mut line[..=j]);
+                super::wide::axpy(weight * row[j], &row[..=j], &mut line[..=j]);
             }
         }
-        let top = (0..n).map(|j| gram[j * n + j]).fold(alpha, f64::max);
-        for j in 0..n {
-            gram[j * n + j] += alpha;
-            for i in j..n {
-                let (head, tail) = gram.split_at_mut(i * n);
-                let (line, above) =
-                    if i == j { (&tail[..j], None) } else { (&tail[..j], Some(&head[j * n..j * n + j])) };
-                let dot = super::newton::dot(line, above.unwrap_or(line));
-                let left = tail[j] - dot;
-                if i == j {
-                    if left <= 1e-13 * top || left.is_nan() {
-                        return None;
-                    }
-                    tail[j] = left.sqrt();
-                } else {
-                    tail[j] = left / head[j * n + j];
-                }
-            }
-        }
-        Some(gram)
+        (0..n).for_each(|j| gram[j * n + j] += alpha);
+        cholesky::factor(&mut gram, n).then_some(gram)
     }
 
     /// Weights from the factor, `columns × k`.

@@ -3,8 +3,12 @@
 //! Weights are `width × k`, row-major: one row of k numbers per column, so that a pass over a sparse row touches
 //! whole cache lines and works out all classes together.
 
+use std::ops::Range;
+
 use super::design::Design;
+use super::narrow::Narrow;
 use super::newton::Problem;
+use super::wide::axpy;
 
 /// `Σ cost_i · (logsumexp(m_i) - m_i[y_i])`, `m_i = x_i·W`.
 pub(super) struct Softmax<'a> {
@@ -17,7 +21,11 @@ pub(super) struct Softmax<'a> {
     towards: Vec<f64>,
     /// Class probabilities at the last `loss_at`.
     shares: Vec<f64>,
-    product: Vec<f64>,
+    /// `shares` in f32, once the slopes are known.
+    near: Vec<f32>,
+    /// Slopes, then curvatures by row and class.
+    bent: Vec<f64>,
+    narrow: Option<Narrow>,
 }
 
 impl<'a> Softmax<'a> {
@@ -35,7 +43,9 @@ impl<'a> Softmax<'a> {
             current,
             towards,
             shares,
-            product: vec![0.0; k],
+            near: vec![0.0; design.rows * k],
+            bent: zeros(),
+            narrow: Narrow::of(design, k),
         }
     }
 }
@@ -49,62 +59,76 @@ impl Problem for Softmax<'_> {
         self.penalised
     }
 
-    fn loss_at(&mut self, step: f64) -> f64 {
-        let mut sum = 0.0;
-        for i in 0..self.design.rows {
-            let span = i * self.k..(i + 1) * self.k;
-            let shares = &mut self.shares[span.clone()];
-            for ((p, m), t) in shares.iter_mut().zip(&self.current[span.clone()]).zip(&self.towards[span]) {
+    fn loss_at(&mut self, step: f64) -> (f64, f64) {
+        let (mut sum, mut slope) = (0.0, 0.0);
+        let by_row = self.current.chunks_exact(self.k).zip(self.towards.chunks_exact(self.k));
+        let by_row = by_row.zip(self.shares.chunks_exact_mut(self.k)).zip(self.target).zip(self.cost);
+        for ((((current, towards), shares), &target), cost) in by_row {
+            for ((p, m), t) in shares.iter_mut().zip(current).zip(towards) {
                 *p = m + step * t;
             }
-            let own = shares[self.target[i] as usize];
-            sum += self.cost[i] * (softmax(shares) - own);
+            let own = shares[target as usize];
+            sum += cost * (softmax(shares) - own);
+            slope += cost * (super::newton::dot(shares, towards) - towards[target as usize]);
         }
-        sum
+        (sum, slope)
     }
 
     fn advance(&mut self, step: f64) {
-        super::design::axpy(step, &self.towards, &mut self.current);
+        axpy(step, &self.towards, &mut self.current);
     }
 
     fn set_direction(&mut self, direction: &[f64]) {
-        self.towards.fill(0.0);
-        for (i, t) in self.towards.chunks_exact_mut(self.k).enumerate() {
-            self.design.dot_many(i, direction, t);
-        }
+        self.design.margins_many(direction, self.k, &mut self.towards);
     }
 
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
-        let mut own = vec![0.0; self.k];
-        for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
-            let cost = self.cost[i];
-            for (u, p) in self.product.iter_mut().zip(shares) {
-                *u = cost * p;
+        let k = self.k;
+        self.near.iter_mut().zip(&self.shares).for_each(|(near, p)| *near = *p as f32);
+        let by_row = self.shares.chunks_exact(k).zip(self.bent.chunks_exact_mut(k));
+        for ((i, cost), (shares, slopes)) in self.cost.iter().enumerate().zip(by_row) {
+            slopes.iter_mut().zip(shares).for_each(|(u, p)| *u = cost * p);
+            slopes[self.target[i] as usize] -= cost;
+        }
+        self.design.add_all_many(&mut self.bent, k, gradient);
+        let by_row = self.shares.chunks_exact(k).zip(self.bent.chunks_exact_mut(k));
+        for (cost, (shares, curvature)) in self.cost.iter().zip(by_row) {
+            curvature.iter_mut().zip(shares).for_each(|(c, p)| *c = cost * p * (1.0 - p));
+        }
+        match &mut self.narrow {
+            Some(narrow) => {
+                let mut sums = vec![0.0; k];
+                self.bent.chunks_exact(k).for_each(|c| axpy(1.0, c, &mut sums));
+                narrow.set(&sums);
+                self.design.add_light_squares_many(&self.bent, k, diagonal);
             }
-            self.product[self.target[i] as usize] -= cost;
-            self.design.add_many(i, &self.product, gradient);
-            for (o, p) in own.iter_mut().zip(shares) {
-                *o = cost * p * (1.0 - p);
-            }
-            self.design.add_squares_many(i, &own, diagonal);
+            None => self.design.add_squares_many(&mut self.bent, k, diagonal),
         }
     }
 
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
-        let mut curved = 0.0;
-        for (i, shares) in self.shares.chunks_exact(self.k).enumerate() {
-            let u = self.product.as_mut_slice();
-            u.fill(0.0);
-            self.design.dot_many(i, v, u);
-            let mean: f64 = super::newton::dot(u, shares);
+    fn narrow(&self) -> Range<usize> {
+        self.narrow.as_ref().map_or(0..0, |narrow| narrow.from * self.k..(narrow.from + narrow.width) * self.k)
+    }
+
+    fn solve_narrow(&self, r: &[f32], z: &mut [f32]) {
+        if let Some(narrow) = &self.narrow {
+            narrow.solve(r, self.k, z);
+        }
+    }
+
+    fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {
+        let (mut curved, k) = (0.0, self.k);
+        let (shares, cost) = (&self.near, self.cost);
+        self.design.through_many(v, k, out, |i, u| {
+            let (shares, cost) = (&shares[i * k..][..k], cost[i] as f32);
+            let mean: f32 = u.iter().zip(shares).map(|(u, p)| u * p).sum();
             for (u, p) in u.iter_mut().zip(shares) {
                 let away = *u - mean;
-                *u = self.cost[i] * p * away;
+                *u = cost * p * away;
                 // as the shares sum to 1, the mean takes nothing off Σ p (u - mean)²
-                curved += *u * away;
+                curved += f64::from(*u * away);
             }
-            self.design.add_many(i, u, out);
-        }
+        });
         curved
     }
 }

@@ -32,7 +32,7 @@ pub struct ElasticLogistic {
 impl Default for ElasticLogistic {
     fn default() -> Self {
         let multi_class = MultiClass::Multinomial;
-        ElasticLogistic { c: 1.0, l1_ratio: 1.0, multi_class, fit_intercept: true, max_iter: 1000, tol: 1e-5 }
+        ElasticLogistic { c: 1.0, l1_ratio: 1.0, multi_class, fit_intercept: true, max_iter: 1000, tol: 1e-4 }
     }
 }
 
@@ -55,7 +55,7 @@ pub struct SparseSvc {
 
 impl Default for SparseSvc {
     fn default() -> Self {
-        SparseSvc { c: 1.0, fit_intercept: true, intercept_scaling: 1.0, max_iter: 1000, tol: 1e-5 }
+        SparseSvc { c: 1.0, fit_intercept: true, intercept_scaling: 1.0, max_iter: 1000, tol: 1e-4 }
     }
 }
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::binary::{Binary, Margin};
 use super::design::Design;
-use super::dual;
+use super::dual::{self, TOGETHER};
 use super::layout::Laid;
 use super::newton::{Limits, minimise};
 use super::{Convergence, FitError, LinearModel, ShouldStop, Targets, check_positive};
@@ -48,7 +48,7 @@ impl Default for LinearSvc {
             fit_intercept: true,
             intercept_scaling: 1.0,
             max_iter: 1000,
-            tol: 1e-5,
+            tol: 1e-4,
         }
     }
 }
@@ -83,35 +83,57 @@ impl LinearSvc {
         check_positive("tol", self.tol)?;
         check_positive("intercept_scaling", self.intercept_scaling)?;
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
-        let one = |positive: u32| self.fit_one(design, &targets.place, positive, &cost, should_stop);
-        let fits = if targets.present.len() == 2 {
-            vec![one(1)?]
-        } else {
-            (0..targets.present.len() as u32).into_par_iter().map(one).collect::<Result<Vec<_>, _>>()?
+        let rows = (self.loss == Loss::Hinge || design.has_sparse()).then(|| dual::Rows::of(design, &cost));
+        let outputs = targets.present.len() as u32;
+        let fits = match outputs {
+            2 => self.fit_lanes::<1>(design, rows.as_ref(), (&targets.place, 1, 1), &cost, should_stop)?,
+            _ if rows.is_none() || design.has_dense() => {
+                let one =
+                    |class| self.fit_lanes::<1>(design, rows.as_ref(), (&targets.place, class, 1), &cost, should_stop);
+                (0..outputs).into_par_iter().map(one).collect::<Result<Vec<_>, _>>()?.concat()
+            }
+            _ => {
+                let several = |group: u32| {
+                    let from = group * TOGETHER as u32;
+                    let count = (outputs - from).min(TOGETHER as u32);
+                    self.fit_lanes::<TOGETHER>(design, rows.as_ref(), (&targets.place, from, count), &cost, should_stop)
+                };
+                let groups = outputs.div_ceil(TOGETHER as u32);
+                (0..groups).into_par_iter().map(several).collect::<Result<Vec<_>, _>>()?.concat()
+            }
         };
         let parts: Vec<Convergence> = fits.iter().map(|(_, end)| *end).collect();
         let (coef, intercept) = fits.iter().map(|(w, _)| design.restored(w, 1, 0)).unzip();
         Ok((LinearModel { classes, present: targets.present, coef, intercept }, Convergence::joined(&parts)))
     }
 
-    fn fit_one(
+    /// Fits `count` classes from `from` on, each against the rest. Dense columns alone hang together: coordinate descent is slow on
+    /// them (`rows` is none), and Newton's method is not.
+    fn fit_lanes<const L: usize>(
         &self,
         design: &Design<'_>,
-        place: &[u32],
-        positive: u32,
+        rows: Option<&dual::Rows<'_>>,
+        (place, from, count): (&[u32], u32, u32),
         cost: &[f64],
         should_stop: ShouldStop<'_>,
-    ) -> Result<(Vec<f64>, Convergence), FitError> {
+    ) -> Result<Vec<(Vec<f64>, Convergence)>, FitError> {
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
-        let positive = place.iter().map(|&place| place == positive);
-        match self.loss {
-            Loss::SquaredHinge => {
-                // dense columns alone hang together: coordinate descent is slow on them and Newton's method is not
-                let start = design.has_sparse().then(|| dual::approached(design, positive.clone(), cost));
-                let mut problem = Binary::new(design, Margin::SquaredHinge, positive, cost, design.width());
-                minimise(&mut problem, start, limits, should_stop)
+        let own = place.iter().map(|place| place.wrapping_sub(from));
+        let starts = match (self.loss, rows) {
+            (Loss::Hinge, Some(rows)) => {
+                let mut fits = dual::minimise::<L>(rows, own, limits, should_stop)?;
+                fits.truncate(count as usize);
+                return Ok(fits);
             }
-            Loss::Hinge => dual::minimise(design, positive, cost, limits, should_stop),
-        }
+            (_, Some(rows)) => dual::approached::<L>(rows, own, self.tol, should_stop)?.into_iter().map(Some).collect(),
+            (_, None) => vec![None; count as usize],
+        };
+        let classes = (from..from + count).zip(starts);
+        let fits = classes.map(|(class, start)| {
+            let positive = place.iter().map(|&place| place == class);
+            let mut problem = Binary::new(design, Margin::SquaredHinge, positive, cost, design.width());
+            minimise(&mut problem, start, limits, should_stop)
+        });
+        fits.collect()
     }
 }

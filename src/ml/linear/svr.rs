@@ -4,6 +4,7 @@
 use super::design::Design;
 use super::newton::{Limits, Problem, dot, minimise};
 use super::value::{LinearFunction, checked_values};
+use super::wide::axpy;
 use super::{Convergence, FitError, Laid, ShouldStop, check_positive};
 use crate::ml::Rng;
 
@@ -69,10 +70,7 @@ impl LinearSvr {
         let cost: Vec<f64> = weight.iter().map(|w| self.c * w).collect();
         let (w, end) = match self.loss {
             TubeLoss::SquaredEpsilonInsensitive => {
-                let zeros = || vec![0.0; design.rows];
-                let (current, towards, curvature) = (zeros(), zeros(), zeros());
-                let epsilon = self.epsilon;
-                let mut tube = Tube { design: &design, y, epsilon, cost: &cost, current, towards, curvature };
+                let mut tube = Tube::new(&design, y, self.epsilon, &cost);
                 minimise(&mut tube, None, Limits { tol: self.tol, max_iter: self.max_iter }, should_stop)?
             }
             TubeLoss::EpsilonInsensitive => self.dual(&design, y, &cost, should_stop)?,
@@ -196,9 +194,22 @@ struct Tube<'a> {
     current: Vec<f64>,
     towards: Vec<f64>,
     curvature: Vec<f64>,
+    slopes: Vec<f64>,
+    /// `curvature` in f32.
+    near: Vec<f32>,
+    probe: Vec<f32>,
+    /// The rows outside the tube.
+    curving: Vec<u32>,
 }
 
-impl Tube<'_> {
+impl<'a> Tube<'a> {
+    fn new(design: &'a Design<'a>, y: &'a [f64], epsilon: f64, cost: &'a [f64]) -> Self {
+        let zeros = || vec![0.0; design.rows];
+        let (current, towards, curvature, slopes) = (zeros(), zeros(), zeros(), zeros());
+        let (near, probe, curving) = (vec![0.0; design.rows], vec![0.0; design.rows], Vec::new());
+        Tube { design, y, epsilon, cost, current, towards, curvature, slopes, near, probe, curving }
+    }
+
     /// By how much `error` leaves the tube, with its sign.
     fn beyond(&self, error: f64) -> f64 {
         error.signum() * (error.abs() - self.epsilon).max(0.0)
@@ -214,39 +225,40 @@ impl Problem for Tube<'_> {
         self.design.width()
     }
 
-    fn loss_at(&mut self, step: f64) -> f64 {
-        let error = |i: usize| self.current[i] + step * self.towards[i] - self.y[i];
-        (0..self.y.len()).map(|i| self.cost[i] * self.beyond(error(i)).powi(2)).sum()
+    fn loss_at(&mut self, step: f64) -> (f64, f64) {
+        let (mut sum, mut slope) = (0.0, 0.0);
+        for (i, cost) in self.cost.iter().enumerate() {
+            let beyond = self.beyond(self.current[i] + step * self.towards[i] - self.y[i]);
+            sum += cost * beyond * beyond;
+            slope += 2.0 * cost * beyond * self.towards[i];
+        }
+        (sum, slope)
     }
 
     fn advance(&mut self, step: f64) {
-        super::design::axpy(step, &self.towards, &mut self.current);
+        axpy(step, &self.towards, &mut self.current);
     }
 
     fn set_direction(&mut self, direction: &[f64]) {
-        for (i, t) in self.towards.iter_mut().enumerate() {
-            *t = self.design.dot(i, direction);
-        }
+        self.design.margins(direction, &mut self.towards);
     }
 
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
+        self.curving.clear();
         for i in 0..self.y.len() {
             let beyond = self.beyond(self.current[i] - self.y[i]);
             let c = if beyond == 0.0 { 0.0 } else { 2.0 * self.cost[i] };
             self.curvature[i] = c;
+            self.slopes[i] = c * beyond;
             if c != 0.0 {
-                self.design.add_with_squares(i, (c * beyond, c), gradient, diagonal);
+                self.curving.push(i as u32);
             }
         }
+        self.near.iter_mut().zip(&self.curvature).for_each(|(near, c)| *near = *c as f32);
+        self.design.add_with_squares(&self.slopes, &self.curvature, gradient, diagonal);
     }
 
-    fn add_curved(&mut self, v: &[f64], out: &mut [f64]) -> f64 {
-        let mut curved = 0.0;
-        for (i, &c) in self.curvature.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-            let probe = self.design.dot(i, v);
-            curved += c * probe * probe;
-            self.design.add(i, c * probe, out);
-        }
-        curved
+    fn add_curved(&mut self, v: &[f32], out: &mut [f32]) -> f64 {
+        self.design.curved(&self.curving, &self.near, v, &mut self.probe, out)
     }
 }

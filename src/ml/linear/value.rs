@@ -1,7 +1,8 @@
 //! What does a fitted linear regression answer? A value a row.
 
-use super::FitError;
-use super::design::{check_features, dense_dot, sparse_dot};
+use super::design::check_features;
+use super::wide::{dense_dot, sparse_dot};
+use super::{FitError, checked_weights};
 use crate::ml::{Block, Features};
 
 /// A fitted linear function.
@@ -49,21 +50,8 @@ pub(in crate::ml) fn checked_values(
     if y.len() != rows {
         return Err(FitError::Length { what: "values", found: y.len(), rows });
     }
-    if let Some(row) = y.iter().position(|y| !y.is_finite()) {
-        return Err(FitError::Value { row, value: y[row] });
-    }
-    let weight = match sample_weight {
-        Some(weight) if weight.len() != rows => {
-            return Err(FitError::Length { what: "sample weights", found: weight.len(), rows });
-        }
-        Some(weight) => weight.to_vec(),
-        None => vec![1.0; rows],
-    };
-    if let Some(row) = weight.iter().position(|w| !w.is_finite() || *w < 0.0) {
-        return Err(FitError::Weight { row, weight: weight[row] });
-    }
-    match weight.iter().any(|w| *w > 0.0) {
-        true => Ok(weight),
-        false => Err(FitError::NoRows),
+    match y.iter().position(|y| !y.is_finite()) {
+        Some(row) => Err(FitError::Value { row, value: y[row] }),
+        None => checked_weights(rows, sample_weight),
     }
 }

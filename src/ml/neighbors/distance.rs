@@ -13,6 +13,27 @@ pub enum Metric {
     Manhattan,
 }
 
+impl Metric {
+    /// What a dense block adds.
+    fn dense(self, x: &[f32], y: &[f32]) -> f64 {
+        match self {
+            Metric::Cosine => dense_dot(x, y),
+            Metric::Euclidean => dense_squares(x, y),
+            Metric::Manhattan => dense_steps(x, y),
+        }
+    }
+
+    /// The distance, from what the blocks add and the norms of both rows.
+    fn whole(self, sum: f64, own: f64, norm: f64) -> f64 {
+        match self {
+            Metric::Euclidean => (sum + (own + norm)).max(0.0).sqrt(),
+            Metric::Manhattan => (sum + (own + norm)).max(0.0),
+            Metric::Cosine if own == 0.0 || norm == 0.0 => 1.0,
+            Metric::Cosine => (1.0 - sum / (own * norm).sqrt()).max(0.0),
+        }
+    }
+}
+
 /// What is known of each training row before any query: of all its blocks for cosine (Σ x²), else of its sparse ones alone (Σ x² or Σ |x|).
 pub(super) struct Norms(Vec<f64>);
 
@@ -73,14 +94,19 @@ impl<'a> Query<'a> {
         }
         let own = norm(queries, row, self.metric);
         for (distance, norm) in self.distances.iter_mut().zip(&norms.0) {
-            *distance = match self.metric {
-                Metric::Euclidean => (*distance + (own + norm)).max(0.0).sqrt(),
-                Metric::Manhattan => (*distance + (own + norm)).max(0.0),
-                Metric::Cosine if own == 0.0 || *norm == 0.0 => 1.0,
-                Metric::Cosine => (1.0 - *distance / (own * norm).sqrt()).max(0.0),
-            };
+            *distance = self.metric.whole(*distance, own, *norm);
         }
         &self.distances
+    }
+
+    /// The same from row `row` of `queries` to the training row `to` alone, where no block is sparse.
+    pub(super) fn distance_to(&self, queries: &Features, row: usize, norms: &Norms, to: usize) -> f64 {
+        let pairs = self.x.blocks.iter().zip(&queries.blocks);
+        let part = |(block, query): (&Block, &Block)| match (block, query) {
+            (Block::Dense(m), Block::Dense(query)) => self.metric.dense(query.row(row), m.row(to)),
+            _ => 0.0,
+        };
+        self.metric.whole(pairs.map(part).sum(), norm(queries, row, self.metric), norms.0[to])
     }
 
     /// Adds what the columns that both rows store change: −2xy, |x − y| − |x| − |y|, or xy.
@@ -101,13 +127,8 @@ impl<'a> Query<'a> {
     }
 
     fn add_dense(&mut self, m: &Dense, query: &[f32]) {
-        let of = match self.metric {
-            Metric::Cosine => dense_dot,
-            Metric::Euclidean => dense_squares,
-            Metric::Manhattan => dense_steps,
-        };
         for (row, distance) in self.distances.iter_mut().enumerate() {
-            *distance += of(query, m.row(row));
+            *distance += self.metric.dense(query, m.row(row));
         }
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Names and defaults are scikit-learn's. Every distance is worked out from the two rows alone, in a fixed order of f64 (dense
 //! rows: f32 differences in fixed lanes), so equal rows have the same distance from any query, to the bit; of equally distant rows the
-//! first are taken. Queries run in parallel on rayon's current pool.
+//! first are taken. Where all blocks are dense, most rows are passed over by bounds of their distances (`bounds`). Queries run in parallel
+//! on rayon's current pool.
 
+mod bounds;
 mod distance;
 
 use rayon::prelude::*;
 
+use self::bounds::Bounds;
 use self::distance::{Norms, Query};
 use super::Features;
 use super::linear::{FitError, check_features, check_labels};
+use super::rows::Rows;
 
 pub use distance::Metric;
 
@@ -79,6 +83,8 @@ impl KNeighbors {
 
 /// Queries that one task answers.
 const CHUNK: usize = 16;
+/// Queries for which it pays to lay out the training rows.
+const MANY: usize = 8;
 
 impl Neighborhood<'_> {
     /// Weighted shares of the classes among the neighbours, rows × classes, row-major; `y` is of the training rows. Errors: another
@@ -120,35 +126,65 @@ impl Neighborhood<'_> {
         if let Some(block) = distance::other_form(self.x, queries) {
             return Err(FitError::Block { block, rule: "it is not of the form or width of the block in training" });
         }
+        let dense = (queries.rows() >= MANY).then(|| (Rows::of(self.x).ok(), Rows::of(queries).ok()));
+        let bounded = match &dense {
+            Some((Some(rows), Some(queries))) => Bounds::of(rows, self.params.metric).map(|bounds| (bounds, queries)),
+            _ => None,
+        };
         let mut out = vec![0.0; queries.rows() * width];
         out.par_chunks_mut(CHUNK * width.max(1)).enumerate().for_each(|(chunk, out)| {
             let mut query = Query::new(self.x, self.params.metric);
-            for (at, out) in out.chunks_exact_mut(width.max(1)).enumerate() {
-                let distances = query.distances(queries, chunk * CHUNK + at, &self.norms);
-                answer(&self.weighed(distances), out);
+            let (first, count) = (chunk * CHUNK, out.len() / width.max(1));
+            let candidates = match &bounded {
+                Some((bounds, rows)) => {
+                    bounds.candidates(&rows.values[first * rows.cols..(first + count) * rows.cols], self.k())
+                }
+                None => vec![None; count],
+            };
+            for ((row, candidates), out) in (first..).zip(candidates).zip(out.chunks_exact_mut(width.max(1))) {
+                let near = match candidates {
+                    Some(rows) => {
+                        let far = |to: usize| (query.distance_to(queries, row, &self.norms, to), to);
+                        self.nearest(rows.into_iter().map(far).collect())
+                    }
+                    None => {
+                        let distances = query.distances(queries, row, &self.norms);
+                        self.nearest(distances.iter().copied().zip(0..).collect())
+                    }
+                };
+                answer(&self.weighed(&near), out);
             }
         });
         Ok(out)
     }
 
-    /// The nearest rows, nearest first, and how much each counts.
-    fn weighed(&self, distances: &[f64]) -> Vec<(usize, f64)> {
-        let k = self.params.n_neighbors.min(distances.len());
-        let nearer = |a: &usize, b: &usize| distances[*a].total_cmp(&distances[*b]).then(a.cmp(b));
-        let mut rows: Vec<usize> = (0..distances.len()).collect();
+    /// How many neighbours there are.
+    fn k(&self) -> usize {
+        self.params.n_neighbors.min(self.x.rows())
+    }
+
+    /// Of distances and rows the nearest, nearest first; of equals the first rows.
+    fn nearest(&self, mut rows: Vec<(f64, usize)>) -> Vec<(f64, usize)> {
+        let nearer = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        let k = self.k();
         if k < rows.len() {
             rows.select_nth_unstable_by(k, nearer);
             rows.truncate(k);
         }
         rows.sort_unstable_by(nearer);
-        let at_zero = rows.first().is_some_and(|&row| distances[row] == 0.0);
-        let weight = |row: &usize| match self.params.weights {
+        rows
+    }
+
+    /// How much each of the nearest rows counts.
+    fn weighed(&self, near: &[(f64, usize)]) -> Vec<(usize, f64)> {
+        let nearest = near.first().map_or(0.0, |(distance, _)| *distance);
+        let weight = |distance: f64| match self.params.weights {
             NeighborWeights::Uniform => 1.0,
-            NeighborWeights::Distance if at_zero => f64::from(u8::from(distances[*row] == 0.0)),
+            NeighborWeights::Distance if nearest == 0.0 => f64::from(u8::from(distance == 0.0)),
             // against the nearest, so that no reciprocal is infinite
-            NeighborWeights::Distance => distances[rows[0]] / distances[*row],
+            NeighborWeights::Distance => nearest / distance,
         };
-        rows.iter().map(|row| (*row, weight(row))).collect()
+        near.iter().map(|&(distance, row)| (row, weight(distance))).collect()
     }
 }
 

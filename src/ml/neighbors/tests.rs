@@ -154,6 +154,39 @@ fn what_cannot_be_learned_is_refused() {
 }
 
 #[test]
+fn bounds_pass_over_no_neighbour() {
+    let value = |i: usize, j: usize| ((i * 37 + j * 91 + i * i * (j + 3)) % 101) as f32 / 50.0 - 1.0;
+    let rows = |of: &dyn Fn(usize, usize) -> f32| -> Vec<[f32; 21]> {
+        (0..70).map(|i| std::array::from_fn(|j| of(i, j))).collect()
+    };
+    let sets = [
+        rows(&value),
+        // far from 0, in few steps, many times the same, beyond what f32 multiplies, and next to nothing
+        rows(&|i, j| 1000.0 + value(i, j)),
+        rows(&|i, j| 3000.0 + (value(i, j) * 3.0).round() / 4096.0),
+        rows(&|i, j| value(i % 6, j)),
+        rows(&|i, j| value(i, j) * if i == 9 { 1e30 } else { 1.0 }),
+        rows(&|i, j| value(i, j) * 1e-22),
+        rows(&|i, j| if i % 3 == 0 { 0.0 } else { value(i, j) }),
+    ];
+    let classes: Vec<u32> = (0..70).map(|row| row * 31 % 7).collect();
+    for (set, rows) in sets.iter().enumerate() {
+        let wide: Vec<[f32; 4]> = rows.iter().map(|row| [row[0], row[1], row[2], row[3]]).collect();
+        for x in [vec![dense(rows)], vec![dense(rows), dense(&wide)]].map(|blocks| Features { blocks }) {
+            for metric in [Metric::Euclidean, Metric::Cosine, Metric::Manhattan] {
+                let learner = KNeighbors { n_neighbors: 4, weights: NeighborWeights::Distance, metric };
+                let near = learner.among(&x);
+                let together = near.shares(&x, &classes, 7).unwrap();
+                for (row, shares) in together.chunks(7).enumerate() {
+                    let alone = near.shares(&x.take_rows(&[row]), &classes, 7).unwrap();
+                    assert_eq!(shares, alone, "row {row} of set {set}, {metric:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn threads_do_not_change_a_bit() {
     let rows: Vec<[f32; 4]> = (0..90).map(|row| ROWS[row % 9].map(|value| value + (row / 9) as f32 * 0.07)).collect();
     let classes: Vec<u32> = (0..90).map(|row| row % 7).collect();

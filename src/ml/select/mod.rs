@@ -1,15 +1,17 @@
 //! Which feature columns are worth keeping? Scores of columns, and how many of the best are kept.
 //!
-//! As in scikit-learn 1.9.1: `chi2`, `f_classif` (`feature_selection/_univariate_selection.py`), `mutual_info_classif` with
+//! As in scikit-learn 1.9.1: `chi2`, `f_classif`, `f_regression` (`feature_selection/_univariate_selection.py`), `mutual_info_classif` with
 //! `discrete_features=True` (`_mutual_info.py`), `VarianceThreshold` and `SelectFromModel`. Blocks side by side are one matrix.
 
 mod keep;
+mod regression;
 mod tail;
 
 pub use keep::{Keep, KeepError, Threshold};
+pub use regression::f_regression;
 
 use super::columns::{Column, map_columns};
-use super::linear::{FitError, LinearModel, check_features, check_labels};
+use super::linear::{FitError, LinearFunction, LinearModel, check_features, check_labels};
 use super::matrix::{Block, Csr, Dense, Features};
 
 /// What a column is judged by.
@@ -69,6 +71,11 @@ pub fn importances(model: &LinearModel) -> Vec<Score> {
     let width = model.coef.first().map_or(0, Vec::len);
     let weight = |at: usize| model.coef.iter().map(|coef| coef[at].abs()).sum();
     (0..width).map(|at| Score { score: weight(at), p_value: None }).collect()
+}
+
+/// The weight of each column in a linear regression: its absolute coefficient.
+pub fn importances_of_values(function: &LinearFunction) -> Vec<Score> {
+    function.coef.iter().map(|coef| Score { score: coef.abs(), p_value: None }).collect()
 }
 
 /// The features with those columns alone for which `kept` is true; `kept` has one entry for each column over all blocks.

@@ -61,6 +61,33 @@ fn scores_are_scikit_learns_in_every_form() {
     }
 }
 
+const F_SCORES: [f64; 6] =
+    [2.382453334441121, 0.22608256466147447, 0.1393188477750845, 0.09975386253969676, 0.6951436189936504, f64::NAN];
+const F_P_VALUES: [f64; 6] =
+    [0.15373533030654943, 0.6446596375209307, 0.7167497051271065, 0.7586184666287076, 0.42388809287191553, f64::NAN];
+
+/// scikit-learn: `f_regression(X, y)`, which says 0 where we say nothing.
+#[test]
+fn scores_of_values_are_scikit_learns_in_every_form() {
+    let y = [0.5, -1.25, 3.0, 0.0, 2.5, 2.0, -0.5, 1.0, 4.0, 0.75, 1.5, -2.0];
+    for x in [small::dense(), small::sparse(), small::mixed()] {
+        let found = f_regression(&x, &y).unwrap();
+        close(found.iter().map(|score| score.score), &F_SCORES);
+        close(found.iter().filter_map(|score| score.p_value), &F_P_VALUES);
+        assert!(f_regression(&x, &[1.5; 12]).unwrap().iter().all(|score| score.score.is_nan()));
+    }
+    let two = Features { blocks: vec![Block::Dense(Dense { rows: 2, cols: 1, values: vec![1.0, 2.0] })] };
+    assert!(f_regression(&two, &[0.0, 1.0]).unwrap()[0].score.is_nan());
+    let line = Features { blocks: vec![Block::Dense(Dense { rows: 4, cols: 1, values: vec![1.0, 2.0, 3.0, 4.0] })] };
+    let found = f_regression(&line, &[2.0, 4.0, 6.0, 8.0]).unwrap()[0];
+    assert!(found.score > 1e12 && found.p_value < Some(1e-12), "{found:?}");
+    assert_eq!(f_regression(&Features::default(), &[]), Err(FitError::NoRows));
+    assert!(matches!(f_regression(&line, &[1.0]), Err(FitError::Length { .. })));
+    assert!(matches!(f_regression(&line, &[1.0, f64::NAN, 0.0, 0.0]), Err(FitError::Value { row: 1, .. })));
+    let none = Features { blocks: vec![Block::Dense(Dense { rows: 2, cols: 0, values: vec![] })] };
+    assert_eq!(f_regression(&none, &[0.0, 1.0]), Err(FitError::NoColumns));
+}
+
 #[test]
 fn a_zero_that_is_stored_is_a_zero() {
     let stored = Csr { cols: 1, indptr: vec![0, 1, 2, 2, 3], indices: vec![0; 3], values: vec![0.0, 2.0, 2.0] };

@@ -69,10 +69,14 @@ impl Default for Boosting {
     }
 }
 
+/// Most classes: each step grows a tree of each.
+const MOST_CLASSES: usize = 1000;
+
 impl Boosting {
     /// Fits. The seed decides which rows are held back, and nothing where none are. Equal rows and seed give an equal
     /// model, whatever the number of threads. Errors: sparse blocks, no rows (of positive weight) or columns, one class
-    /// only, values or weights that are not finite, params out of range, interrupted (asked before each tree).
+    /// only, more than 1,000, values or weights that are not finite, params out of range, interrupted (asked before each tree,
+    /// and every few thousand rows).
     pub fn fit(
         &self,
         x: &Features,
@@ -83,6 +87,9 @@ impl Boosting {
     ) -> Result<TreeModel, FitError> {
         self.check()?;
         let training = Training::checked(x, target, weight)?;
+        if training.present.len() > MOST_CLASSES {
+            return Err(FitError::ManyClasses { classes: training.present.len(), most: MOST_CLASSES });
+        }
         let (kept, held) = self.divided(&training, seed);
         let loss = Loss::of(&training);
         let base = loss.base(&training, &kept);
@@ -244,7 +251,7 @@ impl Steps<'_> {
     ) -> Result<Vec<Trees>, FitError> {
         let count = self.training.rows.count;
         let norms = match self.loss {
-            Loss::Multinomial => log_sums(&self.raw, count),
+            Loss::Multinomial => log_sums(&self.raw, count, should_stop)?,
             _ => Vec::new(),
         };
         let (loss, training, kept, held) = (self.loss, self.training, &self.kept, &self.held);
@@ -305,17 +312,31 @@ fn against(share: f64, is_it: bool) -> (f64, f64) {
     (share - f64::from(u8::from(is_it)), share * (1.0 - share))
 }
 
+/// Rows whose exponentials are summed together.
+const STRETCH: usize = 4096;
+
 /// The logarithm of the summed exponentials of each row.
-fn log_sums(raw: &[f64], count: usize) -> Vec<f64> {
-    let mut tops = vec![f64::NEG_INFINITY; count];
-    for of_output in raw.chunks_exact(count) {
-        tops.iter_mut().zip(of_output).for_each(|(top, value)| *top = top.max(*value));
-    }
+fn log_sums(raw: &[f64], count: usize, should_stop: ShouldStop<'_>) -> Result<Vec<f64>, FitError> {
     let mut sums = vec![0.0; count];
-    for of_output in raw.chunks_exact(count) {
-        for ((sum, value), top) in sums.iter_mut().zip(of_output).zip(&tops) {
-            *sum += (value - top).exp();
+    sums.par_chunks_mut(STRETCH).enumerate().try_for_each(|(stretch, sums)| {
+        if should_stop() {
+            return Err(FitError::Interrupted);
         }
-    }
-    sums.iter().zip(&tops).map(|(sum, top)| sum.ln() + top).collect()
+        let outputs = || raw.chunks_exact(count).map(|output| &output[stretch * STRETCH..][..sums.len()]);
+        let mut tops = vec![f64::NEG_INFINITY; sums.len()];
+        for output in outputs() {
+            tops.iter_mut().zip(output).for_each(|(top, value)| *top = top.max(*value));
+        }
+        let mut all = vec![0.0; sums.len()];
+        for output in outputs() {
+            for ((sum, value), top) in all.iter_mut().zip(output).zip(&tops) {
+                *sum += (value - top).exp();
+            }
+        }
+        for ((to, sum), top) in sums.iter_mut().zip(all).zip(tops) {
+            *to = sum.ln() + top;
+        }
+        Ok(())
+    })?;
+    Ok(sums)
 }

@@ -56,6 +56,9 @@ pub(super) trait Criterion: Sync {
     /// The greater, the better. Both sides must have rows.
     fn merit(&self, sides: &Sides) -> f64;
 
+    /// The merit of not splitting a node.
+    fn whole(&self, node: &NodeRows<Self::Label>) -> f64;
+
     /// What a leaf says.
     fn leaf(&self, node: &NodeRows<Self::Label>) -> Vec<(u32, f64)>;
 }
@@ -150,6 +153,10 @@ impl Criterion for Gini<'_> {
         sides.left_sum / sides.left_weight + sides.right_sum / sides.right_weight
     }
 
+    fn whole(&self, node: &NodeRows<u32>) -> f64 {
+        node.start / node.weight
+    }
+
     fn leaf(&self, node: &NodeRows<u32>) -> Vec<(u32, f64)> {
         class_shares(node)
     }
@@ -188,6 +195,10 @@ impl Criterion for Entropy<'_> {
     #[inline]
     fn merit(&self, sides: &Sides) -> f64 {
         sides.left_sum - x_ln_x(sides.left_weight) + sides.right_sum - x_ln_x(sides.right_weight)
+    }
+
+    fn whole(&self, node: &NodeRows<u32>) -> f64 {
+        node.start - x_ln_x(node.weight)
     }
 
     fn leaf(&self, node: &NodeRows<u32>) -> Vec<(u32, f64)> {
@@ -243,6 +254,10 @@ impl Criterion for Squared<'_> {
     #[inline]
     fn merit(&self, sides: &Sides) -> f64 {
         sides.left_sum * sides.left_sum / sides.left_weight + sides.right_sum * sides.right_sum / sides.right_weight
+    }
+
+    fn whole(&self, node: &NodeRows<f64>) -> f64 {
+        node.start * node.start / node.weight
     }
 
     fn leaf(&self, node: &NodeRows<f64>) -> Vec<(u32, f64)> {

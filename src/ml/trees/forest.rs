@@ -52,6 +52,8 @@ pub struct Growth {
     pub min_samples_leaf: usize,
     /// How many columns each node looks at.
     pub max_features: MaxFeatures,
+    /// Most leaves, 2 or more; then the nodes that lower the impurity most are split first.
+    pub max_leaf_nodes: Option<usize>,
     /// Cuts are drawn, one a column, instead of searched (extremely randomised trees: Geurts, Ernst and Wehenkel 2006).
     pub random_cuts: bool,
 }
@@ -64,6 +66,7 @@ impl Default for Growth {
             min_samples_split: 2,
             min_samples_leaf: 1,
             max_features: MaxFeatures::All,
+            max_leaf_nodes: None,
             random_cuts: false,
         }
     }
@@ -138,6 +141,7 @@ impl Forest {
             ("max_depth", depth, 1, "1 or more"),
             ("min_samples_split", growth.min_samples_split, 2, "2 or more"),
             ("min_samples_leaf", growth.min_samples_leaf, 1, "1 or more"),
+            ("max_leaf_nodes", growth.max_leaf_nodes.unwrap_or(2), 2, "2 or more"),
         ];
         if let Some(&(name, value, _, rule)) = counts.iter().find(|(_, value, least, _)| value < least) {
             return Err(FitError::Parameter { name, value: value as f64, rule });

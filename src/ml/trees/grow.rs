@@ -1,9 +1,13 @@
-//! How is one tree grown on exact values? Depth first, each node by the best (or best random) cut of the columns it draws.
+//! How is one tree grown on exact values? Depth first (best first where leaves are limited), each node by the best (or best random) cut of
+//! the columns it draws.
 //!
 //! What scikit-learn's depth-first builder does (`sklearn/tree/_tree.pyx`, `_splitter.pyx`): columns are drawn without
 //! replacement until `max_features` were looked at and one of them was not constant; columns that are constant in a node
 //! are not looked at again below it. Differences: values that differ are different, however little (scikit-learn takes
 //! 1e-7 for nothing), and where every column is looked at, equal cuts go to the first column instead of a random one.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use rayon::prelude::*;
 
@@ -47,6 +51,72 @@ struct Pending {
     constants: usize,
 }
 
+/// A node that may be split.
+struct Open {
+    /// By how much that lowers the impurity.
+    gain: f64,
+    at: Pending,
+    cut: Cut,
+    /// What it says if it is not.
+    leaf: Vec<(u32, f64)>,
+}
+
+impl Ord for Open {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.gain.total_cmp(&other.gain).then(other.at.node.cmp(&self.at.node))
+    }
+}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Open {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Open {}
+
+/// A tree that grows, and the buffers for that.
+struct Sprout<L> {
+    trees: Trees,
+    /// The rows of each node lie together.
+    rows: Vec<u32>,
+    features: Vec<u32>,
+    scratch: Scratch,
+    in_node: NodeRows<L>,
+    aside: Vec<u32>,
+}
+
+const UNGROWN: Node = Node { column: LEAF, cut: 0.0, below: 0 };
+
+impl<L: Default> Sprout<L> {
+    fn new(mut trees: Trees, rows: Vec<u32>) -> Self {
+        trees.roots.push(0);
+        trees.nodes.push(UNGROWN);
+        let features = (0..trees.cols as u32).collect();
+        let (scratch, in_node, aside) = (Scratch::default(), NodeRows::default(), Vec::new());
+        Sprout { trees, rows, features, scratch, in_node, aside }
+    }
+
+    /// Makes a leaf of a node.
+    fn close(&mut self, node: u32, entries: Vec<(u32, f64)>) {
+        self.trees.nodes[node as usize].below = self.trees.leaf(entries);
+    }
+
+    /// Asks now and then whether to go on.
+    fn check(&self, should_stop: ShouldStop<'_>) -> Result<(), FitError> {
+        match self.trees.nodes.len() % 64 == 1 && should_stop() {
+            true => Err(FitError::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
 pub(super) struct Grower<'a, C: Criterion> {
     pub(super) columns: &'a Columns<'a>,
     pub(super) growth: &'a Growth,
@@ -65,37 +135,93 @@ const PARALLEL: usize = 1 << 15;
 
 impl<C: Criterion> Grower<'_, C> {
     /// Grows a tree on `rows`, which must not be empty.
-    pub(super) fn grow(mut self, mut rows: Vec<u32>, should_stop: ShouldStop<'_>) -> Result<Trees, FitError> {
-        let mut trees = Trees::new(self.columns.count(), self.outputs);
-        let mut features: Vec<u32> = (0..self.columns.count() as u32).collect();
-        let (mut scratch, mut in_node, mut aside) = (Scratch::default(), NodeRows::default(), Vec::new());
-        trees.roots.push(0);
-        trees.nodes.push(Node { column: LEAF, cut: 0.0, below: 0 });
-        let mut waiting = vec![Pending { node: 0, start: 0, end: rows.len(), depth: 0, constants: 0 }];
-        while let Some(mut at) = waiting.pop() {
-            if trees.nodes.len() % 64 == 1 && should_stop() {
-                return Err(FitError::Interrupted);
-            }
-            let span = &mut rows[at.start..at.end];
-            self.criterion.enter(span, self.weights, &mut in_node);
-            let cut = match self.may_split(&at, &in_node) {
-                true => self.search(span, &in_node, &mut features, &mut at.constants, &mut scratch),
-                false => None,
-            };
-            let Some(cut) = cut else {
-                trees.nodes[at.node as usize].below = trees.leaf(self.criterion.leaf(&in_node));
-                continue;
-            };
-            let goes_left = |row: u32| self.columns.value(cut.column, row) <= cut.value;
-            let middle = at.start + divide(span, goes_left, &mut aside);
-            let below = trees.nodes.len() as u32;
-            trees.nodes[at.node as usize] = Node { column: cut.column, cut: cut.value, below };
-            trees.nodes.extend([Node { column: LEAF, cut: 0.0, below: 0 }; 2]);
-            let (depth, constants) = (at.depth + 1, at.constants);
-            waiting.push(Pending { node: below + 1, start: middle, end: at.end, depth, constants });
-            waiting.push(Pending { node: below, start: at.start, end: middle, depth, constants });
+    pub(super) fn grow(mut self, rows: Vec<u32>, should_stop: ShouldStop<'_>) -> Result<Trees, FitError> {
+        let root = Pending { node: 0, start: 0, end: rows.len(), depth: 0, constants: 0 };
+        let mut tree = Sprout::new(Trees::new(self.columns.count(), self.outputs), rows);
+        match self.growth.max_leaf_nodes {
+            None => self.depth_first(&mut tree, root, should_stop)?,
+            Some(most) => self.best_first(&mut tree, root, most, should_stop)?,
         }
-        Ok(trees)
+        Ok(tree.trees)
+    }
+
+    fn depth_first(
+        &mut self,
+        tree: &mut Sprout<C::Label>,
+        root: Pending,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(), FitError> {
+        let mut waiting = vec![root];
+        while let Some(mut at) = waiting.pop() {
+            tree.check(should_stop)?;
+            match self.look(tree, &mut at) {
+                Some(cut) => {
+                    let [left, right] = self.split(tree, &at, &cut);
+                    waiting.extend([right, left]);
+                }
+                None => tree.close(at.node, self.criterion.leaf(&tree.in_node)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Of all nodes that may be split, always splits the one that lowers the impurity most (scikit-learn's best-first builder; of
+    /// equals the first), until there are `most` leaves.
+    fn best_first(
+        &mut self,
+        tree: &mut Sprout<C::Label>,
+        root: Pending,
+        most: usize,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(), FitError> {
+        let (mut open, mut fresh) = (BinaryHeap::new(), vec![root]);
+        let mut leaves = 1;
+        loop {
+            for mut at in fresh.drain(..) {
+                tree.check(should_stop)?;
+                // which columns are constant is known along one path alone
+                at.constants = 0;
+                let cut = self.look(tree, &mut at);
+                let leaf = self.criterion.leaf(&tree.in_node);
+                match cut {
+                    Some(cut) => {
+                        open.push(Open { gain: cut.merit - self.criterion.whole(&tree.in_node), at, cut, leaf })
+                    }
+                    None => tree.close(at.node, leaf),
+                }
+            }
+            match open.pop() {
+                Some(best) if leaves < most => fresh.extend(self.split(tree, &best.at, &best.cut)),
+                Some(best) => tree.close(best.at.node, best.leaf),
+                None => return Ok(()),
+            }
+            leaves += usize::from(!fresh.is_empty());
+        }
+    }
+
+    /// Takes in a node's rows, and searches for its cut.
+    fn look(&mut self, tree: &mut Sprout<C::Label>, at: &mut Pending) -> Option<Cut> {
+        let Sprout { rows, features, scratch, in_node, .. } = tree;
+        let span = &rows[at.start..at.end];
+        self.criterion.enter(span, self.weights, in_node);
+        match self.may_split(at, in_node) {
+            true => self.search(span, in_node, features, &mut at.constants, scratch),
+            false => None,
+        }
+    }
+
+    /// Divides a node's rows among two new nodes.
+    fn split(&self, tree: &mut Sprout<C::Label>, at: &Pending, cut: &Cut) -> [Pending; 2] {
+        let goes_left = |row: u32| self.columns.value(cut.column, row) <= cut.value;
+        let middle = at.start + divide(&mut tree.rows[at.start..at.end], goes_left, &mut tree.aside);
+        let below = tree.trees.nodes.len() as u32;
+        tree.trees.nodes[at.node as usize] = Node { column: cut.column, cut: cut.value, below };
+        tree.trees.nodes.extend([UNGROWN; 2]);
+        let (depth, constants) = (at.depth + 1, at.constants);
+        [
+            Pending { node: below, start: at.start, end: middle, depth, constants },
+            Pending { node: below + 1, start: middle, end: at.end, depth, constants },
+        ]
     }
 
     fn may_split(&self, at: &Pending, node: &NodeRows<C::Label>) -> bool {

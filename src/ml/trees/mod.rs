@@ -61,13 +61,7 @@ impl<'a> Training<'a> {
                 (training.present, training.place, training.weight) = (targets.present, targets.place, targets.weight);
             }
             Target::Values(values) => {
-                if values.len() != count {
-                    return Err(FitError::Length { what: "values", found: values.len(), rows: count });
-                }
-                if let Some(row) = values.iter().position(|value| !value.is_finite()) {
-                    return Err(FitError::Value { row, value: values[row] });
-                }
-                training.weight = linear::checked_weights(count, weight)?;
+                training.weight = linear::checked_values(count, values, weight)?;
                 training.values = values.to_vec();
             }
         }

@@ -119,6 +119,48 @@ fn a_tree_of_values_equals_scikit_learns() {
 }
 
 #[test]
+fn trees_of_few_leaves_equal_scikit_learns() {
+    let tree = |most, impurity| Growth { max_leaf_nodes: Some(most), impurity, ..Growth::default() };
+    let values = |most| {
+        let forest = Forest::tree(tree(most, Impurity::Gini));
+        let model = forest.fit(&points(), Target::Values(&signal()), None, 0, NEVER).unwrap();
+        assert_eq!(model.trees.leaf_start.len() - 1, most);
+        model.checked().unwrap().scores(&points()).unwrap()
+    };
+    let four = [-0.323866660484, -0.885450008231, 0.284236364985, -0.885450008231, 1.018199986446];
+    assert_close(&values(4), &four, 1e-10);
+    let seven = [-0.323866660484, -0.69567998702, 0.853866660086, -0.69567998702, 1.018199986446];
+    assert_close(&values(7), &seven, 1e-10);
+    let shares = |most, impurity| {
+        let forest = Forest::tree(tree(most, impurity));
+        let model = forest.fit(&points(), classes(&three(), 3), Some(&weights()), 0, NEVER).unwrap();
+        model.scores(&points()).unwrap()
+    };
+    let (most, second) = ([12.0 / 13.0, 1.0 / 13.0, 0.0], [0.0, 1.0, 0.0]);
+    assert_close(&shares(5, Impurity::Gini), [most, most, [0.0, 0.2, 0.8], most].as_flattened(), 1e-11);
+    let pure = [0.96, 0.04, 0.0];
+    assert_close(&shares(8, Impurity::Gini), [second, pure, [0.0, 0.0, 1.0], pure].as_flattened(), 1e-11);
+    let ends = [most, most, [0.0, 0.0, 1.0], most];
+    assert_close(&shares(5, Impurity::Entropy), ends.as_flattened(), 1e-11);
+    // a limit that is never reached gives the tree without one
+    let whole = |max_leaf_nodes| {
+        let growth = Growth { max_leaf_nodes, ..Growth::default() };
+        Forest::tree(growth).fit(&points(), classes(&three(), 3), None, 0, NEVER).unwrap().scores(&points()).unwrap()
+    };
+    assert_eq!(whole(Some(1000)), whole(None));
+    let growth = Growth { max_leaf_nodes: Some(4), max_features: MaxFeatures::Count(2), ..Growth::default() };
+    let some = Forest { n_estimators: 9, bootstrap: true, growth };
+    let fit = || some.fit(&points(), classes(&three(), 3), None, 5, NEVER).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(fit(), pool.install(fit));
+    for x in [dense(4, 2, |_, j| j as f32), dense(4, 1, |i, _| (i / 2) as f32)] {
+        let model = some.fit(&x, classes(&[0, 1, 2, 2], 3), None, 0, NEVER).unwrap().checked().unwrap();
+        assert!(model.scores(&x).unwrap().iter().all(|score| score.is_finite()));
+    }
+    assert_eq!(some.fit(&points(), classes(&two(), 2), None, 0, &|| true).unwrap_err(), FitError::Interrupted);
+}
+
+#[test]
 fn boosting_equals_scikit_learns() {
     let second = |boosting: Boosting| {
         let model = boosting.fit(&points(), classes(&two(), 2), None, 0, NEVER).unwrap();
@@ -139,6 +181,10 @@ fn boosting_equals_scikit_learns() {
     assert_close(&model.scores(&points()).unwrap(), wanted.as_flattened(), 1e-6);
     let model = small().fit(&points(), Target::Values(&signal()), None, 0, NEVER).unwrap();
     let wanted = [-0.244660237075, -0.53904972736, 0.624390173329, -0.474265416837, 0.878333079568, 0.312446502231];
+    assert_close(&model.scores(&points()).unwrap(), &wanted, 1e-6);
+    let weighed = Boosting { l2_regularization: 0.5, ..small() };
+    let model = weighed.fit(&points(), Target::Values(&signal()), Some(&weights()), 0, NEVER).unwrap();
+    let wanted = [-0.403864718096, -0.507820853054, 0.624823710796, -0.489658053097, 0.809305625078];
     assert_close(&model.scores(&points()).unwrap(), &wanted, 1e-6);
 }
 
@@ -258,13 +304,15 @@ fn awkward_rows_get_an_answer() {
 }
 
 #[test]
-fn ten_thousand_classes_are_learned() {
+fn ten_thousand_classes_are_learned_or_refused() {
     let (x, y) = (dense(10_000, 1, |i, _| i as f32), (0..10_000).collect::<Vec<u32>>());
     for forest in [Forest::tree(Growth::default()), forest(1, false, true, Impurity::Entropy)] {
         let model = forest.fit(&x, classes(&y, 10_000), None, 0, NEVER).unwrap();
         let some = [0, 5000, 9999];
         assert_eq!(model.predict(&x.take_rows(&some)).unwrap(), some.map(|row| row as u32));
     }
+    let error = small().fit(&x, classes(&y, 10_000), None, 0, NEVER).unwrap_err();
+    assert_eq!(error, FitError::ManyClasses { classes: 10_000, most: 1000 });
 }
 
 #[test]
@@ -300,6 +348,7 @@ fn parameters_out_of_range_are_refused() {
     assert_eq!(grown(Growth { min_samples_leaf: 0, ..Growth::default() }), "min_samples_leaf");
     assert_eq!(grown(Growth { min_samples_split: 1, ..Growth::default() }), "min_samples_split");
     assert_eq!(grown(Growth { max_depth: Some(0), ..Growth::default() }), "max_depth");
+    assert_eq!(grown(Growth { max_leaf_nodes: Some(1), ..Growth::default() }), "max_leaf_nodes");
     assert_eq!(grown(Growth { max_features: MaxFeatures::Share(1.5), ..Growth::default() }), "max_features");
     let none = forest(0, true, false, Impurity::Gini).fit(&points(), classes(&two(), 2), None, 0, NEVER);
     assert_eq!(about(none), "n_estimators");

@@ -11,8 +11,8 @@ use rustc_hash::FxHashSet;
 
 use self::params::By;
 pub(super) use self::params::Params;
-use crate::ml::linear::{Convergence, FitError, Laid};
-use crate::ml::select::{Judge, Keep, KeepError, Score, cut, importances};
+use crate::ml::linear::{Columns, Convergence, FitError, Laid, ShouldStop};
+use crate::ml::select::{Judge, Keep, KeepError, Score, cut, f_regression, importances, importances_of_values};
 use crate::ml::{Block, Dense};
 use crate::problem::Problems;
 use crate::stage::{
@@ -99,8 +99,10 @@ impl Learner for Selection {
         }
         if let Some(end) = end.filter(|end| !end.converged) {
             let (name, steps) = (self.by.name(), end.iterations);
-            output = output
-                .warn(format!("`{name}` stopped after {steps} iterations before it had converged; lower its `c`"));
+            output = output.warn(format!(
+                "`{name}` stopped after {steps} iterations before it had converged; {}",
+                self.by.easier()
+            ));
         }
         Ok(match self.by {
             By::Score(Judge::MutualInfo) => warn_of_real_numbers(output, &blocks),
@@ -127,44 +129,77 @@ impl Learner for Selection {
     }
 }
 
+/// Scores of the columns and, where a model gave them, how its fit ended.
+type Scores = (Vec<Score>, Option<Convergence>);
+
 impl Selection {
-    fn scores(
-        &self,
-        blocks: &Blocks,
-        train: &TrainRows,
-        ctx: &Ctx<'_>,
-    ) -> Result<(Vec<Score>, Option<Convergence>), StageError> {
-        let failed = |error| self.failed(&error, blocks);
+    fn scores(&self, blocks: &Blocks, train: &TrainRows, ctx: &Ctx<'_>) -> Result<Scores, StageError> {
         if self.by == By::Score(Judge::Variance) {
-            return Ok((Judge::Variance.scores(&blocks.x, &[], 0).map_err(failed)?, None));
+            let scores = Judge::Variance.scores(&blocks.x, &[], 0).map_err(|error| self.failed(&error, blocks))?;
+            return Ok((scores, None));
         }
         let target = Target::from_table(&*train.target()?.table("target")?).map_err(StageError::caused)?;
+        if !target.row_id.iter().map(String::as_str).eq(blocks.row_ids.iter().flatten()) {
+            return Err(StageError::failed("the features and the labels are not of the same rows"));
+        }
+        let stop = || ctx.is_cancelled();
+        match &self.by {
+            By::FRegression | By::Ridge(_) | By::Lasso(_) => self.by_values(blocks, &target, &stop),
+            _ => self.by_classes(blocks, &target, &stop),
+        }
+    }
+
+    fn by_classes(&self, blocks: &Blocks, target: &Target, stop: ShouldStop<'_>) -> Result<Scores, StageError> {
         if target.label_set.is_some() {
             let error =
                 StageError::failed("the rows have several labels each, and `select` judges columns by one label a row");
             return Err(error.help("choose `score_func: variance`, which needs none"));
         }
-        if !target.row_id.iter().map(String::as_str).eq(blocks.row_ids.iter().flatten()) {
-            return Err(StageError::failed("the features and the labels are not of the same rows"));
-        }
         let labels = target.labels().map_err(|error| {
-            StageError::failed(error.to_string())
-                .help("name the label column in `ingest`, or choose `score_func: variance`, which needs none")
+            StageError::failed(error.to_string()).help(match target.value.is_some() {
+                true => "choose `score_func: f_regression`, which judges by the rows' `value`",
+                false => "name the label column in `ingest`, or choose `score_func: variance`, which needs none",
+            })
         })?;
         let (y, classes, weight) = (labels.index.as_slice(), labels.classes.len(), target.weight.as_deref());
         if let [class] = labels.classes.as_slice() {
             let message = format!("all training rows have the one label `{class}`; columns are judged by two or more");
             return Err(StageError::failed(message));
         }
-        let stop = || ctx.is_cancelled();
-        let laid = || Laid::of(blocks.x.clone());
+        let failed = |error| self.failed(&error, blocks);
+        let (laid, columns) = (|| Laid::of(blocks.x.clone()), || Columns::of(&blocks.x));
         let (model, end) = match &self.by {
             By::Score(judge) => return Ok((judge.scores(&blocks.x, y, classes).map_err(failed)?, None)),
-            By::Logistic(learner) => laid().and_then(|laid| learner.fit(&laid, y, classes, weight, &stop)),
-            By::LinearSvc(learner) => laid().and_then(|laid| learner.fit(&laid, y, classes, weight, &stop)),
+            By::Logistic(learner) => laid().and_then(|x| learner.fit(&x, y, classes, weight, stop)),
+            By::LinearSvc(learner) => laid().and_then(|x| learner.fit(&x, y, classes, weight, stop)),
+            By::SparseLogistic(learner) => columns().and_then(|x| learner.fit(&x, y, classes, weight, stop)),
+            By::SparseSvc(learner) => columns().and_then(|x| learner.fit(&x, y, classes, weight, stop)),
+            By::FRegression | By::Ridge(_) | By::Lasso(_) => return self.by_values(blocks, target, stop),
         }
         .map_err(failed)?;
         Ok((importances(&model), Some(end)))
+    }
+
+    fn by_values(&self, blocks: &Blocks, target: &Target, stop: ShouldStop<'_>) -> Result<Scores, StageError> {
+        let Some(y) = &target.value else {
+            let message = format!("`{}` judges columns by the rows' `value`, and they have none", self.by.name());
+            return Err(StageError::failed(message).help("name its column in `ingest`: `value: COLUMN`"));
+        };
+        if let [first, rest @ ..] = y.as_slice()
+            && rest.iter().all(|value| value == first)
+        {
+            let message = format!("all training rows have the one value {first}; columns are judged by two or more");
+            return Err(StageError::failed(message));
+        }
+        let failed = |error| self.failed(&error, blocks);
+        let weight = target.weight.as_deref();
+        let (function, end) = match &self.by {
+            By::Ridge(learner) => Laid::of(blocks.x.clone()).and_then(|x| learner.fit(&x, y, weight, stop)),
+            By::Lasso(learner) => Columns::of(&blocks.x).and_then(|x| learner.fit(&x, y, weight, stop)),
+            _ => return Ok((f_regression(&blocks.x, y).map_err(failed)?, None)),
+        }
+        .map_err(failed)?;
+        Ok((importances_of_values(&function), Some(end)))
     }
 
     fn failed(&self, error: &FitError, blocks: &Blocks) -> StageError {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-use crate::ml::linear::{LinearSvc, LogisticRegression};
+use crate::ml::linear::{ElasticLogistic, ElasticNet, LinearSvc, LogisticRegression, Ridge, SparseSvc};
 use crate::ml::select::{Judge, Keep, Threshold};
 use crate::problem::{Problem, Problems};
 use crate::stage::Scope;
@@ -14,7 +14,7 @@ use crate::stage::Scope;
 /// Keeps the columns that tell most, judged by training rows alone: by a score of each column (`score_func`), or by the weights of a
 /// linear model (`estimator`). All blocks are judged together; each keeps its form, and columns keep their names. How many: `k`,
 /// `percentile`, `fpr`, `fdr`, `fwe`, or `threshold` (with `k` as its limit); without any, scikit-learn's defaults: `k: 10` for
-/// scores, `threshold: 0` for `variance`, `threshold: mean` for an estimator.
+/// scores, `threshold: 0` for `variance`, `threshold: mean` for an estimator, `threshold: 1e-5` for one with the L1 penalty alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::stages) struct Params {
@@ -48,6 +48,8 @@ enum ScoreFunc {
     Chi2,
     /// F of an analysis of variance.
     FClassif,
+    /// F of a regression of the rows' `value` on the column.
+    FRegression,
     /// Mutual information of a column's distinct values and the class, in nats; for counts (discrete_features=True).
     MutualInfoClassif,
     /// Variance; labels play no part (VarianceThreshold).
@@ -58,23 +60,66 @@ enum ScoreFunc {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Estimator {
-    /// Logistic regression with the L2 penalty.
-    LogisticRegression(Strength),
-    /// Linear support vector machine with the L2 penalty.
-    LinearSvc(Strength),
+    /// Logistic regression.
+    LogisticRegression(Classifies),
+    /// Linear support vector machine.
+    LinearSvc(Classifies),
+    /// Ridge regression of the rows' `value`.
+    Ridge(RidgeAlpha),
+    /// Linear regression of the rows' `value` with the L1 penalty.
+    Lasso(NetAlpha),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Strength {
+struct Classifies {
     /// Inverse strength of the penalty.
     #[schemars(extend("exclusiveMinimum" = 0))]
     c: f64,
+    /// What keeps the weights small.
+    penalty: Penalty,
 }
 
-impl Default for Strength {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Penalty {
+    /// ½‖w‖².
+    L2,
+    /// ‖w‖₁: few weights differ from 0.
+    L1,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct RidgeAlpha {
+    /// Strength of the penalty.
+    #[schemars(range(min = 0))]
+    alpha: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct NetAlpha {
+    /// Strength of the penalty.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    alpha: f64,
+}
+
+impl Default for Classifies {
     fn default() -> Self {
-        Strength { c: 1.0 }
+        Classifies { c: 1.0, penalty: Penalty::L2 }
+    }
+}
+
+impl Default for RidgeAlpha {
+    fn default() -> Self {
+        RidgeAlpha { alpha: Ridge::default().alpha }
+    }
+}
+
+impl Default for NetAlpha {
+    fn default() -> Self {
+        NetAlpha { alpha: ElasticNet::default().alpha }
     }
 }
 
@@ -82,8 +127,13 @@ impl Default for Strength {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum By {
     Score(Judge),
+    FRegression,
     Logistic(LogisticRegression),
+    SparseLogistic(ElasticLogistic),
     LinearSvc(LinearSvc),
+    SparseSvc(SparseSvc),
+    Ridge(Ridge),
+    Lasso(ElasticNet),
 }
 
 impl By {
@@ -94,8 +144,31 @@ impl By {
             By::Score(Judge::FClassif) => "f_classif",
             By::Score(Judge::MutualInfo) => "mutual_info_classif",
             By::Score(Judge::Variance) => "variance",
-            By::Logistic(_) => "logistic_regression",
-            By::LinearSvc(_) => "linear_svc",
+            By::FRegression => "f_regression",
+            By::Logistic(_) | By::SparseLogistic(_) => "logistic_regression",
+            By::LinearSvc(_) | By::SparseSvc(_) => "linear_svc",
+            By::Ridge(_) => "ridge",
+            By::Lasso(_) => "lasso",
+        }
+    }
+
+    /// What to do where its model did not converge.
+    pub(super) fn easier(&self) -> &'static str {
+        match self {
+            By::Ridge(_) | By::Lasso(_) => "raise its `alpha`",
+            _ => "lower its `c`",
+        }
+    }
+
+    fn is_model(&self) -> bool {
+        !matches!(self, By::Score(_) | By::FRegression)
+    }
+
+    /// The threshold where none is given. Without the L2 penalty, weights that are not 0 say by themselves which columns count.
+    fn threshold(&self) -> Threshold {
+        match self {
+            By::SparseLogistic(_) | By::SparseSvc(_) | By::Lasso(_) => Threshold::Value(1e-5),
+            _ => Threshold::Mean(1.0),
         }
     }
 }
@@ -115,10 +188,13 @@ impl Params {
         let by = self.by();
         problems.0.extend(self.rule_clash(at));
         let p_values = [("fpr", self.fpr), ("fdr", self.fdr), ("fwe", self.fwe)];
-        let tells = matches!(by, By::Score(Judge::Chi2 | Judge::FClassif));
+        let tells = matches!(by, By::Score(Judge::Chi2 | Judge::FClassif) | By::FRegression);
         for (name, _) in p_values.into_iter().filter(|(_, given)| given.is_some() && !tells) {
             let message = format!("`{name}` selects by p-values, and `{}` has none", by.name());
-            problems.push(at.problem("invalid-param", &[name], message).help("choose `chi2` or `f_classif`, or `k`"));
+            problems.push(
+                at.problem("invalid-param", &[name], message)
+                    .help("choose `chi2`, `f_classif` or `f_regression`, or `k`"),
+            );
         }
         for (name, share) in p_values {
             problems.0.extend(share.filter(|share| !(*share > 0.0 && *share <= 1.0)).map(|share| {
@@ -138,16 +214,29 @@ impl Params {
 
     fn by(&self) -> By {
         match &self.estimator {
-            Some(Estimator::LogisticRegression(strength)) => {
-                By::Logistic(LogisticRegression { c: strength.c, ..LogisticRegression::default() })
+            Some(Estimator::LogisticRegression(Classifies { c, penalty: Penalty::L2 })) => {
+                By::Logistic(LogisticRegression { c: *c, ..LogisticRegression::default() })
             }
-            Some(Estimator::LinearSvc(strength)) => By::LinearSvc(LinearSvc { c: strength.c, ..LinearSvc::default() }),
-            None => By::Score(match self.score_func {
-                Some(ScoreFunc::Chi2) => Judge::Chi2,
-                None | Some(ScoreFunc::FClassif) => Judge::FClassif,
-                Some(ScoreFunc::MutualInfoClassif) => Judge::MutualInfo,
-                Some(ScoreFunc::Variance) => Judge::Variance,
-            }),
+            Some(Estimator::LogisticRegression(Classifies { c, penalty: Penalty::L1 })) => {
+                By::SparseLogistic(ElasticLogistic { c: *c, l1_ratio: 1.0, ..ElasticLogistic::default() })
+            }
+            Some(Estimator::LinearSvc(Classifies { c, penalty: Penalty::L2 })) => {
+                By::LinearSvc(LinearSvc { c: *c, ..LinearSvc::default() })
+            }
+            Some(Estimator::LinearSvc(Classifies { c, penalty: Penalty::L1 })) => {
+                By::SparseSvc(SparseSvc { c: *c, ..SparseSvc::default() })
+            }
+            Some(Estimator::Ridge(RidgeAlpha { alpha })) => By::Ridge(Ridge { alpha: *alpha, ..Ridge::default() }),
+            Some(Estimator::Lasso(NetAlpha { alpha })) => {
+                By::Lasso(ElasticNet { alpha: *alpha, l1_ratio: 1.0, ..ElasticNet::default() })
+            }
+            None => match self.score_func {
+                Some(ScoreFunc::Chi2) => By::Score(Judge::Chi2),
+                None | Some(ScoreFunc::FClassif) => By::Score(Judge::FClassif),
+                Some(ScoreFunc::FRegression) => By::FRegression,
+                Some(ScoreFunc::MutualInfoClassif) => By::Score(Judge::MutualInfo),
+                Some(ScoreFunc::Variance) => By::Score(Judge::Variance),
+            },
         }
     }
 
@@ -178,10 +267,10 @@ impl Params {
             _ => {}
         }
         match (by, given, self.k) {
-            (By::Score(_), None, Some(k)) => Keep::Best(k),
+            (by, None, Some(k)) if !by.is_model() => Keep::Best(k),
             (By::Score(Judge::Variance), threshold, None) => Keep::Above(threshold.unwrap_or(Threshold::Value(0.0))),
-            (By::Score(_), None, None) => Keep::Best(10),
-            (_, None, None) => Keep::From(Some(Threshold::Mean(1.0)), None),
+            (by, None, None) if !by.is_model() => Keep::Best(10),
+            (by, None, None) => Keep::From(Some(by.threshold()), None),
             (_, threshold, most) => Keep::From(threshold, most),
         }
     }

@@ -57,6 +57,14 @@ fn labels(labels: [&str; 4]) -> Parts {
     parts
 }
 
+fn values(value: [f64; 4]) -> Parts {
+    let row_id = (0..4).map(|row| format!("r{row}")).collect();
+    let target = Target { row_id, value: Some(value.to_vec()), ..Target::default() };
+    let mut parts = Parts::default();
+    parts.insert("target", Part::memory(target.to_table().unwrap()));
+    parts
+}
+
 fn learned(with: Value, target: &Parts) -> Result<(Parts, Output, Box<dyn Learner>), String> {
     let learner = built(with).unwrap();
     let ctx = Ctx { seed: 0, cancelled: &AtomicBool::new(false), progress: &Quiet };
@@ -97,6 +105,8 @@ fn every_judge_learns_and_says_what_it_cannot() {
         json!({ "score_func": "mutual_info_classif", "k": 9 }),
         json!({ "score_func": "variance" }),
         json!({ "estimator": { "logistic_regression": {} } }),
+        json!({ "estimator": { "logistic_regression": { "penalty": "l1", "c": 10 } } }),
+        json!({ "estimator": { "linear_svc": { "penalty": "l1" } } }),
         json!({ "estimator": { "linear_svc": { "c": 10 } }, "threshold": "0.5*median", "k": 2 }),
         json!({ "percentile": 50 }),
         json!({ "fpr": 0.5 }),
@@ -114,6 +124,31 @@ fn every_judge_learns_and_says_what_it_cannot() {
             .starts_with("none of 5 feature columns passes")
     );
     assert!(learned(json!({ "score_func": "variance" }), &one).is_ok(), "labels play no part");
+}
+
+#[test]
+fn numbers_judge_columns_too() {
+    let signed = values([1.0, -1.0, 1.5, -0.5]);
+    for with in [
+        json!({ "score_func": "f_regression", "k": 2 }),
+        json!({ "score_func": "f_regression", "fpr": 0.2 }),
+        json!({ "estimator": { "ridge": {} } }),
+        json!({ "estimator": { "lasso": { "alpha": 0.1 } } }),
+    ] {
+        let (_, output, _) = learned(with.clone(), &signed).unwrap();
+        let kept = output.facts["features"].as_u64().unwrap();
+        assert!(output.warnings.is_empty() && (1..5).contains(&kept), "{with}: {kept} {:?}", output.warnings);
+    }
+    // without the L2 penalty, the columns whose weights are not 0 are kept, were it one alone
+    let (_, output, _) = learned(json!({ "estimator": { "lasso": { "alpha": 0.4 } } }), &signed).unwrap();
+    assert_eq!(output.facts["features"], json!(1));
+    let wrong = |with, target: &Parts| learned(with, target).err().unwrap();
+    let regression = json!({ "score_func": "f_regression" });
+    assert!(wrong(regression.clone(), &labels(["x", "y", "x", "y"])).contains("have none"));
+    assert!(wrong(regression, &values([2.0; 4])).starts_with("all training rows have the one value 2"));
+    let none = wrong(json!({ "estimator": { "lasso": { "alpha": 100 } } }), &signed);
+    assert!(none.starts_with("none of 5 feature columns passes"), "{none}");
+    assert!(wrong(json!({}), &signed).contains("label"));
 }
 
 #[test]

@@ -5,14 +5,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bayes::{BernoulliParams, ComplementParams, GaussianParams, MultinomialParams};
-use super::kernel::SvcParams;
+use super::boosting::{BoostingParams, BoostingRegressorParams};
+use super::kernel::{SvcParams, SvrParams};
+use super::lasso::{ElasticNetParams, LassoParams};
 use super::learner::{Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
 use super::mlp::{MlpClassifierParams, MlpRegressorParams};
 use super::neighbors::{NeighborsParams, NeighborsRegressorParams};
 use super::ridge::{LinearSvrParams, RidgeClassifierParams, RidgeParams};
 use super::sgd::{SgdClassifierParams, SgdRegressorParams};
-use super::trees::{BoostingParams, ExtraTreesParams, ForestParams, TreeParams};
+use super::trees::{Extra, ForestParams, ForestRegressorParams, Random, TreeParams, TreeRegressorParams};
 
 /// A learner by name, with its parameters: `{ linear_svc: { c: 0.5 } }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +30,10 @@ pub(super) enum Estimator {
     SgdClassifier(SgdClassifierParams),
     /// Ridge regression: numbers; sparse and dense rows.
     Ridge(RidgeParams),
+    /// Linear regression with few weights (L1 penalty): numbers; sparse and dense rows.
+    Lasso(LassoParams),
+    /// Linear regression with the L1 and L2 penalties: numbers; sparse and dense rows.
+    ElasticNet(ElasticNetParams),
     /// Linear support vector regression: numbers; sparse and dense rows.
     LinearSvr(LinearSvrParams),
     /// Linear regression learned by stochastic gradient descent: numbers; sparse and dense rows.
@@ -35,13 +41,23 @@ pub(super) enum Estimator {
     /// One decision tree: class shares of its leaves; dense rows.
     DecisionTree(TreeParams),
     /// Random forest: means of its trees' class shares; dense rows.
-    RandomForest(ForestParams),
+    RandomForest(ForestParams<Random>),
     /// Extremely randomised trees: means of their class shares; dense rows.
-    ExtraTrees(ExtraTreesParams),
+    ExtraTrees(ForestParams<Extra>),
     /// Gradient boosting on histograms: probabilities; dense rows.
     HistGradientBoosting(BoostingParams),
+    /// One decision tree: the means of its leaves, numbers; dense rows.
+    DecisionTreeRegressor(TreeRegressorParams),
+    /// Random forest: means of its trees' numbers; dense rows.
+    RandomForestRegressor(ForestRegressorParams<Random>),
+    /// Extremely randomised trees: means of their numbers; dense rows.
+    ExtraTreesRegressor(ForestRegressorParams<Extra>),
+    /// Gradient boosting on histograms: numbers; dense rows.
+    HistGradientBoostingRegressor(BoostingRegressorParams),
     /// Support vector machine with a kernel: decision values; dense rows.
     Svc(SvcParams),
+    /// Support vector regression with a kernel: numbers; dense rows.
+    Svr(SvrParams),
     /// Multinomial naive Bayes: probabilities; sparse and dense rows of 0 or more.
     MultinomialNb(MultinomialParams),
     /// Complement naive Bayes: probabilities; sparse and dense rows of 0 or more.
@@ -69,13 +85,20 @@ impl Estimator {
             Estimator::RidgeClassifier(params) => ("ridge_classifier", params),
             Estimator::SgdClassifier(params) => ("sgd_classifier", params),
             Estimator::Ridge(params) => ("ridge", params),
+            Estimator::Lasso(params) => ("lasso", params),
+            Estimator::ElasticNet(params) => ("elastic_net", params),
             Estimator::LinearSvr(params) => ("linear_svr", params),
             Estimator::SgdRegressor(params) => ("sgd_regressor", params),
             Estimator::DecisionTree(params) => ("decision_tree", params),
             Estimator::RandomForest(params) => ("random_forest", params),
             Estimator::ExtraTrees(params) => ("extra_trees", params),
             Estimator::HistGradientBoosting(params) => ("hist_gradient_boosting", params),
+            Estimator::DecisionTreeRegressor(params) => ("decision_tree_regressor", params),
+            Estimator::RandomForestRegressor(params) => ("random_forest_regressor", params),
+            Estimator::ExtraTreesRegressor(params) => ("extra_trees_regressor", params),
+            Estimator::HistGradientBoostingRegressor(params) => ("hist_gradient_boosting_regressor", params),
             Estimator::Svc(params) => ("svc", params),
+            Estimator::Svr(params) => ("svr", params),
             Estimator::MultinomialNb(params) => ("multinomial_nb", params),
             Estimator::ComplementNb(params) => ("complement_nb", params),
             Estimator::BernoulliNb(params) => ("bernoulli_nb", params),

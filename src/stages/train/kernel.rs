@@ -13,7 +13,7 @@ use super::learner::{
 };
 use super::tree_tables::{column, table};
 use crate::ml::Features;
-use crate::ml::kernel::{Gamma, Kernel, Machine, Shape, Svc, SvcModel};
+use crate::ml::kernel::{Gamma, Kernel, Machine, Shape, Svm, SvmModel};
 use crate::ml::linear::FitError;
 use crate::stage::{Output, Parts, StageError};
 
@@ -38,6 +38,30 @@ pub(super) struct SvcParams {
     tol: f64,
     /// How much each class counts.
     class_weight: ClassWeight,
+}
+
+/// scikit-learn's SVR: errors beyond epsilon cost c times what they exceed it by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SvrParams {
+    /// Inverse strength of the penalty.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    c: f64,
+    /// Errors up to this cost nothing.
+    #[schemars(range(min = 0))]
+    epsilon: f64,
+    /// The kernel.
+    kernel: KernelParam,
+    /// The kernel's width: scale, auto, or a number above 0.
+    gamma: GammaParam,
+    /// Degree of the kernel poly.
+    #[schemars(range(min = 1, max = 32))]
+    degree: u32,
+    /// Independent term of the kernels poly (0 or more) and sigmoid.
+    coef0: f64,
+    /// The greatest violation of the optimality conditions that is left.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    tol: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,16 +118,16 @@ impl JsonSchema for GammaParam {
 
 impl Default for SvcParams {
     fn default() -> Self {
-        let Svc { c, gamma, degree, coef0, tol, .. } = Svc::default();
-        SvcParams {
-            c,
-            kernel: KernelParam::Rbf,
-            gamma: GammaParam(gamma),
-            degree,
-            coef0,
-            tol,
-            class_weight: ClassWeight::None,
-        }
+        let SvrParams { c, kernel, gamma, degree, coef0, tol, .. } = SvrParams::default();
+        SvcParams { c, kernel, gamma, degree, coef0, tol, class_weight: ClassWeight::None }
+    }
+}
+
+impl Default for SvrParams {
+    fn default() -> Self {
+        let Svm { c, kernel, gamma, degree, coef0, tol } = Svm::default();
+        let (kernel, gamma) = (KernelParam::of(kernel), GammaParam(gamma));
+        SvrParams { c, epsilon: 0.1, kernel, gamma, degree, coef0, tol }
     }
 }
 
@@ -129,10 +153,17 @@ impl KernelParam {
 
 impl Written for SvcParams {
     fn learner(&self) -> Box<dyn Learner> {
-        let (c, kernel, gamma) = (self.c, self.kernel.kernel(), self.gamma.0);
-        let (degree, coef0, tol) = (self.degree, self.coef0, self.tol);
-        let svc = Svc { c, kernel, gamma, degree, coef0, tol };
-        Box::new(Machines { svc, class_weight: self.class_weight })
+        let SvcParams { c, degree, coef0, tol, .. } = *self;
+        let svm = Svm { c, kernel: self.kernel.kernel(), gamma: self.gamma.0, degree, coef0, tol };
+        Box::new(Machines { svm, of: Of::Classes(self.class_weight) })
+    }
+}
+
+impl Written for SvrParams {
+    fn learner(&self) -> Box<dyn Learner> {
+        let SvrParams { c, degree, coef0, tol, .. } = *self;
+        let svm = Svm { c, kernel: self.kernel.kernel(), gamma: self.gamma.0, degree, coef0, tol };
+        Box::new(Machines { svm, of: Of::Values { epsilon: self.epsilon } })
     }
 }
 
@@ -140,8 +171,14 @@ impl Written for SvcParams {
 const SLOW_BEYOND: usize = 15_000;
 
 struct Machines {
-    svc: Svc,
-    class_weight: ClassWeight,
+    svm: Svm,
+    of: Of,
+}
+
+/// What is learned.
+enum Of {
+    Classes(ClassWeight),
+    Values { epsilon: f64 },
 }
 
 impl Learner for Machines {
@@ -150,7 +187,10 @@ impl Learner for Machines {
     }
 
     fn gives(&self) -> Gives {
-        Gives::Decisions
+        match self.of {
+            Of::Classes(_) => Gives::Decisions,
+            Of::Values { .. } => Gives::Values,
+        }
     }
 
     fn weighs_rows(&self) -> bool {
@@ -162,9 +202,17 @@ impl Learner for Machines {
     }
 
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
-        let (y, classes) = on.classes()?;
-        let (blocks, weights) = (on.blocks()?, on.weights(self.class_weight)?);
-        let model = self.svc.fit(&blocks.x, y, classes, weights.as_deref(), &on.stop())?;
+        let blocks = on.blocks()?;
+        let model = match self.of {
+            Of::Classes(class_weight) => {
+                let ((y, classes), weights) = (on.classes()?, on.weights(class_weight)?);
+                self.svm.fit_classes(&blocks.x, y, classes, weights.as_deref(), &on.stop())?
+            }
+            Of::Values { epsilon } => {
+                let (y, weights) = (on.values()?, on.weights(ClassWeight::None)?);
+                self.svm.fit_values(&blocks.x, y, epsilon, weights.as_deref(), &on.stop())?
+            }
+        };
         Ok(written(&model)?)
     }
 
@@ -177,9 +225,9 @@ impl Learner for Machines {
     }
 }
 
-impl Model for SvcModel {
+impl Model for SvmModel {
     fn scores(&self, x: &Features) -> Result<Vec<f64>, FitError> {
-        Ok(both_sides(SvcModel::scores(self, x)?, self.classes))
+        Ok(both_sides(SvmModel::scores(self, x)?, self.classes))
     }
 }
 
@@ -198,7 +246,7 @@ struct Head {
 }
 
 /// The parts `head`, `centre` (value by column), `support` (value, row-major) and `machines` (machine, row, coef).
-fn written(model: &SvcModel) -> Result<Output, StageError> {
+fn written(model: &SvmModel) -> Result<Output, StageError> {
     let Shape { kernel, gamma, coef0, degree } = model.shape;
     let rho = model.machines.iter().map(|machine| machine.rho).collect();
     let (classes, present, kernel) = (model.classes, model.present.clone(), KernelParam::of(kernel));
@@ -225,7 +273,7 @@ fn floats(values: &[f32]) -> Result<RecordBatch, StageError> {
 }
 
 /// The model, as it stands there: its parts may not fit together.
-fn read(learned: &Parts) -> Result<SvcModel, StageError> {
+fn read(learned: &Parts) -> Result<SvmModel, StageError> {
     let head = read_strings(&*learned.table("head")?, "json")?;
     let head: Head = serde_json::from_str(head.first().map_or("", String::as_str)).map_err(StageError::caused)?;
     let table = learned.table("machines")?;
@@ -244,7 +292,7 @@ fn read(learned: &Parts) -> Result<SvcModel, StageError> {
     };
     let shape = Shape { kernel: head.kernel.kernel(), gamma: head.gamma, coef0: head.coef0, degree: head.degree };
     let (centre, support) = (values("centre")?, values("support")?);
-    Ok(SvcModel { classes: head.classes, present: head.present, shape, centre, support, machines })
+    Ok(SvmModel { classes: head.classes, present: head.present, shape, centre, support, machines })
 }
 
 #[cfg(test)]

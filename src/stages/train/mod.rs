@@ -1,10 +1,12 @@
 //! What does a classifier or a regressor learn, and what does it predict? One kind for all learners; `estimator` says which.
 
 mod bayes;
+mod boosting;
 mod calibrate;
 mod ensemble;
 mod estimator;
 mod kernel;
+mod lasso;
 mod learner;
 mod linear;
 mod mlp;

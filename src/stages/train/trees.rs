@@ -1,6 +1,7 @@
-//! Which learners grow trees? A decision tree, random forest, extra trees and gradient boosting.
+//! Which learners grow trees by themselves? A decision tree, random forest and extra trees, for classes and for numbers.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -30,6 +31,9 @@ pub(super) struct TreeParams {
     min_samples_leaf: usize,
     /// Columns that each split may choose from: all (scikit-learn's None), sqrt, log2, a whole number, or a share of them (0.0 to 1.0).
     max_features: ForestFeatures,
+    /// Most leaves; unlimited if left out. With a limit, the nodes that lower the impurity most are split first.
+    #[schemars(range(min = 2))]
+    max_leaf_nodes: Option<usize>,
     /// How much each class counts.
     class_weight: ClassWeight,
 }
@@ -45,10 +49,54 @@ enum CriterionParam {
     LogLoss,
 }
 
-/// scikit-learn's RandomForestClassifier: probabilities are means of the trees' leaves.
+/// scikit-learn's DecisionTreeRegressor: means of the leaves' rows. Splits lower the squared error. Where every column is looked at, nothing is drawn: of equal splits, the one on the first column is taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ForestParams {
+pub(super) struct TreeRegressorParams {
+    /// Most levels of splits; unlimited if left out.
+    #[schemars(range(min = 1))]
+    max_depth: Option<usize>,
+    /// Fewest training rows of a node that is split.
+    #[schemars(range(min = 2))]
+    min_samples_split: usize,
+    /// Fewest training rows of a leaf.
+    #[schemars(range(min = 1))]
+    min_samples_leaf: usize,
+    /// Columns that each split may choose from: all (scikit-learn's None), sqrt, log2, a whole number, or a share of them (0.0 to 1.0).
+    max_features: ForestFeatures,
+    /// Most leaves; unlimited if left out. With a limit, the nodes that lower the impurity most are split first.
+    #[schemars(range(min = 2))]
+    max_leaf_nodes: Option<usize>,
+}
+
+/// The forests that differ in their defaults and their cuts alone.
+pub(super) trait Sort: Clone + PartialEq + 'static {
+    const BOOTSTRAP: bool;
+    const RANDOM_CUTS: bool;
+}
+
+/// scikit-learn's RandomForestClassifier and -Regressor.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+pub(super) struct Random;
+
+/// scikit-learn's ExtraTreesClassifier and -Regressor: each column that a split may choose from is cut at one value drawn between its least and its greatest.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+pub(super) struct Extra;
+
+impl Sort for Random {
+    const BOOTSTRAP: bool = true;
+    const RANDOM_CUTS: bool = false;
+}
+
+impl Sort for Extra {
+    const BOOTSTRAP: bool = false;
+    const RANDOM_CUTS: bool = true;
+}
+
+/// A forest for classes: probabilities are means of the trees' leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ForestParams<K: Sort> {
     /// Number of trees.
     #[schemars(range(min = 1))]
     n_estimators: usize,
@@ -65,21 +113,24 @@ pub(super) struct ForestParams {
     min_samples_leaf: usize,
     /// Columns that each split may choose from: sqrt, log2, all, a whole number, or a share of them (0.0 to 1.0).
     max_features: ForestFeatures,
+    /// Most leaves; unlimited if left out. With a limit, the nodes that lower the impurity most are split first.
+    #[schemars(range(min = 2))]
+    max_leaf_nodes: Option<usize>,
     /// Each tree sees as many rows as there are, drawn with replacement (by weight, where rows have one); if not, each sees all.
     bootstrap: bool,
     /// How much each class counts.
     class_weight: ClassWeight,
+    #[serde(skip)]
+    sort: PhantomData<K>,
 }
 
-/// scikit-learn's ExtraTreesClassifier: as a random forest, but each column that a split may choose from is cut at one value drawn between its least and its greatest.
+/// A forest for numbers: means of the trees' leaves, which are means of their rows. Splits lower the squared error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ExtraTreesParams {
+pub(super) struct ForestRegressorParams<K: Sort> {
     /// Number of trees.
     #[schemars(range(min = 1))]
     n_estimators: usize,
-    /// What a split should lower.
-    criterion: CriterionParam,
     /// Most levels of splits; unlimited if left out.
     #[schemars(range(min = 1))]
     max_depth: Option<usize>,
@@ -89,63 +140,15 @@ pub(super) struct ExtraTreesParams {
     /// Fewest training rows of a leaf.
     #[schemars(range(min = 1))]
     min_samples_leaf: usize,
-    /// Columns that each split may choose from: sqrt, log2, all, a whole number, or a share of them (0.0 to 1.0).
+    /// Columns that each split may choose from: all (scikit-learn's 1.0), sqrt, log2, a whole number, or a share of them (0.0 to 1.0).
     max_features: ForestFeatures,
+    /// Most leaves; unlimited if left out. With a limit, the nodes that lower the impurity most are split first.
+    #[schemars(range(min = 2))]
+    max_leaf_nodes: Option<usize>,
     /// Each tree sees as many rows as there are, drawn with replacement (by weight, where rows have one); if not, each sees all.
     bootstrap: bool,
-    /// How much each class counts.
-    class_weight: ClassWeight,
-}
-
-/// scikit-learn's HistGradientBoostingClassifier: trees one after another, each grown on binned columns against the loss of those before it; one tree a step for two classes, one a class and step for more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct BoostingParams {
-    /// What the values of each tree are multiplied by.
-    #[schemars(extend("exclusiveMinimum" = 0))]
-    learning_rate: f64,
-    /// Most steps.
-    #[schemars(range(min = 1))]
-    max_iter: usize,
-    /// Most leaves of a tree.
-    #[schemars(range(min = 2))]
-    max_leaf_nodes: usize,
-    /// Most levels of splits; unlimited if left out.
-    #[schemars(range(min = 1))]
-    max_depth: Option<usize>,
-    /// Fewest training rows of a leaf.
-    #[schemars(range(min = 1))]
-    min_samples_leaf: usize,
-    /// L2 penalty on the values of leaves.
-    #[schemars(range(min = 0))]
-    l2_regularization: f64,
-    /// Most bins that a column is cut into.
-    #[schemars(range(min = 2, max = 255))]
-    max_bins: usize,
-    /// Whether training rows are held back, to stop when they are predicted no better.
-    early_stopping: EarlyStoppingParam,
-    /// Share of the rows of each class that is held back.
-    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
-    validation_fraction: f64,
-    /// Steps without improvement after which learning stops.
-    #[schemars(range(min = 1))]
-    n_iter_no_change: usize,
-    /// By how much the loss must fall to be an improvement.
-    #[schemars(range(min = 0))]
-    tol: f64,
-    /// How much each class counts.
-    class_weight: ClassWeight,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum EarlyStoppingParam {
-    /// Above 10,000 training rows.
-    Auto,
-    /// Always.
-    On,
-    /// Never.
-    Off,
+    #[serde(skip)]
+    sort: PhantomData<K>,
 }
 
 /// A word, or a number.
@@ -198,22 +201,34 @@ impl JsonSchema for ForestFeatures {
 
 impl Default for TreeParams {
     fn default() -> Self {
-        let Growth { max_depth, min_samples_split, min_samples_leaf, max_features, .. } = Growth::default();
+        let TreeRegressorParams { max_depth, min_samples_split, min_samples_leaf, max_features, max_leaf_nodes } =
+            TreeRegressorParams::default();
         TreeParams {
             criterion: CriterionParam::Gini,
             max_depth,
             min_samples_split,
             min_samples_leaf,
-            max_features: ForestFeatures(max_features),
+            max_features,
+            max_leaf_nodes,
             class_weight: ClassWeight::None,
         }
     }
 }
 
-impl Default for ForestParams {
+impl Default for TreeRegressorParams {
     fn default() -> Self {
-        let TreeParams { criterion, max_depth, min_samples_split, min_samples_leaf, class_weight, .. } =
-            TreeParams::default();
+        let Growth { max_depth, min_samples_split, min_samples_leaf, max_features, max_leaf_nodes, .. } =
+            Growth::default();
+        let max_features = ForestFeatures(max_features);
+        TreeRegressorParams { max_depth, min_samples_split, min_samples_leaf, max_features, max_leaf_nodes }
+    }
+}
+
+impl<K: Sort> Default for ForestParams<K> {
+    fn default() -> Self {
+        let TreeParams {
+            criterion, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes, class_weight, ..
+        } = TreeParams::default();
         ForestParams {
             n_estimators: 100,
             criterion,
@@ -221,45 +236,27 @@ impl Default for ForestParams {
             min_samples_split,
             min_samples_leaf,
             max_features: ForestFeatures(MaxFeatures::Sqrt),
-            bootstrap: true,
+            max_leaf_nodes,
+            bootstrap: K::BOOTSTRAP,
             class_weight,
+            sort: PhantomData,
         }
     }
 }
 
-impl Default for ExtraTreesParams {
+impl<K: Sort> Default for ForestRegressorParams<K> {
     fn default() -> Self {
-        let TreeParams { criterion, max_depth, min_samples_split, min_samples_leaf, class_weight, .. } =
-            TreeParams::default();
-        ExtraTreesParams {
+        let TreeRegressorParams { max_depth, min_samples_split, min_samples_leaf, max_features, max_leaf_nodes } =
+            TreeRegressorParams::default();
+        ForestRegressorParams {
             n_estimators: 100,
-            criterion,
             max_depth,
             min_samples_split,
             min_samples_leaf,
-            max_features: ForestFeatures(MaxFeatures::Sqrt),
-            bootstrap: false,
-            class_weight,
-        }
-    }
-}
-
-impl Default for BoostingParams {
-    fn default() -> Self {
-        let of = Boosting::default();
-        BoostingParams {
-            learning_rate: of.learning_rate,
-            max_iter: of.max_iter,
-            max_leaf_nodes: of.max_leaf_nodes.unwrap_or(31),
-            max_depth: of.max_depth,
-            min_samples_leaf: of.min_samples_leaf,
-            l2_regularization: of.l2_regularization,
-            max_bins: of.max_bins,
-            early_stopping: EarlyStoppingParam::Auto,
-            validation_fraction: of.validation_fraction,
-            n_iter_no_change: of.n_iter_no_change,
-            tol: of.tol,
-            class_weight: ClassWeight::None,
+            max_features,
+            max_leaf_nodes,
+            bootstrap: K::BOOTSTRAP,
+            sort: PhantomData,
         }
     }
 }
@@ -273,6 +270,20 @@ impl CriterionParam {
     }
 }
 
+impl TreeRegressorParams {
+    fn growth(&self) -> Growth {
+        Growth {
+            impurity: Impurity::default(),
+            max_depth: self.max_depth,
+            min_samples_split: self.min_samples_split,
+            min_samples_leaf: self.min_samples_leaf,
+            max_features: self.max_features.0,
+            max_leaf_nodes: self.max_leaf_nodes,
+            random_cuts: false,
+        }
+    }
+}
+
 impl Written for TreeParams {
     fn learner(&self) -> Box<dyn Learner> {
         let growth = Growth {
@@ -281,13 +292,20 @@ impl Written for TreeParams {
             min_samples_split: self.min_samples_split,
             min_samples_leaf: self.min_samples_leaf,
             max_features: self.max_features.0,
+            max_leaf_nodes: self.max_leaf_nodes,
             random_cuts: false,
         };
-        Box::new(Trees { kind: Kind::Forest(Forest::tree(growth)), class_weight: self.class_weight })
+        Box::new(Trees { kind: Kind::Forest(Forest::tree(growth)), of: Of::Classes(self.class_weight) })
     }
 }
 
-impl Written for ForestParams {
+impl Written for TreeRegressorParams {
+    fn learner(&self) -> Box<dyn Learner> {
+        Box::new(Trees { kind: Kind::Forest(Forest::tree(self.growth())), of: Of::Values })
+    }
+}
+
+impl<K: Sort> Written for ForestParams<K> {
     fn learner(&self) -> Box<dyn Learner> {
         let growth = Growth {
             impurity: self.criterion.impurity(),
@@ -295,61 +313,46 @@ impl Written for ForestParams {
             min_samples_split: self.min_samples_split,
             min_samples_leaf: self.min_samples_leaf,
             max_features: self.max_features.0,
-            random_cuts: false,
+            max_leaf_nodes: self.max_leaf_nodes,
+            random_cuts: K::RANDOM_CUTS,
         };
         let forest = Forest { n_estimators: self.n_estimators, bootstrap: self.bootstrap, growth };
-        Box::new(Trees { kind: Kind::Forest(forest), class_weight: self.class_weight })
+        Box::new(Trees { kind: Kind::Forest(forest), of: Of::Classes(self.class_weight) })
     }
 }
 
-impl Written for ExtraTreesParams {
+impl<K: Sort> Written for ForestRegressorParams<K> {
     fn learner(&self) -> Box<dyn Learner> {
         let growth = Growth {
-            impurity: self.criterion.impurity(),
+            impurity: Impurity::default(),
             max_depth: self.max_depth,
             min_samples_split: self.min_samples_split,
             min_samples_leaf: self.min_samples_leaf,
             max_features: self.max_features.0,
-            random_cuts: true,
+            max_leaf_nodes: self.max_leaf_nodes,
+            random_cuts: K::RANDOM_CUTS,
         };
         let forest = Forest { n_estimators: self.n_estimators, bootstrap: self.bootstrap, growth };
-        Box::new(Trees { kind: Kind::Forest(forest), class_weight: self.class_weight })
-    }
-}
-
-impl Written for BoostingParams {
-    fn learner(&self) -> Box<dyn Learner> {
-        let early_stopping = match self.early_stopping {
-            EarlyStoppingParam::Auto => EarlyStopping::Auto,
-            EarlyStoppingParam::On => EarlyStopping::On,
-            EarlyStoppingParam::Off => EarlyStopping::Off,
-        };
-        let boosting = Boosting {
-            learning_rate: self.learning_rate,
-            max_iter: self.max_iter,
-            max_leaf_nodes: Some(self.max_leaf_nodes),
-            max_depth: self.max_depth,
-            min_samples_leaf: self.min_samples_leaf,
-            l2_regularization: self.l2_regularization,
-            max_bins: self.max_bins,
-            early_stopping,
-            validation_fraction: self.validation_fraction,
-            n_iter_no_change: self.n_iter_no_change,
-            tol: self.tol,
-        };
-        Box::new(Trees { kind: Kind::Boosting(boosting), class_weight: self.class_weight })
+        Box::new(Trees { kind: Kind::Forest(forest), of: Of::Values })
     }
 }
 
 /// A learner that grows trees.
-struct Trees {
-    kind: Kind,
-    class_weight: ClassWeight,
+pub(super) struct Trees {
+    pub(super) kind: Kind,
+    pub(super) of: Of,
 }
 
-enum Kind {
+pub(super) enum Kind {
     Forest(Forest),
     Boosting(Boosting),
+}
+
+/// What is learned.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    Classes(ClassWeight),
+    Values,
 }
 
 impl Learner for Trees {
@@ -358,7 +361,10 @@ impl Learner for Trees {
     }
 
     fn gives(&self) -> Gives {
-        Gives::Probabilities
+        match self.of {
+            Of::Classes(_) => Gives::Probabilities,
+            Of::Values => Gives::Values,
+        }
     }
 
     fn seeded(&self) -> bool {
@@ -373,9 +379,14 @@ impl Learner for Trees {
     }
 
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
-        let (y, classes) = on.classes()?;
-        let (blocks, weights) = (on.blocks()?, on.weights(self.class_weight)?);
-        let (target, weights, stop) = (Target::Classes { y, classes }, weights.as_deref(), on.stop());
+        let (target, weights) = match self.of {
+            Of::Classes(class_weight) => {
+                let (y, classes) = on.classes()?;
+                (Target::Classes { y, classes }, on.weights(class_weight)?)
+            }
+            Of::Values => (Target::Values(on.values()?), on.weights(ClassWeight::None)?),
+        };
+        let (blocks, weights, stop) = (on.blocks()?, weights.as_deref(), on.stop());
         let seed = if self.seeded() { on.seed() } else { 0 };
         let model = match &self.kind {
             Kind::Forest(forest) => forest.fit(&blocks.x, target, weights, seed, &stop)?,

@@ -1,0 +1,320 @@
+//! What do the solvers ask of all training rows at once? Products with one vector of weights, or with those of many classes.
+//!
+//! Sparse and dense columns are gone through one after the other, so that the vectors that the sparse ones gather from stay in the
+//! cache while the dense ones stream by.
+
+use super::design::Design;
+use super::tiles;
+use super::wide::{Real, add_rows, add_squares, axpy, dense_dot, wide};
+
+/// Rows whose products with many classes' weights are held at a time.
+const HELD: usize = 32;
+
+impl Design<'_> {
+    /// `t = X·v`, the constant column included.
+    pub(super) fn margins(&self, v: &[f64], t: &mut [f64]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (i, t) in t.iter_mut().enumerate() {
+                    *t = self.light_dot(i, v);
+                }
+                for (at, block) in self.dense_blocks() {
+                    for (i, t) in t.iter_mut().enumerate() {
+                        *t += dense_dot(block.row(i), &v[at..at + block.cols]);
+                    }
+                }
+            },
+        );
+    }
+
+    /// `out += Xᵀ·u` and `squares_j += Σ_i c_i x_ij²`, the constant column included.
+    pub(super) fn add_with_squares(&self, u: &[f64], c: &[f64], out: &mut [f64], squares: &mut [f64]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (i, (&u, &c)) in u.iter().zip(c).enumerate() {
+                    if u != 0.0 || c != 0.0 {
+                        self.add_light_squares(i, (u, c), out, squares);
+                    }
+                }
+                let (us, u_rest) = u.as_chunks::<4>();
+                let (cs, c_rest) = c.as_chunks::<4>();
+                for (at, block) in self.dense_blocks() {
+                    let to = at + block.cols;
+                    for (quad, (u, c)) in us.iter().zip(cs).enumerate() {
+                        if *u != [0.0; 4] || *c != [0.0; 4] {
+                            let rows = [0, 1, 2, 3].map(
+                                #[inline(always)]
+                                |r| block.row(4 * quad + r),
+                            );
+                            add_rows(*u, rows, &mut out[at..to]);
+                            add_squares(*c, rows, &mut squares[at..to]);
+                        }
+                    }
+                    for (rest, (&u, &c)) in u_rest.iter().zip(c_rest).enumerate() {
+                        let row = block.row(4 * us.len() + rest);
+                        add_rows([u, 0.0, 0.0, 0.0], [row; 4], &mut out[at..to]);
+                        add_squares([c, 0.0, 0.0, 0.0], [row; 4], &mut squares[at..to]);
+                    }
+                }
+            },
+        );
+    }
+
+    /// `out += Xᵀ·u`, the constant column included.
+    pub(super) fn add_all(&self, u: &[f64], out: &mut [f64]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (i, &u) in u.iter().enumerate().filter(
+                    #[inline(always)]
+                    |(_, u)| **u != 0.0,
+                ) {
+                    self.add_light(i, u, out);
+                }
+                let (us, rest) = u.as_chunks::<4>();
+                for (at, block) in self.dense_blocks() {
+                    let out = &mut out[at..at + block.cols];
+                    for (quad, u) in us.iter().enumerate().filter(
+                        #[inline(always)]
+                        |(_, u)| **u != [0.0; 4],
+                    ) {
+                        add_rows(
+                            *u,
+                            [0, 1, 2, 3].map(
+                                #[inline(always)]
+                                |r| block.row(4 * quad + r),
+                            ),
+                            out,
+                        );
+                    }
+                    for (i, &u) in rest.iter().enumerate() {
+                        add_rows([u, 0.0, 0.0, 0.0], [block.row(4 * us.len() + i); 4], out);
+                    }
+                }
+            },
+        );
+    }
+
+    /// `out += Xᵀ·C·X·v` over `rows`, whose curvatures are `c` (by row); `probe` becomes `X·v` there. Returns `v·XᵀCX·v`.
+    pub(super) fn curved<T: Real>(&self, rows: &[u32], c: &[T], v: &[T], probe: &mut [T], out: &mut [T]) -> f64 {
+        wide(
+            #[inline(always)]
+            || {
+                for &i in rows {
+                    probe[i as usize] = self.light_dot(i as usize, v);
+                }
+                let (quads, rest) = rows.as_chunks::<4>();
+                for quad in quads {
+                    self.curved_dense(
+                        quad.map(
+                            #[inline(always)]
+                            |i| i as usize,
+                        ),
+                        4,
+                        c,
+                        v,
+                        probe,
+                        out,
+                    );
+                }
+                for &i in rest {
+                    self.curved_dense([i as usize; 4], 1, c, v, probe, out);
+                }
+                let mut curved = 0.0;
+                for &i in rows {
+                    let (c, t) = (c[i as usize], probe[i as usize]);
+                    let u = c * t;
+                    curved += u.into() * t.into();
+                    self.add_light(i as usize, u, out);
+                }
+                curved
+            },
+        )
+    }
+
+    /// The dense columns' part of `curved` for the first `count` of four rows.
+    #[inline(always)]
+    fn curved_dense<T: Real>(&self, rows: [usize; 4], count: usize, c: &[T], v: &[T], probe: &mut [T], out: &mut [T]) {
+        let mut u = [T::default(); 4];
+        for (&i, u) in rows.iter().zip(&mut u).take(count) {
+            for (at, block) in self.dense_blocks() {
+                probe[i] += dense_dot(block.row(i), &v[at..at + block.cols]);
+            }
+            *u = c[i] * probe[i];
+        }
+        for (at, block) in self.dense_blocks() {
+            add_rows(
+                u,
+                rows.map(
+                    #[inline(always)]
+                    |i| block.row(i),
+                ),
+                &mut out[at..at + block.cols],
+            );
+        }
+    }
+
+    /// `T = X·V`: `V` is `width × k`, `T` `rows × k`, row-major.
+    pub(super) fn margins_many(&self, v: &[f64], k: usize, t: &mut [f64]) {
+        t.fill(0.0);
+        self.each_held(t, k, |held, first, t| held.times(self, first, v, k, t));
+    }
+
+    /// `OUT += Xᵀ·U`: `U` is `rows × k`, `OUT` `width × k`, row-major.
+    pub(super) fn add_all_many(&self, u: &mut [f64], k: usize, out: &mut [f64]) {
+        self.each_held(u, k, |held, first, u| held.add_transposed(self, first, u, k, out));
+    }
+
+    /// `OUT_j += Σ_i x_ij² C_i`: `C` is `rows × k`, `OUT` `width × k`, row-major.
+    pub(super) fn add_squares_many(&self, c: &mut [f64], k: usize, out: &mut [f64]) {
+        self.each_held(c, k, |held, first, c| held.add_squares(self, first, c, k, out));
+    }
+
+    /// `OUT += Xᵀ·B(X·V)`: `bend` is given the number of each row and its products with `V`, to be changed.
+    pub(super) fn through_many<T: Real>(
+        &self,
+        v: &[T],
+        k: usize,
+        out: &mut [T],
+        mut bend: impl FnMut(usize, &mut [T]),
+    ) {
+        let mut held = Held::new(self);
+        let mut t = vec![T::default(); HELD * k];
+        for first in (0..self.rows).step_by(HELD) {
+            let t = &mut t[..HELD.min(self.rows - first) * k];
+            t.fill(T::default());
+            held.fill(self, first, t.len() / k);
+            held.times(self, first, v, k, t);
+            for (r, row) in t.chunks_exact_mut(k).enumerate() {
+                bend(first + r, row);
+            }
+            held.add_transposed(self, first, t, k, out);
+        }
+    }
+
+    /// The mean of `x·xᵀ` over `count` rows, evenly taken, in the dense columns and the constant one; row-major.
+    pub(super) fn mean_square(&self, count: usize) -> Vec<f32> {
+        let width = self.width() - self.dense_from();
+        let mut sum = vec![0.0f32; width * width];
+        let mut rows = vec![0.0f32; HELD * width];
+        for first in (0..count).step_by(HELD) {
+            let held = HELD.min(count - first);
+            for (r, line) in rows.chunks_exact_mut(width).take(held).enumerate() {
+                let i = (first + r) * self.rows / count;
+                for (at, block) in self.dense_blocks() {
+                    line[at - self.dense_from()..][..block.cols].copy_from_slice(block.row(i));
+                }
+                if self.bias() != 0.0 {
+                    line[width - 1] = self.bias() as f32;
+                }
+            }
+            tiles::add_transposed(&rows[..held * width], width, &rows[..held * width], width, &mut sum);
+        }
+        sum.iter_mut().for_each(|x| *x /= count as f32);
+        sum
+    }
+
+    /// `OUT_j += Σ_i x_ij² C_i` but for the dense columns.
+    pub(super) fn add_light_squares_many(&self, c: &[f64], k: usize, out: &mut [f64]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (i, c) in c.chunks_exact(k).enumerate() {
+                    self.light_each(
+                        i,
+                        #[inline(always)]
+                        |j, x: f64| axpy(x * x, c, &mut out[j * k..][..k]),
+                    );
+                }
+            },
+        );
+    }
+
+    fn each_held(&self, t: &mut [f64], k: usize, mut visit: impl FnMut(&mut Held<f64>, usize, &mut [f64])) {
+        let mut held = Held::new(self);
+        for (block, t) in t.chunks_mut(HELD * k).enumerate() {
+            held.fill(self, block * HELD, t.len() / k);
+            visit(&mut held, block * HELD, t);
+        }
+    }
+}
+
+/// The dense columns of some rows, joined.
+struct Held<T> {
+    width: usize,
+    values: Vec<T>,
+}
+
+impl<T: Real> Held<T> {
+    fn new(design: &Design<'_>) -> Self {
+        let width = design.dense_blocks().map(|(_, block)| block.cols).sum();
+        Held { width, values: vec![T::default(); HELD * width] }
+    }
+
+    fn fill(&mut self, design: &Design<'_>, first: usize, count: usize) {
+        let mut at = 0;
+        for (_, block) in design.dense_blocks() {
+            for (r, line) in self.values.chunks_exact_mut(self.width.max(1)).take(count).enumerate() {
+                for (to, &x) in line[at..].iter_mut().zip(block.row(first + r)) {
+                    *to = T::from(x);
+                }
+            }
+            at += block.cols;
+        }
+    }
+
+    fn times(&self, design: &Design<'_>, first: usize, v: &[T], k: usize, t: &mut [T]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (r, t) in t.chunks_exact_mut(k).enumerate() {
+                    design.light_dot_many(first + r, v, t);
+                }
+            },
+        );
+        tiles::times(&self.values[..t.len() / k * self.width], self.width, &v[design.dense_from() * k..], k, t);
+    }
+
+    fn add_transposed(&self, design: &Design<'_>, first: usize, u: &[T], k: usize, out: &mut [T]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (r, u) in u.chunks_exact(k).enumerate() {
+                    design.light_each(
+                        first + r,
+                        #[inline(always)]
+                        |j, x: T| axpy(x, u, &mut out[j * k..][..k]),
+                    );
+                }
+            },
+        );
+        self.add_dense(design, u, k, out);
+    }
+
+    fn add_squares(&mut self, design: &Design<'_>, first: usize, c: &[T], k: usize, out: &mut [T]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (r, c) in c.chunks_exact(k).enumerate() {
+                    design.light_each(
+                        first + r,
+                        #[inline(always)]
+                        |j, x: T| axpy(x * x, c, &mut out[j * k..][..k]),
+                    );
+                }
+                self.values.iter_mut().for_each(
+                    #[inline(always)]
+                    |x| *x = *x * *x,
+                );
+            },
+        );
+        self.add_dense(design, c, k, out);
+    }
+
+    fn add_dense(&self, design: &Design<'_>, u: &[T], k: usize, out: &mut [T]) {
+        let dense = design.dense_from() * k..(design.dense_from() + self.width) * k;
+        tiles::add_transposed(&self.values, self.width, u, k, &mut out[dense]);
+    }
+}
