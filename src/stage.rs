@@ -19,6 +19,7 @@
 
 mod derived;
 mod error;
+mod outlook;
 mod parts;
 mod row_wise;
 mod source;
@@ -40,6 +41,7 @@ use crate::record::Results;
 
 pub use derived::{ByRow, Derivations, Derived, OpenRows};
 pub use error::{Failure, StageError};
+pub use outlook::{Fault, Outlook, Says, Targets, Unfit};
 pub use parts::{Load, Part, Parts, Tables, TrainRows, is_row_level};
 pub(crate) use parts::{divided_within, held_out};
 #[cfg(test)]
@@ -184,6 +186,18 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// What its rows have to learn from, where it is a source and its parameters tell.
+    fn targets(&self) -> Option<Targets> {
+        None
+    }
+
+    /// What it says of a row, where it is a model; an error if it can be told before anything runs that it cannot learn from what
+    /// it reads, or cannot score it. `None`: it is no model, or that is not known yet.
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        let _ = of;
+        Ok(None)
+    }
+
     /// Things worth saying before anything runs.
     fn advice(&self) -> Vec<String> {
         Vec::new()
@@ -264,6 +278,12 @@ pub trait Search: Stage {
 
     /// What is tried; at least one, no two alike.
     fn candidates(&self) -> &[Candidate];
+
+    /// An error if its metric can be computed for none of the candidates, of which `says` tells what they say of a row.
+    fn measures(&self, says: &[Option<Says>]) -> Result<(), Unfit> {
+        let _ = says;
+        Ok(())
+    }
 
     /// Chooses. `scores` has a scores artifact for each candidate. The output's fact [`CHOSEN`] is the candidate's number.
     fn choose(&self, scores: &[Parts], ctx: &Ctx<'_>) -> Result<Output, StageError>;

@@ -80,6 +80,14 @@ pub enum BundleError {
         /// What to do.
         help: Option<String>,
     },
+    /// A class is asked for that the model does not know.
+    #[error("there is no class `{class}`")]
+    Class {
+        /// The class.
+        class: String,
+        /// Those that there are.
+        classes: Vec<String>,
+    },
     /// A table cannot be made.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -123,7 +131,7 @@ impl BundleError {
         let code = match self {
             BundleError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "not-found",
             BundleError::Io { .. } | BundleError::Table(_) | BundleError::Fetch(_) => "io",
-            BundleError::Occupied(_) | BundleError::Together { .. } => "usage",
+            BundleError::Occupied(_) | BundleError::Together { .. } | BundleError::Class { .. } => "usage",
             BundleError::NotABundle { .. } | BundleError::Version { .. } => "not-a-bundle",
             BundleError::Damaged { .. } => "damaged",
             BundleError::Build { .. } | BundleError::Stage { .. } => "stage-failed",
@@ -140,6 +148,9 @@ impl BundleError {
             }
             BundleError::Damaged { .. } | BundleError::Version { .. } => {
                 problem.help.push("export it again".to_owned());
+            }
+            BundleError::Class { classes, .. } => {
+                problem.help.push(format!("the classes are {}", classes.join(", ")));
             }
             BundleError::Row { help, .. } => problem.help.extend(help.clone()),
             BundleError::Stage { error: StageError::Failed(failure), .. } => {

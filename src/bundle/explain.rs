@@ -14,6 +14,7 @@ use super::linear::{Linear, values};
 use super::{BundleError, Row, Running};
 use crate::ml::{Block, Csr, Dense, Features, Task};
 use crate::stage::{Part, Parts, StageError};
+use crate::table::predictions::sets::PredictedSets;
 use crate::table::predictions::values::PredictedValues;
 use crate::table::predictions::{Predictions, task};
 use crate::table::{features, row_ids};
@@ -33,7 +34,10 @@ pub enum Method {
 pub struct Explanation {
     /// The text.
     pub text: String,
-    /// The predicted class.
+    /// What is predicted.
+    #[serde(skip)]
+    pub task: Task,
+    /// The predicted class, or number; of a set its classes, with a comma and a space between them.
     pub predicted: String,
     /// The scores of all classes: probabilities, or decision values.
     pub scores: Vec<(String, f64)>,
@@ -84,80 +88,140 @@ pub struct TermShare {
 /// Words beyond these are not left out one by one.
 const MOST_WORDS: usize = 2000;
 
-/// Explains the answer to one row: towards the predicted class and against the next best, or towards `class` alone.
+/// Explains the answer to one row: towards the predicted class and against the next best, or towards `class` alone. Of a set of
+/// classes each is explained by itself; where it is empty, the one of the greatest score.
 pub fn explain(
     running: &Running<'_>,
     row: &Row,
     class: Option<&str>,
     cancelled: &AtomicBool,
-) -> Result<Explanation, BundleError> {
+) -> Result<Vec<Explanation>, BundleError> {
     let walked = running.walk(std::slice::from_ref(row), cancelled)?;
-    let said = said(&*walked.predictions()?)?;
-    let predicted = said.predicted.first().cloned().unwrap_or_default();
+    let said = Said::of(&*walked.predictions()?)?;
     if let Some(class) = class.filter(|class| !said.classes.iter().any(|known| known == class)) {
-        let error = BundleError::row("--class", format!("there is no class `{class}`"));
-        return Err(error.with_help(format!("the classes are {}", said.classes.join(", "))));
+        return Err(BundleError::Class { class: class.to_owned(), classes: said.classes });
     }
-    let chosen = class.map_or_else(|| predicted.clone(), str::to_owned);
-    let against = match said.classes.len() {
-        2 => said.classes.iter().find(|other| **other != chosen).cloned(),
-        _ if class.is_some() => None,
-        _ => runner_up(&said, &chosen),
+    let chosen = match class {
+        Some(class) => vec![class.to_owned()],
+        None => said.explained(),
     };
     let blocks = Named::of(&running.model_sources(&walked.outputs))
         .map_err(|error| BundleError::stage(&running.bundle().model, error))?;
-    let mut explanation = Explanation {
-        text: row.text.clone(),
-        predicted,
-        scores: said.classes.iter().cloned().zip(said.scores.iter().copied()).collect(),
-        probabilities: said.probabilities,
-        method: Method::Exact,
-        class: chosen,
-        against,
-        total: 0.0,
-        intercept: None,
-        blocks: Vec::new(),
-        terms: Vec::new(),
-    };
-    let linear = blocks.as_ref().zip(Linear::of(running.learned(), &said));
-    match linear.filter(|(blocks, linear)| linear.agrees(&blocks.x, &said)) {
-        Some((blocks, linear)) => exact(&mut explanation, blocks, &linear),
-        None => occlusion(&mut explanation, running, row, blocks.as_ref(), cancelled)?,
+    let about = About { running, row, said: &said, blocks: blocks.as_ref() };
+    chosen.into_iter().map(|chosen| about.class(chosen, class.is_some(), cancelled)).collect()
+}
+
+/// What is known of the row whose answer is explained.
+struct About<'a> {
+    running: &'a Running<'a>,
+    row: &'a Row,
+    said: &'a Said,
+    blocks: Option<&'a Named>,
+}
+
+impl About<'_> {
+    /// What speaks for `class`; against the next best, unless it was `asked` for or stands by itself.
+    fn class(&self, class: String, asked: bool, cancelled: &AtomicBool) -> Result<Explanation, BundleError> {
+        let said = self.said;
+        let against = match (said.task, said.classes.len()) {
+            (Task::Classes, 2) => said.classes.iter().find(|other| **other != class).cloned(),
+            (Task::Classes, _) if !asked => said.runner_up(&class),
+            _ => None,
+        };
+        let mut explanation = Explanation {
+            text: self.row.text.clone(),
+            task: said.task,
+            predicted: said.predicted.clone(),
+            scores: said.classes.iter().cloned().zip(said.scores.iter().copied()).collect(),
+            probabilities: said.probabilities,
+            method: Method::Exact,
+            class,
+            against,
+            total: 0.0,
+            intercept: None,
+            blocks: Vec::new(),
+            terms: Vec::new(),
+        };
+        let learned = self.running.learned();
+        let (linear, scores) = match said.task {
+            Task::Sets => (Linear::of_label(learned, &explanation.class), said.alone(&explanation.class)),
+            _ => (Linear::of(learned, said.classes.as_slice()), explanation.scores.clone()),
+        };
+        let linear = self.blocks.zip(linear);
+        match linear.filter(|(blocks, linear)| linear.agrees(&blocks.x, &scores, said.probabilities)) {
+            Some((blocks, linear)) => exact(&mut explanation, blocks, &linear),
+            None => occlusion(&mut explanation, self.running, self.row, self.blocks, cancelled)?,
+        }
+        // The greatest first; equal ones in the order of their names, so that two runs say the same.
+        explanation.terms.sort_by(|a, b| {
+            let by_size = b.contribution.abs().total_cmp(&a.contribution.abs());
+            by_size.then_with(|| (&a.block, &a.term).cmp(&(&b.block, &b.term)))
+        });
+        Ok(explanation)
     }
-    // The greatest first; equal ones in the order of their names, so that two runs say the same.
-    explanation.terms.sort_by(|a, b| {
-        let by_size = b.contribution.abs().total_cmp(&a.contribution.abs());
-        by_size.then_with(|| (&a.block, &a.term).cmp(&(&b.block, &b.term)))
-    });
-    Ok(explanation)
 }
 
 /// A predicted number stands as the score of this one class.
 const NUMBER: &str = "value";
 
-/// What a model says, as classes and scores. Errors: sets of classes.
-fn said(table: &RecordBatch) -> Result<Predictions, BundleError> {
-    match task(table) {
-        Task::Classes => Ok(Predictions::from_table(table)?),
-        Task::Values => {
-            let PredictedValues { row_id, value } = PredictedValues::from_table(table)?;
-            let (classes, predicted) = (vec![NUMBER.to_owned()], vec![NUMBER.to_owned(); value.len()]);
-            Ok(Predictions { row_id, classes, predicted, scores: value, probabilities: false })
-        }
-        Task::Sets => Err(BundleError::row("the model", "it predicts sets of classes, which cannot be explained yet")
-            .with_help("`fuseline predict` tells the score of each class")),
-    }
+/// What a model says of rows, whatever it predicts: a score for each class, row by row.
+struct Said {
+    task: Task,
+    classes: Vec<String>,
+    scores: Vec<f64>,
+    probabilities: bool,
+    /// What is predicted for the first row, as text, and as classes.
+    predicted: String,
+    set: Vec<String>,
 }
 
-/// The best class after `first`.
-fn runner_up(said: &Predictions, first: &str) -> Option<String> {
-    let others = said.classes.iter().zip(&said.scores).filter(|(class, _)| *class != first);
-    // The first of equals.
-    let best = others.fold(None, |best: Option<(&String, f64)>, (class, &score)| match best {
-        Some((_, known)) if known >= score => best,
-        _ => Some((class, score)),
-    });
-    best.map(|(class, _)| class.clone())
+impl Said {
+    fn of(table: &RecordBatch) -> Result<Said, BundleError> {
+        Ok(match task(table) {
+            Task::Classes => {
+                let Predictions { classes, predicted, scores, probabilities, .. } = Predictions::from_table(table)?;
+                let set: Vec<String> = predicted.into_iter().take(1).collect();
+                let predicted = set.first().cloned().unwrap_or_default();
+                Said { task: Task::Classes, classes, scores, probabilities, predicted, set }
+            }
+            Task::Values => {
+                let scores = PredictedValues::from_table(table)?.value;
+                let predicted = scores.first().map(f64::to_string).unwrap_or_default();
+                let (classes, set) = (vec![NUMBER.to_owned()], vec![NUMBER.to_owned()]);
+                Said { task: Task::Values, classes, scores, probabilities: false, predicted, set }
+            }
+            Task::Sets => {
+                let PredictedSets { classes, sets, scores, probabilities, .. } = PredictedSets::from_table(table)?;
+                let set = sets.into_iter().next().unwrap_or_default();
+                Said { task: Task::Sets, classes, scores, probabilities, predicted: set.join(", "), set }
+            }
+        })
+    }
+
+    /// The classes that are explained where none is asked for.
+    fn explained(&self) -> Vec<String> {
+        match self.set.is_empty() {
+            true => self.runner_up("").into_iter().collect(),
+            false => self.set.clone(),
+        }
+    }
+
+    /// The score of one class of the first row.
+    fn alone(&self, class: &str) -> Vec<(String, f64)> {
+        let all = self.classes.iter().cloned().zip(self.scores.iter().copied());
+        all.filter(|(known, _)| known == class).collect()
+    }
+
+    /// The best class after `first`.
+    fn runner_up(&self, first: &str) -> Option<String> {
+        let others = self.classes.iter().zip(&self.scores).filter(|(class, _)| *class != first);
+        // The first of equals.
+        let best = others.fold(None, |best: Option<(&String, f64)>, (class, &score)| match best {
+            Some((_, known)) if known >= score => best,
+            _ => Some((class, score)),
+        });
+        best.map(|(class, _)| class.clone())
+    }
 }
 
 /// A model's feature blocks, of one row, with their names.
@@ -236,7 +300,7 @@ fn occlusion(
     explanation.method = Method::Occlusion;
     explanation.against = None;
     let place = explanation.scores.iter().position(|(class, _)| *class == explanation.class).unwrap_or_default();
-    let score = |said: &Predictions, row: usize| said.scores.get(row * said.classes.len() + place).copied();
+    let score = |said: &Said, row: usize| said.scores.get(row * said.classes.len() + place).copied();
     explanation.total = explanation.scores.get(place).map_or(0.0, |(_, score)| *score);
     let before = explanation.total;
     if let Some(named) = named {
@@ -244,7 +308,7 @@ fn occlusion(
         let inputs = running.model_inputs(&walked.outputs);
         for (at, block) in named.blocks.iter().enumerate() {
             let without = emptied(&inputs, at).map_err(|error| BundleError::stage(&running.bundle().model, error))?;
-            let said = said(&*running.ask(&without, cancelled)?)?;
+            let said = Said::of(&*running.ask(&without, cancelled)?)?;
             let contribution = before - score(&said, 0).unwrap_or(before);
             explanation.blocks.push(BlockShare { block: block.clone(), contribution });
         }
@@ -252,7 +316,7 @@ fn occlusion(
     let words = words(&row.text);
     let rows: Vec<Row> = words.iter().map(|word| Row { text: left_out(&row.text, word), ..row.clone() }).collect();
     for (words, rows) in words.chunks(256).zip(rows.chunks(256)) {
-        let said = said(&*running.walk(rows, cancelled)?.predictions()?)?;
+        let said = Said::of(&*running.walk(rows, cancelled)?.predictions()?)?;
         for (at, word) in words.iter().enumerate() {
             explanation.terms.push(TermShare {
                 block: None,
@@ -349,11 +413,15 @@ mod tests {
 
     #[test]
     fn the_runner_up_is_the_first_of_equals() {
-        let said = Predictions {
+        let said = Said {
             classes: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
             scores: vec![f64::NEG_INFINITY, 2.0, 2.0, 3.0],
-            ..Predictions::default()
+            task: Task::Sets,
+            probabilities: false,
+            predicted: String::new(),
+            set: Vec::new(),
         };
-        assert_eq!(runner_up(&said, "d").as_deref(), Some("b"));
+        assert_eq!(said.runner_up("d").as_deref(), Some("b"));
+        assert_eq!(said.explained(), ["d"], "of an empty set the likeliest");
     }
 }

@@ -220,6 +220,9 @@ fn of_batch(batch: &RecordBatch, wanted: &Wanted, name: &str) -> Result<Vec<Resu
 fn missing<'a>(place: &str, column: &str, known: impl Iterator<Item = &'a str>) -> BundleError {
     let known: Vec<&str> = known.collect();
     let error = BundleError::row(place, format!("there is no column `{column}`"));
+    if known.is_empty() {
+        return error.with_help("there are no columns at all: is the file empty?");
+    }
     match suggest(column, known.iter().copied()) {
         Some(near) => error.with_help(format!("did you mean `{near}`?")),
         None => {

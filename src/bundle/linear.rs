@@ -4,7 +4,7 @@ use arrow::array::{Array, Float64Array, ListArray, RecordBatch, StringArray};
 
 use crate::ml::{Block, Features};
 use crate::stage::Parts;
-use crate::table::predictions::Predictions;
+use crate::table::predictions::sets::{LABELS, label_prefix};
 
 /// How far sums in another order may be from those of the model, relative to the greatest term.
 const NEAR: f64 = 1e-9;
@@ -24,14 +24,26 @@ pub(super) struct Direction {
 impl Linear {
     /// The model that a learner learned, if it has the part `coefficients` (output, class, intercept, coef).
     /// Where one number is predicted, that is its one class.
-    pub(super) fn of(learned: &Parts, said: &Predictions) -> Option<Linear> {
+    pub(super) fn of(learned: &Parts, classes: &[String]) -> Option<Linear> {
         let table = learned.part("coefficients")?.table().ok()?;
-        let classes = match said.classes.len() {
-            1 => said.classes.clone(),
+        let classes = match classes.len() {
+            1 => classes.to_vec(),
             _ => column::<StringArray>(&table, "class")?.iter().flatten().map(str::to_owned).collect(),
         };
-        let intercept = column::<Float64Array>(&table, "intercept")?.values().to_vec();
-        let lists = column::<ListArray>(&table, "coef")?;
+        Linear::read(&table, classes)
+    }
+
+    /// The model of one label, where each was learned by itself.
+    pub(super) fn of_label(learned: &Parts, label: &str) -> Option<Linear> {
+        let table = learned.part(LABELS)?.table().ok()?;
+        let place = column::<StringArray>(&table, "class")?.iter().position(|known| known == Some(label))?;
+        let table = learned.part(&format!("{}coefficients", label_prefix(place)))?.table().ok()?;
+        Linear::read(&table, vec![label.to_owned()])
+    }
+
+    fn read(table: &RecordBatch, classes: Vec<String>) -> Option<Linear> {
+        let intercept = column::<Float64Array>(table, "intercept")?.values().to_vec();
+        let lists = column::<ListArray>(table, "coef")?;
         let row = |row: usize| Some(lists.value(row).as_any().downcast_ref::<Float64Array>()?.values().to_vec());
         let coef = (0..lists.len()).map(row).collect::<Option<Vec<_>>>()?;
         Some(Linear { classes, intercept, coef })
@@ -63,7 +75,8 @@ impl Linear {
     }
 
     /// True if the coefficients say what the model said of the row `x`: else they are of something else, and explain nothing.
-    pub(super) fn agrees(&self, x: &Features, said: &Predictions) -> bool {
+    /// `said` is the score of each class.
+    pub(super) fn agrees(&self, x: &Features, said: &[(String, f64)], probabilities: bool) -> bool {
         let width = self.coef.first().map_or(0, Vec::len);
         if x.cols() != width
             || self.coef.iter().any(|coef| coef.len() != width)
@@ -75,13 +88,10 @@ impl Linear {
         for (column, value) in values(x) {
             totals.iter_mut().zip(&self.coef).for_each(|(total, coef)| *total += coef[column] * value);
         }
-        let score = |class: &String| {
-            let place = said.classes.iter().position(|known| known == class)?;
-            said.scores.get(place).copied()
-        };
+        let score = |class: &String| said.iter().find(|(known, _)| known == class).map(|(_, score)| *score);
         let near = |a: f64, b: f64| (a - b).abs() <= NEAR * a.abs().max(b.abs()).max(1.0);
         let Some(scores) = self.classes.iter().map(score).collect::<Option<Vec<f64>>>() else { return false };
-        let expected: Vec<f64> = match (said.probabilities, totals.as_slice()) {
+        let expected: Vec<f64> = match (probabilities, totals.as_slice()) {
             (false, totals) => totals.to_vec(),
             (true, [one]) => vec![1.0 / (1.0 + (-one).exp())],
             (true, many) => {

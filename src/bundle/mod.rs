@@ -12,6 +12,7 @@ pub mod input;
 mod linear;
 mod replay;
 mod rows;
+mod seal;
 mod write;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub use rows::{Kind, Row};
 pub use write::{Draft, Occupied, write};
 
 /// The form of `bundle.json`.
-pub const BUNDLE_FORMAT: u32 = 1;
+pub const BUNDLE_FORMAT: u32 = 2;
 
 /// The file that says what is in a bundle.
 pub const BUNDLE_FILE: &str = "bundle.json";
@@ -65,6 +66,9 @@ pub struct Bundle {
     pub scores: BTreeMap<String, BTreeMap<String, MetricSummary>>,
     /// The classes of the machine that it was fitted on, where bits depend on it: `libm`, `simd`.
     pub numeric: BTreeMap<String, String>,
+    /// The BLAKE3 digest of everything that stands before it in the file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub check: String,
 }
 
 /// One way through the matrix.

@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::rows::{Row, parts};
+use super::seal::is_whole;
 use super::{BUNDLE_FILE, BUNDLE_FORMAT, Bundle, BundleError, BundleStage};
 use crate::fetch::Fetched;
 use crate::stage::{
@@ -117,6 +118,9 @@ fn manifest(folder: &Path) -> Result<Bundle, BundleError> {
             return Err(not(format!("it is of form {format}, and this program reads form {BUNDLE_FORMAT}")));
         }
         None => return Err(not("it says no `format`".to_owned())),
+    }
+    if !is_whole(&text) {
+        return Err(BundleError::damaged(&path, "these are not the bytes that were written"));
     }
     serde_json::from_value(value).map_err(|error| BundleError::damaged(&path, error.to_string()))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::seal::sealed;
 use super::{BUNDLE_FILE, Bundle, BundleError, BundleFile, BundleTable};
 use crate::fetch::Fetched;
 use crate::stage::{FileNeed, Parts};
@@ -53,7 +54,8 @@ pub fn write(draft: Draft, folder: &Path, occupied: Occupied) -> Result<Bundle, 
         homes.push(home);
     }
     let text = serde_json::to_string_pretty(&bundle).map_err(|error| BundleError::io(folder, error.into()))?;
-    put(&new.path().join(BUNDLE_FILE), format!("{text}\n").as_bytes())?;
+    let text = sealed(&text).ok_or_else(|| BundleError::damaged(folder, "it cannot be sealed"))?;
+    put(&new.path().join(BUNDLE_FILE), text.as_bytes())?;
     opened(new.path())?;
     let old = beside(".fuseline-replaced-").map_err(|error| BundleError::io(parent, error))?;
     if folder.exists() {

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::export::failed;
 use super::predict::{each, open, pool};
 use crate::bundle::explain::{Explanation, Method, explain as look_into};
+use crate::ml::Task;
 use crate::problem::visible;
 use crate::ui::table::align;
 
@@ -41,12 +42,14 @@ fn try_explain(
     let json = shown.json || context.format == MessageFormat::Json;
     each(context, &running, text, rows, &mut |row| {
         let found = pool.install(|| look_into(&running, row, shown.class.as_deref(), &context.cancelled));
-        let mut found = found.map_err(|error| failed(context, &error))?;
-        let all = found.terms.len();
-        if shown.terms > 0 {
-            found.terms.truncate(shown.terms);
+        let mut text = String::new();
+        for mut found in found.map_err(|error| failed(context, &error))? {
+            let all = found.terms.len();
+            if shown.terms > 0 {
+                found.terms.truncate(shown.terms);
+            }
+            text.push_str(&if json { line(&row.id, &found) } else { page(&row.id, &found, all) });
         }
-        let text = if json { line(&row.id, &found) } else { page(&row.id, &found, all) };
         match out(text.as_bytes()) {
             Exit::Success => Ok(()),
             exit => Err(exit),
@@ -66,11 +69,19 @@ fn line(id: &str, found: &Explanation) -> String {
 
 /// The explanation for a person. `all` is how many terms there are.
 fn page(id: &str, found: &Explanation, all: usize) -> String {
-    let score = found.scores.iter().find(|(class, _)| *class == found.predicted).map(|(_, score)| *score);
     let kind = if found.probabilities { "probability" } else { "decision value" };
-    let score = score.map_or_else(String::new, |score| format!(", {kind} {}", number(score)));
+    let score = |class: &str| {
+        let score = found.scores.iter().find(|(known, _)| known == class).map(|(_, score)| *score);
+        score.map_or_else(String::new, |score| format!(", {kind} {}", number(score)))
+    };
     let against = found.against.as_ref().map_or_else(String::new, |against| format!(" against `{against}`"));
-    let mut text = format!("row {}: predicted `{}`{score}\n", visible(id), visible(&found.predicted));
+    let predicted = match found.task {
+        Task::Classes => format!("`{}`{}", visible(&found.predicted), score(&found.predicted)),
+        Task::Values => found.predicted.clone(),
+        Task::Sets if found.predicted.is_empty() => format!("no class; `{}`{}", found.class, score(&found.class)),
+        Task::Sets => format!("`{}`; `{}`{}", visible(&found.predicted), found.class, score(&found.class)),
+    };
+    let mut text = format!("row {}: predicted {predicted}\n", visible(id));
     text.push_str(&match found.method {
         Method::Exact => format!(
             "for `{}`{against}, exactly: the intercept and all contributions add up to {}\n\n",

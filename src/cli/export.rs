@@ -101,7 +101,8 @@ pub(super) fn failed(context: &Context, error: &BundleError) -> Exit {
         BundleError::NotABundle { .. }
         | BundleError::Occupied(_)
         | BundleError::Version { .. }
-        | BundleError::Together { .. } => Exit::Usage,
+        | BundleError::Together { .. }
+        | BundleError::Class { .. } => Exit::Usage,
         _ => Exit::StageFailed,
     }
 }
@@ -379,6 +380,7 @@ impl Fitted<'_> {
                 inputs: self.done.summary.inputs.clone(),
                 scores,
                 numeric: self.done.summary.numeric.clone(),
+                check: String::new(),
                 stages,
             },
             contents,

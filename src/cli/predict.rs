@@ -19,7 +19,7 @@ use crate::bundle::input::{Format, Wanted, parquet, rows};
 use crate::bundle::{BundleError, Replay, Row, Running};
 use crate::machine::Machine;
 use crate::problem::{Problem, Problems};
-use crate::table::{Packing, ParquetWriter};
+use crate::table::{Packing, ParquetWriter, TableError};
 use crate::ui::Verbosity;
 
 /// Rows, and about how many bytes of text, that are asked for at once.
@@ -241,6 +241,12 @@ impl Sink {
             Some(path) => {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let failed = |source| BundleError::Io { path: path.clone(), source };
+                if !parent.is_dir() {
+                    return Err(BundleError::Io {
+                        path: parent.to_owned(),
+                        source: std::io::Error::new(ErrorKind::NotFound, "there is no such folder"),
+                    });
+                }
                 let file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(parent).map_err(failed)?;
                 let out = file.reopen().map_err(failed)?;
                 sink.file = Some(file);
@@ -259,7 +265,8 @@ impl Sink {
                     let packing = Packing::Small { group: GROUP };
                     self.table = Some(ParquetWriter::new(out, &answers.schema(), packing)?);
                 }
-                return Ok(self.table.as_mut().map_or(Ok(()), |table| table.write(answers))?);
+                let written = self.table.as_mut().map_or(Ok(()), |table| table.write(answers));
+                return written.map_err(|error| unwritten(&self.to, error));
             }
         };
         let failed = |source| BundleError::Io { path: self.to.clone(), source };
@@ -272,7 +279,7 @@ impl Sink {
     fn finish(mut self) -> Result<(), BundleError> {
         let failed = |source| BundleError::Io { path: self.to.clone(), source };
         if let Some(table) = self.table.take() {
-            self.out = Some(table.finish()?);
+            self.out = Some(table.finish().map_err(|error| unwritten(&self.to, error))?);
         }
         if let Some(mut out) = self.out.take() {
             match out.flush() {
@@ -288,6 +295,11 @@ impl Sink {
         }
         file.persist(&self.to).map(drop).map_err(|error| failed(error.error))
     }
+}
+
+/// The table of answers could not be written.
+fn unwritten(to: &Path, error: TableError) -> BundleError {
+    BundleError::Io { path: to.to_owned(), source: std::io::Error::other(error) }
 }
 
 /// Asks about the rows of standard input, or one text, one after the other.

@@ -63,7 +63,7 @@ pub enum FoldsError {
         groups: usize,
     },
     /// The given fold column has fewer than two folds.
-    #[error("the given fold column names {folds} folds, but cross-validation needs 2 or more")]
+    #[error("cross-validation needs 2 folds or more, but the number of those in the given fold column is {folds}")]
     OneFold {
         /// How many distinct folds it names.
         folds: usize,

@@ -206,6 +206,7 @@ pub(super) fn remedy(schemas: &[&Value], value: &Value) -> Option<String> {
         Value::String(_) | Value::Number(_) | Value::Bool(_) if takes("array") => {
             Some(format!("write `[{}]`", spoken(value)))
         }
+        Value::Null if takes("object") => Some("write `{}` for its defaults".to_owned()),
         _ => None,
     }
 }

@@ -43,7 +43,7 @@ use serde_json::Value;
 
 use crate::problem::{Origin, Problem, Problems};
 use crate::record::Selection;
-use crate::stage::{Kind, Port, Work};
+use crate::stage::{Kind, Port, Says, Work};
 use crate::table::Digest;
 pub use editor::schema;
 pub use expect::Expected;
@@ -123,6 +123,8 @@ pub struct Node {
     pub content: Digest,
     /// What it gives.
     pub port: Port,
+    /// What it says of a row, where it is a model and that is known before it runs.
+    pub says: Option<Says>,
     /// Index of the stage that last began rows: stages of one frame have the same rows in the same order.
     pub frame: usize,
 }

@@ -18,7 +18,7 @@ use super::values::Place;
 use super::wiring::{Wired, Wiring};
 use super::{Node, Variant};
 use crate::problem::{Origin, Problem, Problems, suggest};
-use crate::stage::{Built, Port, Scope, Work};
+use crate::stage::{Built, Port, Says, Scope, Work};
 use crate::table::Digest;
 
 /// Once so many problems are known, no further variant is looked at.
@@ -57,8 +57,8 @@ pub(super) struct Resolver<'a> {
     /// By stage, which of `ready`, inputs and frame.
     nodes: FxHashMap<(usize, usize, Vec<usize>, usize), Arc<Node>>,
     used: BTreeSet<usize>,
-    /// What candidates of searches set, by path and value.
-    pub(super) tried: FxHashMap<(String, String), Arc<Cell>>,
+    /// What candidates of searches set, by search, path and value.
+    pub(super) tried: FxHashMap<[String; 3], Arc<Cell>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -204,8 +204,10 @@ impl<'a> Resolver<'a> {
             .collect();
         let at =
             |stage: usize, input: Option<usize>| self.origin_of_input(outline.stages.get(stage)?, input, combination);
+        let with = |stage: usize, path: &[&str]| self.origin_of_param(outline.stages.get(stage)?, path, combination);
         let ids: Vec<&str> = outline.stages.iter().map(|stage| stage.id.as_str()).collect();
-        let mut wiring = Wiring { ids: &ids, works: &works, inputs: &inputs, at: &at, problems: Problems::default() };
+        let problems = Problems::default();
+        let mut wiring = Wiring { ids: &ids, works: &works, inputs: &inputs, at: &at, with: &with, problems };
         let wired = wiring.resolve();
         for problem in wiring.problems.0 {
             self.complain(problem);
@@ -258,16 +260,24 @@ impl<'a> Resolver<'a> {
             let ready = ready(*index)?;
             let inputs: Vec<usize> = wired.inputs.get(*index)?.iter().map(|input| place[*input]).collect();
             let frame = place[*wired.frames.get(*index)?];
-            stages.push(self.node(*index, ready, inputs, frame, *wired.ports.get(*index)?)?);
+            let gives = (*wired.ports.get(*index)?, wired.says.get(*index).copied().flatten());
+            stages.push(self.node(*index, ready, inputs, frame, gives)?);
             which.push(ready);
         }
         Some((stages, which))
     }
 
     /// The node, shared with every variant that has the same one.
-    fn node(&mut self, index: usize, ready: usize, inputs: Vec<usize>, frame: usize, port: Port) -> Option<Arc<Node>> {
+    fn node(
+        &mut self,
+        index: usize,
+        ready: usize,
+        inputs: Vec<usize>,
+        frame: usize,
+        (port, says): (Port, Option<Says>),
+    ) -> Option<Arc<Node>> {
         let key = (index, ready, inputs, frame);
-        if let Some(node) = self.nodes.get(&key).filter(|node| node.port == port) {
+        if let Some(node) = self.nodes.get(&key).filter(|node| node.port == port && node.says == says) {
             return Some(Arc::clone(node));
         }
         let stage = self.outline.stages.get(index)?;
@@ -280,6 +290,7 @@ impl<'a> Resolver<'a> {
             work: Arc::clone(&built.work),
             content: built.content,
             port,
+            says,
             frame,
         });
         self.nodes.insert(key, Arc::clone(&node));
@@ -425,6 +436,14 @@ impl<'a> Resolver<'a> {
                 let way: Vec<&str> = way.into_iter().chain(inside).collect();
                 self.overlay.origin(&way)
             }
+        }
+    }
+
+    /// The place that sets a parameter, by the way into `with`, or what it stands in; of the stage itself if the way is empty.
+    pub(super) fn origin_of_param(&self, stage: &Written, path: &[&str], combination: &Combination) -> Option<Origin> {
+        match path {
+            [] => self.overlay.key_origin(&["stages", &stage.id]),
+            _ => located(self.overlay, &stage.id, path, combination),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::resolve::has_rows;
 use crate::problem::{Origin, Problem, Problems};
-use crate::stage::{Arity, Port, Refusal, Work};
+use crate::stage::{Arity, Fault, Outlook, Port, Refusal, Says, Targets, Unfit, Work};
 
 /// The stages of one variant and their wires. Stages are named by their place in the file.
 pub(super) struct Wiring<'a> {
@@ -16,6 +16,8 @@ pub(super) struct Wiring<'a> {
     pub(super) inputs: &'a [Arc<[Option<usize>]>],
     /// Where an input of a stage is written; its whole `from` without one.
     pub(super) at: &'a dyn Fn(usize, Option<usize>) -> Option<Origin>,
+    /// Where a parameter of a stage is written, by the way into `with`; the whole stage if that is empty.
+    pub(super) with: &'a dyn Fn(usize, &[&str]) -> Option<Origin>,
     pub(super) problems: Problems,
 }
 
@@ -27,6 +29,8 @@ pub(super) struct Wired {
     pub(super) ports: Vec<Port>,
     /// The stage that last began rows.
     pub(super) frames: Vec<usize>,
+    /// What each stage says of a row, where it is a model and that is known.
+    pub(super) says: Vec<Option<Says>>,
 }
 
 impl Wiring<'_> {
@@ -55,8 +59,13 @@ impl Wiring<'_> {
         if !self.problems.0.is_empty() {
             return None;
         }
+        let says = self.says(&order);
+        if !self.problems.0.is_empty() {
+            return None;
+        }
         let inputs = self.inputs.iter().map(|inputs| inputs.iter().copied().collect::<Option<Vec<usize>>>());
         Some(Wired {
+            says,
             order,
             inputs: inputs.collect::<Option<_>>()?,
             ports: ports.into_iter().collect::<Option<_>>()?,
@@ -90,7 +99,7 @@ impl Wiring<'_> {
             (Arity::One | Arity::Many, 0) => (format!("`{id}` needs an input"), "add `from: STAGE`".to_owned()),
             (Arity::One, _) => (
                 format!("`{id}` takes one input, but is given {count}"),
-                "name one stage; a `fuse` stage joins features".to_owned(),
+                "name one stage; a `fuse` stage joins features, an `ensemble` stage joins models".to_owned(),
             ),
         };
         let problem = Problem::error("arity", message).at((self.at)(stage, None)).help(help);
@@ -181,6 +190,42 @@ impl Wiring<'_> {
         let begins = self.work(stage).is_some_and(|work| matches!(work, Work::Source(_)) || !work.stage().keeps_rows());
         let inherited = || self.sources(stage).find_map(|input| frames.get(input).copied().flatten());
         if begins { Some(stage) } else { first.map(|(_, frame)| frame).or_else(inherited) }
+    }
+
+    /// What each stage says of a row; complains where a stage cannot learn from what it reads.
+    fn says(&mut self, order: &[usize]) -> Vec<Option<Says>> {
+        let mut targets: Vec<Option<Targets>> = vec![None; self.ids.len()];
+        let mut says: Vec<Option<Says>> = vec![None; self.ids.len()];
+        for stage in order.iter().copied() {
+            let Some(work) = self.work(stage) else { continue };
+            let inherited = || self.sources(stage).find_map(|input| targets.get(input).copied().flatten());
+            let rows = work.stage().targets().or_else(inherited);
+            let models: Vec<Option<Says>> =
+                self.sources(stage).map(|input| says.get(input).copied().flatten()).collect();
+            match work.stage().says(&Outlook { targets: rows, models: &models }) {
+                Ok(said) => says[stage] = said,
+                Err(unfit) => self.unfit(stage, unfit),
+            }
+            targets[stage] = rows;
+        }
+        says
+    }
+
+    fn unfit(&mut self, stage: usize, unfit: Unfit) {
+        let id = self.id(stage);
+        let (message, origin) = match unfit.at {
+            Fault::Param(path) => {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                (format!("`{id}`: {}", unfit.message), (self.with)(stage, &path))
+            }
+            Fault::Input(input, gives) => {
+                let name = self.wires(stage).get(input).copied().flatten().map_or("?", |input| self.id(input));
+                let message = format!("`{id}` needs {}, but `{name}` {gives}", unfit.message);
+                (message, (self.at)(stage, Some(input)))
+            }
+        };
+        let problem = Problem::error("unfit", message).at(origin);
+        self.problems.push(unfit.help.into_iter().fold(problem, Problem::help));
     }
 
     fn refuse(&mut self, stage: usize, refusal: &Refusal, ports: &[Option<Port>]) {

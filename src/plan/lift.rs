@@ -22,7 +22,7 @@ use super::{
     EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
 };
 use crate::pipeline::{Node, Pipeline, Variant};
-use crate::stage::{ApplyTo, FRAME_PARTS, FoldId, Port, Work};
+use crate::stage::{ApplyTo, Candidate, FRAME_PARTS, FoldId, Port, Work};
 use crate::table::Digest;
 
 /// Plans all variants of a pipeline, as far as what is known allows.
@@ -77,6 +77,8 @@ struct Lifting<'a> {
     done: Done,
     /// The candidates of searches, by node.
     candidates: FxHashMap<usize, Vec<Lifting<'a>>>,
+    /// What it sets, where it is a candidate itself.
+    trying: Candidate,
 }
 
 impl<'a> Lifting<'a> {
@@ -87,7 +89,7 @@ impl<'a> Lifting<'a> {
             learns[at] = matches!(*node.work, Work::Learner(_) | Work::Meta(_) | Work::Search(_))
                 || node.inputs.iter().any(|&i| learns[i]);
         }
-        Lifting { index, variant, learns, done, candidates: FxHashMap::default() }
+        Lifting { index, variant, learns, done, candidates: FxHashMap::default(), trying: Vec::new() }
     }
 }
 
@@ -280,9 +282,13 @@ impl<'a> Lift<'a> {
         let seeded = node.work.stage().seeded() && matches!(phase, Phase::Run | Phase::Split | Phase::Fit);
         let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold));
         let id = self.unit_like(node, phase, fold, seed, inputs);
-        let variants = &mut self.graph[id].variants;
-        if variants.last() != Some(&of.index) {
-            variants.push(of.index);
+        let unit = &mut self.graph[id];
+        match unit.variants.is_empty() {
+            true => unit.tried = of.trying.clone(),
+            false => unit.tried.retain(|one| of.trying.contains(one)),
+        }
+        if unit.variants.last() != Some(&of.index) {
+            unit.variants.push(of.index);
         }
         id
     }
@@ -314,6 +320,7 @@ impl<'a> Lift<'a> {
                     seed,
                     inputs,
                     variants: Vec::new(),
+                    tried: Vec::new(),
                     ident,
                 });
                 // Never `update_edge`: it looks through all edges of a unit that thousands may read.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value;
 
-use crate::stage::{FRAME_PARTS, FoldId, Kind, Numeric, Work};
+use crate::stage::{Candidate, FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use known::Known;
@@ -171,6 +171,8 @@ pub struct Unit {
     pub inputs: Vec<Input>,
     /// The variants (indices into the pipeline's) that share the unit.
     pub variants: Vec<usize>,
+    /// What the candidates of searches that share it set, each a path and its value; empty if it is needed without them too.
+    pub tried: Candidate,
     /// The unit's place in the plan's structure: equal work has one.
     pub ident: Digest,
 }

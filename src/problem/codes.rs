@@ -427,6 +427,18 @@ Allow them with `--max-variants 36`, draw some of them (`sample: { size: 20 }` i
 or divide them over machines with `--partition hash:1/4`.",
     },
     Code {
+        code: "unfit",
+        title: "a stage cannot learn from what it reads, or cannot score it",
+        page: "What is to be learned (one label a row, sets of labels, numbers) is told by `ingest`, and a learner, a stage over models
+or a metric does not go with it.
+
+    model: { use: train, from: f, with: { estimator: { ridge: {} } } }        # rows without a `value`
+    scores: { use: cross_validate, from: model, with: { metrics: [r2] } }     # of a model that predicts classes
+    voted: { use: ensemble, from: [svm], with: { vote: { voting: soft } } }   # of a model without probabilities
+
+The message says what does not fit, and what would.",
+    },
+    Code {
         code: "unknown-axis",
         title: "there is no axis of this name",
         page: "`include`, `exclude` and `--set matrix.AXIS=…` speak of axes by the names that they have in `matrix`.

@@ -24,6 +24,10 @@ pub(super) fn problem(pipeline: &Pipeline, unit: &Unit, failure: &Failure) -> Pr
     let mut problem = Problem::error(code, format!("`{}` failed{doing}{fold}", unit.stage))
         .because(failure.message.clone())
         .at(pipeline.origin(&unit.stage, &param));
+    if !unit.tried.is_empty() {
+        let tried = unit.tried.iter().map(|(path, value)| format!("`{path}: {value}`")).collect::<Vec<_>>();
+        problem = problem.note(format!("a search sets {}", tried.join(", ")));
+    }
     problem.causes.extend(failure.causes.iter().cloned());
     problem.help.extend(failure.help.iter().cloned());
     problem

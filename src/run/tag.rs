@@ -76,10 +76,17 @@ impl<'a> Tag<'a> {
         if parts.is_empty() { all[first].label.clone() } else { parts.join(",") }
     }
 
-    /// `tfidf fit fold 3 (min_df=2)`.
+    /// `tfidf fit fold 3 (min_df=2)`; of what a search tries, `model fit fold 3.1 (c=10)`.
     pub fn title(&self) -> String {
         let label = self.label();
-        if label.is_empty() { self.unit.title() } else { format!("{} ({label})", self.unit.title()) }
+        let tried = self.unit.tried.iter().map(|(path, value)| {
+            let short = path.rsplit('.').next().unwrap_or(path);
+            format!("{short}={}", plain(value))
+        });
+        let tried = tried.collect::<Vec<_>>().join(",");
+        let said: Vec<&str> =
+            [&label, &tried].into_iter().filter(|said| !said.is_empty()).map(String::as_str).collect();
+        if said.is_empty() { self.unit.title() } else { format!("{} ({})", self.unit.title(), said.join("; ")) }
     }
 }
 

@@ -17,7 +17,7 @@ mod tfidf;
 mod tokenize;
 mod train;
 
-use crate::ml::{METRICS, Metric};
+use crate::ml::{METRICS, Metric, Task};
 use crate::problem::{Problem, suggest};
 use crate::stage::{Kind, Scope};
 
@@ -46,6 +46,21 @@ pub static STAGES: &[Kind] = &[
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     STAGES.iter().find(|kind| kind.name == name)
+}
+
+/// Why `metric` says nothing of what a model predicts, if it does not: what is wrong, and what to do.
+fn idle_metric(metric: Metric, task: Task) -> Option<(String, String)> {
+    if metric.measures(task) {
+        return None;
+    }
+    let what = match task {
+        Task::Classes => "classes",
+        Task::Sets => "sets of classes",
+        Task::Values => "numbers",
+    };
+    let fitting = METRICS.iter().filter(|(_, metric, _)| metric.measures(task)).map(|(name, ..)| format!("`{name}`"));
+    let message = format!("the model predicts {what}, which `{}` does not measure", metric.name());
+    Some((message, format!("metrics of {what} are {}", fitting.collect::<Vec<_>>().join(", "))))
 }
 
 /// Complains about a metric that there is not, named by the parameter at `param`.

@@ -135,7 +135,7 @@ impl Learner for Reducing {
             .fact("exact", found.exact);
         Ok(match count < wanted {
             true => output.warn(format!(
-                "the {} training rows span {count} dimensions: {count} components come of `n_components: {wanted}`",
+                "`n_components` is {wanted}, but the rank of the {} training rows is {count}: there are no more components",
                 blocks.x.rows()
             )),
             false => output,

@@ -47,9 +47,15 @@ pub fn names_part(index: usize) -> String {
 
 /// The table of a block called `name`; the block must have as many rows as there are row ids.
 pub fn to_table(row_ids: &StringArray, name: &str, block: &Block) -> Result<RecordBatch, TableError> {
+    into_table(row_ids, name, block.clone())
+}
+
+/// The same of a block that nobody needs any longer: its numbers become the table's.
+pub fn into_table(row_ids: &StringArray, name: &str, block: Block) -> Result<RecordBatch, TableError> {
     same_length("features", row_ids.len(), block.rows())?;
     let mut columns: Vec<(FieldRef, ArrayRef)> =
         vec![(Arc::new(Field::new("row_id", DataType::Utf8, false)), Arc::new(row_ids.clone()))];
+    let width = block.cols();
     let form = match block {
         Block::Dense(dense) => {
             columns.extend(dense_column(dense)?);
@@ -60,7 +66,7 @@ pub fn to_table(row_ids: &StringArray, name: &str, block: &Block) -> Result<Reco
             Form::Sparse
         }
     };
-    let head = Head { name: name.to_owned(), width: block.cols(), form };
+    let head = Head { name: name.to_owned(), width, form };
     let head = serde_json::to_string(&head).map_err(|error| TableError::Head { why: error.to_string() })?;
     let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
     let schema = Schema::new(fields).with_metadata([(HEAD, head)]);
@@ -98,7 +104,7 @@ fn item(kind: DataType) -> FieldRef {
     Arc::new(Field::new("item", kind, false))
 }
 
-fn dense_column(dense: &Dense) -> Result<Option<(FieldRef, ArrayRef)>, TableError> {
+fn dense_column(dense: Dense) -> Result<Option<(FieldRef, ArrayRef)>, TableError> {
     let too_large = TableError::TooLarge { what: "values" };
     let Some(expected) = dense.rows.checked_mul(dense.cols) else { return Err(too_large) };
     same_length("values", expected, dense.values.len())?;
@@ -106,7 +112,7 @@ fn dense_column(dense: &Dense) -> Result<Option<(FieldRef, ArrayRef)>, TableErro
     if width == 0 {
         return Ok(None);
     }
-    let values = Arc::new(Float32Array::from(dense.values.clone()));
+    let values = Arc::new(Float32Array::from(dense.values));
     let lists = FixedSizeListArray::try_new(item(DataType::Float32), width, values, None)?;
     let field = Field::new("values", lists.data_type().clone(), false);
     Ok(Some((Arc::new(field), Arc::new(lists))))
@@ -126,8 +132,8 @@ fn dense_of(table: &RecordBatch, width: usize) -> Result<Dense, TableError> {
     Ok(Dense { rows, cols: width, values })
 }
 
-fn sparse_columns(sparse: &Csr) -> Result<[(FieldRef, ArrayRef); 2], TableError> {
-    check(sparse)?;
+fn sparse_columns(sparse: Csr) -> Result<[(FieldRef, ArrayRef); 2], TableError> {
+    check(&sparse)?;
     let mut offsets = Vec::with_capacity(sparse.indptr.len().max(1));
     for &end in &sparse.indptr {
         offsets.push(i32::try_from(end).map_err(|_| TableError::TooLarge { what: "indices" })?);
@@ -136,9 +142,9 @@ fn sparse_columns(sparse: &Csr) -> Result<[(FieldRef, ArrayRef); 2], TableError>
         offsets.push(0);
     }
     let offsets = OffsetBuffer::new(offsets.into());
-    let indices = Arc::new(UInt32Array::from(sparse.indices.clone()));
+    let indices = Arc::new(UInt32Array::from(sparse.indices));
     let indices = ListArray::try_new(item(DataType::UInt32), offsets.clone(), indices, None)?;
-    let values = Arc::new(Float32Array::from(sparse.values.clone()));
+    let values = Arc::new(Float32Array::from(sparse.values));
     let values = ListArray::try_new(item(DataType::Float32), offsets, values, None)?;
     let field = |name: &str, list: &ListArray| Arc::new(Field::new(name, list.data_type().clone(), false));
     Ok([

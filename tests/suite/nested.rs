@@ -136,4 +136,36 @@ fn what_cannot_be_tried_is_told_with_its_line() {
     assert!(both.contains("which the axis `tfidf.min_df` sets"), "{both}");
     let wrong = said(&grid("model.estimator.logistic_regression.c").replace("[1, 2]", "[1, -2]"), "");
     assert!(wrong.contains("`c`") && wrong.contains("-2"), "{wrong}");
+    let column = wrong.lines().find(|line| line.contains("grid")).and_then(|line| line.find("-2")).unwrap();
+    let below = wrong.lines().skip_while(|line| !line.contains("grid")).nth(1).unwrap();
+    assert_eq!(below.find('^'), Some(column), "the value itself is marked\n{wrong}");
+    let rows = said(&grid("rows.limit"), "");
+    assert!(rows.contains("changes the rows that `rows` gives") && rows.contains("the `matrix`"), "{rows}");
+    let dropped = said(&grid("clean.drop_empty").replace("[1, 2]", "[true, false]"), "");
+    assert!(dropped.contains("values of `clean.drop_empty`, which changes the rows that `clean` gives"), "{dropped}");
+    let unfit = said(&grid("tfidf.min_df").replace("folds: 2", "folds: 2, metric: r2"), "");
+    assert!(unfit.contains("the model predicts classes, which `r2` does not measure"), "{unfit}");
+}
+
+#[test]
+fn a_search_needs_one_candidate_with_probabilities_for_a_metric_of_them() {
+    let tuned = "  tuned: { use: tune, from: model, with: { folds: 2, metric: log_loss, grid: { model.estimator: [LIST] } } }\n";
+    let check = |list: &str| {
+        let project =
+            Project::new().file("data.csv", snippets(60)).file("p.yaml", with(&tuned.replace("LIST", list), "tuned"));
+        project.run(["check", "p.yaml"])
+    };
+    let none = check("{ linear_svc: {} }, { ridge_classifier: {} }");
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("`log_loss` needs probabilities, which no candidate gives"), "{}", none.stderr);
+    assert_eq!(check("{ linear_svc: {} }, { logistic_regression: {} }").code, 0);
+}
+
+#[test]
+fn a_failure_names_the_candidate() {
+    let tuned = "  tuned: { use: tune, from: model, with: { folds: 2, grid: { tfidf.min_df: [1, 1000] } } }\n";
+    let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", with(tuned, "tuned"));
+    let run = project.run(["run", "p.yaml", "--out", "out"]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("a search sets `tfidf.min_df: 1000`"), "{}", run.stderr);
 }

@@ -144,6 +144,12 @@ fn exported() -> Project {
     project
 }
 
+/// A `bundle.json` that somebody changed on purpose, with the digest that it would have.
+fn resealed(text: &str) -> String {
+    let (said, _) = text.rsplit_once(",\n  \"check\"").unwrap();
+    format!("{said},\n  \"check\": \"{}\"\n}}\n", fuseline::table::Digest::of(said.as_bytes()))
+}
+
 const TEXTS: &str = "a fine and bright film\n\na dull and grey film\nnothing known\na fine film\n";
 
 #[test]
@@ -286,14 +292,19 @@ fn damage_and_other_versions_are_told() {
             "export it again",
         ),
         ("learned/tfidf/vocabulary.parquet", "../model/learned/tfidf/vocabulary.parquet", 7, "outside"),
-        ("\"format\": 1", "\"format\": 2", 2, "form 2"),
+        ("\"format\": 2", "\"format\": 3", 2, "form 3"),
         ("{", "", 7, "damaged"),
     ] {
-        project.write("model/bundle.json", text.replacen(from, to, 1));
+        project.write("model/bundle.json", resealed(&text.replacen(from, to, 1)));
         let ran = asked(&project, &["predict", "model"], TEXTS);
         assert_eq!(ran.code, code, "{to}: {}", ran.stderr);
         assert!(ran.stderr.contains(word), "{to}: {}", ran.stderr);
     }
+    project.write("model/bundle.json", text.replacen("\"seed\": 42", "\"seed\": 43", 1));
+    let changed = asked(&project, &["predict", "model"], TEXTS);
+    assert!(changed.code == 7 && changed.stderr.contains("not the bytes that were written"), "{}", changed.stderr);
+    project.write("model/bundle.json", &text);
+    assert_eq!(asked(&project, &["predict", "model"], TEXTS).code, 0);
     let none = asked(&project, &["predict", "nowhere"], TEXTS);
     assert_eq!(none.code, 2);
     assert!(none.stderr.contains("not-a-bundle"), "{}", none.stderr);
@@ -308,6 +319,11 @@ fn rows_that_cannot_be_read_are_told_after_those_before_them() {
     let ran = asked(&project, &["predict", "model", "--format", "csv"], "body,id\nx,1\n");
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("there is no column `text`") && ran.stderr.contains("--text"), "{}", ran.stderr);
+    let ran = asked(&project, &["predict", "model", "--format", "csv"], "");
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is the file empty?"), "{}", ran.stderr);
+    let nowhere = asked(&project, &["predict", "model", "--out", "nowhere/answers.jsonl"], "a fine film\n");
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("`nowhere`: there is no such folder"), "{}", nowhere.stderr);
     let ran =
         asked(&project, &["predict", "model", "--format", "csv", "--text", "body", "--id", "id"], "body,id\nx,7\n");
     assert_eq!(answers(&ran)[0]["row_id"], "7");
@@ -408,7 +424,73 @@ stages:
     let page = project.ok(["explain-prediction", "model", "a fine film"]).stdout;
     assert!(page.contains("by occlusion") && page.contains("fine"), "{page}");
     let wrong = project.run(["explain-prediction", "model", "a fine film", "--class", "odd"]);
-    assert!(wrong.code != 0 && wrong.stderr.contains("the classes are negative, positive"), "{}", wrong.stderr);
+    assert!(wrong.code == 2 && wrong.stderr.contains("the classes are negative, positive"), "{}", wrong.stderr);
+}
+
+#[test]
+fn each_label_of_a_set_is_explained_by_its_own_coefficients() {
+    let row = |row: usize| {
+        let labels = match row % 4 {
+            0 => &["fine", "odd"][..],
+            1 => &["odd"],
+            2 => &["fine"],
+            _ => &[],
+        };
+        let text = format!(
+            "a {} film number{}",
+            if labels.is_empty() { "plain".to_owned() } else { labels.join(" ") },
+            row % 5
+        );
+        serde_json::json!({ "id": format!("r{row}"), "text": text, "labels": labels }).to_string()
+    };
+    let pipeline = "name: sets
+stages:
+  rows: { use: ingest, with: { source: data.jsonl, id: id, text: text, label: { column: labels, multi: {}, empty: keep } } }
+  tfidf: { use: tfidf, from: rows, with: { tokens: {} } }
+  model: { use: train, from: tfidf, with: { estimator: { ESTIMATOR: {} } } }
+";
+    for (estimator, probable) in [("logistic_regression", true), ("linear_svc", false)] {
+        let project = Project::new()
+            .file("data.jsonl", (0..40).map(row).collect::<Vec<_>>().join("\n"))
+            .file("p.yaml", pipeline.replace("ESTIMATOR", estimator));
+        project.ok(["export", "p.yaml", "--out", "model"]);
+        let all = |text: &str| answers(&asked(&project, &["explain-prediction", "model", "--json", text], ""));
+        let found = all("a fine odd film");
+        let classes: Vec<&Value> = found.iter().map(|one| &one["class"]).collect();
+        assert_eq!(classes, ["fine", "odd"]);
+        for one in &found {
+            assert_eq!((&one["method"], &one["predicted"]), (&"exact".into(), &"fine, odd".into()));
+            let (total, score) = (one["total"].as_f64().unwrap(), &one["scores"][one["class"].as_str().unwrap()]);
+            let expected = if probable { 1.0 / (1.0 + (-total).exp()) } else { total };
+            assert!((score.as_f64().unwrap() - expected).abs() < 1e-9, "{one}");
+            assert_eq!(one["terms"][0]["term"], one["class"]);
+        }
+        // of a row without a label the likeliest is explained, and whatever is asked for
+        assert_eq!(all("a plain film").len(), 1);
+        let asked_for = explained(&project, &["--class", "odd", "a fine film"], "");
+        assert_eq!((&asked_for["class"], &asked_for["against"]), (&"odd".into(), &Value::Null));
+        let page = project.ok(["explain-prediction", "model", "a fine odd film"]).stdout;
+        assert!(page.contains("predicted `fine, odd`; `odd`, "), "{page}");
+    }
+}
+
+#[test]
+fn a_number_is_told_as_a_number() {
+    let data =
+        (0..20).map(|row| format!("r{row},a {} film,{}\n", ["fine", "dull"][row % 2], row % 2)).collect::<String>();
+    let pipeline = "name: numbers
+stages:
+  rows: { use: ingest, with: { source: data.csv, id: id, text: text, value: value } }
+  tfidf: { use: tfidf, from: rows, with: { tokens: {} } }
+  model: { use: train, from: tfidf, with: { estimator: { ridge: {} } } }
+";
+    let project = Project::new().file("data.csv", format!("id,text,value\n{data}")).file("p.yaml", pipeline);
+    project.ok(["export", "p.yaml", "--out", "model"]);
+    let said = answers(&asked(&project, &["predict", "model"], "a dull film\n")).remove(0);
+    let found = explained(&project, &["a dull film"], "");
+    assert_eq!((&found["predicted"], &found["method"]), (&said["predicted"], &"exact".into()));
+    let page = project.ok(["explain-prediction", "model", "a dull film"]).stdout;
+    assert!(page.starts_with(&format!("row 0: predicted {}\n", said["predicted"].as_str().unwrap())), "{page}");
 }
 
 #[test]

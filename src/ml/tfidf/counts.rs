@@ -7,6 +7,7 @@
 //! of all are put in order. That order, and so the answer, is the same however the rows were shared out.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::grams::{GAP, Grams};
 use super::intern::Interner;
@@ -69,7 +70,7 @@ pub trait CountedRows: Sync {
 /// The terms of rows, counted for one `ngram_range`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TermCounts {
-    terms: Terms,
+    terms: Arc<Terms>,
     counts: Counts,
 }
 
@@ -77,7 +78,7 @@ pub struct TermCounts {
 #[derive(Debug, Clone, Copy)]
 pub struct CountedRow<'a> {
     /// What the numbers stand for, ascending by code point; none where they are hashes.
-    pub(super) terms: &'a Terms,
+    pub(super) terms: &'a Arc<Terms>,
     /// Its terms by number, ascending, each once.
     pub numbers: &'a [u32],
     /// How often each occurs; below zero where hashing says so.
@@ -119,16 +120,16 @@ impl TermCounts {
                 |_| Vec::new(),
                 |row, chunk| {
                     let places = &places[chunk.reader as usize];
-                    let mut counts = Chunk::default();
+                    let mut counts = Chunk::with_room(chunk.ends.len() - 1, chunk.tokens.len());
                     for span in chunk.ends.windows(2) {
                         row.clear();
                         row.extend(chunk.tokens[span[0]..span[1]].iter().map(|&token| places[token as usize]));
                         counts.push(row);
                     }
-                    counts
+                    counts.fitted()
                 },
             );
-            return Ok(TermCounts { terms: tokens, counts: Counts::of(rows.rows(), counts.0) });
+            return Ok(TermCounts { terms: Arc::new(tokens), counts: Counts::of(rows.rows(), counts.0) });
         }
         let plain = tokens.iter().all(|token| token.bytes().all(|byte| byte > b' '));
         let (flat, starts) = laid_out(chunks, &places)?;
@@ -139,7 +140,7 @@ impl TermCounts {
             starts,
             |_| Vec::new(),
             |row, span| {
-                let mut counts = Chunk::default();
+                let mut counts = Chunk::with_room(CHUNK, span.len() * (ngram_range.1 + 1 - ngram_range.0));
                 let mut start = span.start;
                 for places in flat[span].split_inclusive(|&token| token == GAP) {
                     row.clear();
@@ -147,10 +148,10 @@ impl TermCounts {
                     counts.push(row);
                     start += places.len();
                 }
-                counts
+                counts.fitted()
             },
         );
-        let mut counted = TermCounts { terms: grams.terms, counts: Counts::of(rows.rows(), counts) };
+        let mut counted = TermCounts { terms: Arc::new(grams.terms), counts: Counts::of(rows.rows(), counts) };
         if !plain {
             counted.reorder(threads);
         }
@@ -171,17 +172,17 @@ impl TermCounts {
             same.iter().for_each(|&at| places[at as usize] = terms.len() as u32);
             terms.push(self.terms.term(same[0] as usize));
         }
-        self.terms = terms;
+        self.terms = Arc::new(terms);
         let chunks = std::mem::take(&mut self.counts.chunks);
         let again = |row: &mut Vec<(u32, i32)>, chunk: Chunk| {
-            let mut counts = Chunk::default();
+            let mut counts = Chunk::with_room(chunk.ends.len(), chunk.numbers.len());
             for at in 0..chunk.ends.len() {
                 let (numbers, times) = chunk.row(at);
                 row.clear();
                 row.extend(numbers.iter().zip(times).map(|(&number, &count)| (places[number as usize], count)));
                 counts.push_counted(row);
             }
-            counts
+            counts.fitted()
         };
         self.counts.chunks = spread(threads, chunks, |_| Vec::new(), again).0;
     }
@@ -227,6 +228,20 @@ impl Counts {
 }
 
 impl Chunk {
+    /// With room for so many rows, and for so many numbers in all.
+    fn with_room(rows: usize, numbers: usize) -> Chunk {
+        let (ends, numbers, counts) =
+            (Vec::with_capacity(rows), Vec::with_capacity(numbers), Vec::with_capacity(numbers));
+        Chunk { ends, numbers, counts }
+    }
+
+    /// Without room for more.
+    pub(super) fn fitted(mut self) -> Chunk {
+        self.numbers.shrink_to_fit();
+        self.counts.shrink_to_fit();
+        self
+    }
+
     /// A row that has each of these numbers once for each time that it stands there.
     fn push(&mut self, numbers: &mut [u32]) {
         numbers.sort_unstable();
@@ -258,6 +273,7 @@ struct Reader {
     number: u32,
     interner: Interner,
     scratch: String,
+    tokens: Vec<u32>,
 }
 
 /// Rows that a reader has read, as its own numbers.
@@ -269,18 +285,19 @@ struct Read {
 
 impl Reader {
     fn new(number: u32) -> Reader {
-        Reader { number, interner: Interner::new(), scratch: String::new() }
+        Reader { number, interner: Interner::new(), scratch: String::new(), tokens: Vec::new() }
     }
 
     fn read<T: TokenRows + ?Sized>(&mut self, rows: &T, span: std::ops::Range<usize>) -> Read {
-        let mut read = Read { reader: self.number, ends: Vec::with_capacity(span.len() + 1), tokens: Vec::new() };
-        read.ends.push(0);
+        let mut ends = Vec::with_capacity(span.len() + 1);
+        ends.push(0);
+        self.tokens.clear();
         for row in span {
-            let number = &mut |token: &str| read.tokens.push(self.interner.number(token));
+            let number = &mut |token: &str| self.tokens.push(self.interner.number(token));
             rows.each_token(row, &mut self.scratch, number);
-            read.ends.push(read.tokens.len());
+            ends.push(self.tokens.len());
         }
-        read
+        Read { reader: self.number, ends, tokens: self.tokens.clone() }
     }
 }
 

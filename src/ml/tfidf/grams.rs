@@ -60,14 +60,13 @@ impl Grams {
                 (counts, sorter.terms)
             },
         );
-        let (mut terms, mut firsts, mut next) = (Terms::default(), Vec::with_capacity(tokens.len()), 0_u32);
-        for (counts, some) in found {
-            for count in counts {
-                firsts.push(next);
-                next = next.checked_add(count).ok_or(TfidfError::TooMany { what: "terms" })?;
-            }
-            terms.append(some);
+        let (counts, terms): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let (mut firsts, mut next) = (Vec::with_capacity(tokens.len()), 0_u32);
+        for count in counts.into_iter().flatten() {
+            firsts.push(next);
+            next = next.checked_add(count).ok_or(TfidfError::TooMany { what: "terms" })?;
         }
+        let terms = Terms::joined(terms);
         Ok(Grams { terms, firsts, after, range })
     }
 

@@ -4,6 +4,7 @@
 //! the same, so weights learned there fit here. Room does not grow with the number of different terms.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::counts::{Chunk, Counts, TokenRows, spans};
 use super::spread::spread;
@@ -30,7 +31,7 @@ impl Default for Hashing {
 /// The terms of rows, counted by column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedCounts {
-    nameless: Terms,
+    nameless: Arc<Terms>,
     counts: Counts,
 }
 
@@ -57,10 +58,10 @@ impl HashedCounts {
         let read = |reader: &mut Reader, span: Range<usize>| {
             let mut chunk = Chunk::default();
             span.for_each(|row| chunk.push_counted(reader.read(rows, row, ngram_range, hashing)));
-            chunk
+            chunk.fitted()
         };
         let (chunks, _) = spread(threads, spans(rows.rows()), |_| Reader::default(), read);
-        HashedCounts { nameless: Terms::default(), counts: Counts::of(rows.rows(), chunks) }
+        HashedCounts { nameless: Arc::default(), counts: Counts::of(rows.rows(), chunks) }
     }
 
     /// Bytes that it takes, about.
@@ -73,7 +74,7 @@ impl HashedCounts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedWeights {
     /// In how many training rows each column has a term.
-    pub document_frequency: Vec<usize>,
+    pub document_frequency: Vec<u32>,
     /// Each column's inverse document frequency; `None` where `use_idf` is false.
     pub idf: Option<Vec<f64>>,
 }
@@ -86,9 +87,8 @@ impl HashedWeights {
     /// Without `smooth_idf`, a column that no training row has.
     pub fn fit<C: CountedRows + ?Sized>(rows: &C, hashing: Hashing, params: &TfidfParams) -> Result<Self, TfidfError> {
         let document_frequency = document_frequencies(rows, hashing.n_features as usize);
-        let idf = |(column, &documents): (usize, &usize)| {
-            inverse_frequency(documents, rows.rows(), params.smooth_idf).ok_or(TfidfError::UndefinedColumn { column })
-        };
+        let idf = inverse_frequency(rows.rows(), params.smooth_idf);
+        let idf = |(column, &documents): (usize, &u32)| idf(documents).ok_or(TfidfError::UndefinedColumn { column });
         let idf = match params.use_idf {
             true => Some(document_frequency.iter().enumerate().map(idf).collect::<Result<_, _>>()?),
             false => None,
@@ -110,9 +110,7 @@ impl HashedWeights {
         if let Some(idf) = self.idf.as_ref().filter(|idf| idf.len() != cols) {
             return Err(TfidfError::Malformed { terms: cols, idf: idf.len() });
         }
-        Ok(weighed(rows, cols, self.idf.as_deref(), params, |row, found| {
-            found.extend(row.numbers.iter().copied().zip(row.counts.iter().copied()));
-        }))
+        Ok(weighed(rows, cols, None, self.idf.as_deref(), params))
     }
 }
 

@@ -36,15 +36,20 @@ impl Terms {
         self.ends.push(self.text.len());
     }
 
-    /// Adds all of `others` at the end.
-    pub(super) fn append(&mut self, others: Terms) {
-        if self.is_empty() {
-            *self = others;
-            return;
+    /// All of `lists`, one after another.
+    pub(super) fn joined(mut lists: Vec<Terms>) -> Terms {
+        if lists.len() == 1 {
+            return lists.swap_remove(0);
         }
-        let start = self.text.len();
-        self.text.push_str(&others.text);
-        self.ends.extend(others.ends.iter().map(|end| start + end));
+        let (bytes, terms) =
+            lists.iter().fold((0, 0), |(bytes, terms), some| (bytes + some.text.len(), terms + some.len()));
+        let mut all = Terms { text: String::with_capacity(bytes), ends: Vec::with_capacity(terms) };
+        for some in lists {
+            let start = all.text.len();
+            all.text.push_str(&some.text);
+            all.ends.extend(some.ends.iter().map(|end| start + end));
+        }
+        all
     }
 
     /// Bytes that they take, about.

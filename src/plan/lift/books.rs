@@ -158,6 +158,7 @@ fn looking(stage: &str, what: &str, work: Work) -> Node {
         work: Arc::new(work),
         content: Digest::of(format!("{} {} {what}", ledger::KIND.name, ledger::KIND.version).as_bytes()),
         port: Port::Rows,
+        says: None,
         frame: 0,
     }
 }

@@ -86,6 +86,7 @@ pub(super) fn dividing(stage: &str, frame: usize, params: &Value) -> Node {
         work: Arc::new(built.work),
         content,
         port: Port::Scores,
+        says: None,
         frame,
     }
 }

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::meta::dividing;
 use super::{Inside, Lift, Lifting};
+use crate::pipeline::Variant;
 use crate::plan::{Input, Phase, Reads, Role, SearchUnit, UnitFold, UnitId};
-use crate::stage::{FoldId, Work};
+use crate::stage::{Candidate, FoldId, Work};
 
 impl<'a> Lift<'a> {
     /// Scores the candidates on inner folds, chooses, and lifts the chosen one.
@@ -68,8 +69,15 @@ impl<'a> Lift<'a> {
         let (index, variant) = (of.index, of.variant);
         let all = variant.searches.iter().find(|(node, _)| *node == at).map(|(_, all)| all.as_slice());
         let all = all.unwrap_or_default();
+        let Work::Search(search) = &*variant.stages[at].work else { unreachable!("only searches are lifted here") };
+        let outer = &of.trying;
         let liftings = of.candidates.entry(at).or_insert_with(|| {
-            all.iter().map(|(candidate, _)| Lifting::new(index, candidate, super::Done::default())).collect()
+            let one = |((candidate, _), sets): (&'a (Variant, usize), &Candidate)| {
+                let mut lifting = Lifting::new(index, candidate, super::Done::default());
+                lifting.trying = outer.iter().chain(sets).cloned().collect();
+                lifting
+            };
+            all.iter().zip(search.candidates()).map(one).collect()
         });
         let model = all[number].1;
         self.node(&mut liftings[number], model, inside)

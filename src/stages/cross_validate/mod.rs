@@ -14,12 +14,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
-use super::unknown_metric;
-use crate::ml::{Folds, FoldsError, Metric, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
+use super::{idle_metric, unknown_metric};
+use crate::ml::{Folds, FoldsError, Metric, MetricNeeds, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Ctx, Evaluate, FoldId, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, Work,
-    elided,
+    Arity, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
+    StageKind, Unfit, Work, elided,
 };
 use crate::table::target::Target;
 
@@ -189,6 +189,9 @@ fn idle(params: &Params, divide: &Divide, at: &Scope<'_>, problems: &mut Problem
     }
 }
 
+const CALIBRATED: &str =
+    "name a metric that needs none, put `calibrate` between, or train a learner with probabilities";
+
 enum Divide {
     Made { folds: u32, stratify: bool, shuffle: bool, copies: Copies, repeats: u32 },
     Given,
@@ -223,6 +226,21 @@ impl Stage for Evaluation {
 
     fn seeded(&self) -> bool {
         matches!(self.divide, Divide::Made { shuffle: true, .. })
+    }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        let Some(model) = of.model() else { return Ok(None) };
+        for (at, metric) in self.metrics.iter().enumerate() {
+            if let Some((message, help)) = idle_metric(*metric, model.task) {
+                return Err(Unfit::param(&["metrics", &at.to_string()], message).help(help));
+            }
+        }
+        let uncertain = |metric: &Metric| metric.needs() == MetricNeeds::Probabilities;
+        if model.probabilities == Some(false) && !self.metrics.is_empty() && self.metrics.iter().all(uncertain) {
+            let message = "all metrics need probabilities, and the model gives decision values";
+            return Err(Unfit::param(&["metrics"], message).help(CALIBRATED));
+        }
+        Ok(None)
     }
 }
 

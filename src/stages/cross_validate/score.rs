@@ -6,8 +6,9 @@ use arrow::array::RecordBatch;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
+use super::super::idle_metric;
 use super::classes;
-use crate::ml::{METRICS, Metric, SetOutcome, Task, ValueOutcome, compute_sets, compute_values};
+use crate::ml::{Metric, SetOutcome, Task, ValueOutcome, compute_sets, compute_values};
 use crate::stage::{Ctx, FoldId, Output, Parts, StageError};
 use crate::table::predictions::sets::{PredictedSets, ScoredSets};
 use crate::table::predictions::task;
@@ -87,16 +88,10 @@ fn chosen(wanted: &[Metric], task: Task) -> Result<&[Metric], StageError> {
     if wanted.is_empty() {
         return Ok(usual(task));
     }
-    let Some(idle) = wanted.iter().find(|metric| !metric.measures(task)) else { return Ok(wanted) };
-    let what = match task {
-        Task::Classes => "classes",
-        Task::Sets => "sets of classes",
-        Task::Values => "numbers",
-    };
-    let fitting = METRICS.iter().filter(|(_, metric, _)| metric.measures(task)).map(|(name, ..)| format!("`{name}`"));
-    Err(StageError::failed(format!("the model predicts {what}, which `{}` does not measure", idle.name()))
-        .help(format!("metrics of {what} are {}", fitting.collect::<Vec<_>>().join(", ")))
-        .at_param(&["metrics"]))
+    match wanted.iter().find_map(|metric| idle_metric(*metric, task)) {
+        None => Ok(wanted),
+        Some((message, help)) => Err(StageError::failed(message).help(help).at_param(&["metrics"])),
+    }
 }
 
 /// The metrics' table, and how many values are undefined.

@@ -34,8 +34,8 @@ use serde_json::{Value, json};
 use crate::fetch::{Fetched, Spec};
 use crate::problem::{Problem, Problems};
 use crate::stage::{
-    Account, Arity, Ctx, Emit, FileNeed, Files, Port, Refusal, Scope, Source, Stage, StageError, StageKind, Work,
-    elided,
+    Account, Arity, Ctx, Emit, FileNeed, Files, Port, Refusal, Scope, Source, Stage, StageError, StageKind, Targets,
+    Work, elided,
 };
 
 use account::Reading;
@@ -265,6 +265,13 @@ impl Stage for Ingest {
 
     fn keeps_rows(&self) -> bool {
         false
+    }
+
+    fn targets(&self) -> Option<Targets> {
+        let multi = self.label.as_ref().map(|label| label.multi.is_some());
+        let Wanted { value, weight, .. } = &self.wanted;
+        let (label, label_set) = (multi == Some(false), multi == Some(true));
+        Some(Targets { label, label_set, value: value.is_some(), weight: weight.is_some() })
     }
 
     fn advice(&self) -> Vec<String> {

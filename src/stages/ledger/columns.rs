@@ -1,6 +1,6 @@
 //! How do the columns that are counted come into memory? Batch by batch, as numbers: never all texts, labels or row ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{
     Array, BooleanArray, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array,
@@ -31,7 +31,11 @@ pub(super) struct Columns {
     pub(super) near: Option<Vec<u32>>,
     pub(super) language: Vec<u32>,
     pub(super) languages: Vec<String>,
+    /// What each row is labelled with: one class, or a set of them.
     pub(super) label: Vec<u32>,
+    /// What these are called, and which classes each has.
+    labels: Vec<String>,
+    members: Vec<Vec<u32>>,
     pub(super) classes: Vec<String>,
     pub(super) split: Vec<u32>,
     pub(super) splits: Vec<String>,
@@ -115,7 +119,12 @@ impl Columns {
 
     pub(super) fn label_of(&self, row: u32) -> Option<String> {
         let label = *self.label.get(row as usize)?;
-        self.classes.get(label as usize).cloned()
+        self.labels.get(label as usize).cloned()
+    }
+
+    /// The classes of a row.
+    pub(super) fn classes_of(&self, row: usize) -> &[u32] {
+        self.label.get(row).and_then(|&label| self.members.get(label as usize)).map_or(&[], Vec::as_slice)
     }
 
     /// The rows that a fold trains on, and those that it tests.
@@ -155,6 +164,8 @@ impl Columns {
             language,
             languages: languages.names,
             label: Vec::new(),
+            labels: Vec::new(),
+            members: Vec::new(),
             classes: Vec::new(),
             split: Vec::new(),
             splits: Vec::new(),
@@ -191,20 +202,27 @@ impl Columns {
     }
 
     fn add_target(&mut self, rows: &Parts) -> Result<(), StageError> {
-        let (mut classes, mut splits, mut groups) = (Names::default(), Names::default(), Names::default());
+        let (mut labels, mut splits, mut groups) = (Names::default(), Names::default(), Names::default());
         let mut group: Option<Vec<u32>> = None;
+        // the classes of each set of them, in the order of `labels`
+        let mut sets: Option<Vec<Vec<String>>> = None;
         for batch in part(rows, "target")?.batches()? {
             let batch = batch?;
             match batch.column_by_name("label_set") {
                 Some(_) => {
-                    let sets: &ListArray = column(&batch, "label_set")?;
-                    for set in sets.iter() {
+                    let known = sets.get_or_insert_default();
+                    for set in column::<ListArray>(&batch, "label_set")?.iter() {
                         let set = set.as_ref().and_then(|set| set.as_any().downcast_ref::<StringArray>());
-                        let names: Vec<&str> = set.into_iter().flatten().flatten().collect();
-                        self.label.push(classes.number((!names.is_empty()).then(|| names.join(", ")).as_deref()));
+                        let names: BTreeSet<&str> = set.into_iter().flatten().flatten().collect();
+                        let names: Vec<&str> = names.into_iter().collect();
+                        let label = labels.number((!names.is_empty()).then(|| names.join(", ")).as_deref());
+                        if label as usize == known.len() {
+                            known.push(names.into_iter().map(str::to_owned).collect());
+                        }
+                        self.label.push(label);
                     }
                 }
-                None => number(&batch, "label", &mut classes, &mut self.label)?,
+                None => number(&batch, "label", &mut labels, &mut self.label)?,
             }
             number(&batch, "split", &mut splits, &mut self.split)?;
             if batch.column_by_name("group").is_some() {
@@ -212,7 +230,19 @@ impl Columns {
             }
         }
         self.group = group;
-        self.classes = classes.sorted(&mut self.label, |name, _| name.to_owned());
+        match sets {
+            None => {
+                self.classes = labels.sorted(&mut self.label, |name, _| name.to_owned());
+                self.labels.clone_from(&self.classes);
+                self.members = (0..self.classes.len() as u32).map(|class| vec![class]).collect();
+            }
+            Some(sets) => {
+                self.labels = labels.names;
+                self.classes = sets.iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+                let place = |class: &String| self.classes.binary_search(class).ok().map(|at| at as u32);
+                self.members = sets.iter().map(|set| set.iter().filter_map(place).collect()).collect();
+            }
+        }
         self.splits = splits.sorted(&mut self.split, |name, number| (name != "train", number));
         Ok(())
     }

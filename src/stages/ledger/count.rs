@@ -13,10 +13,8 @@ pub(super) fn side(columns: &Columns, keep: &[bool]) -> Side {
     let mut classes = vec![0_u64; columns.classes.len()];
     let mut unlabelled = 0;
     for row in kept() {
-        match classes.get_mut(columns.label[row] as usize) {
-            Some(count) => *count += 1,
-            None => unlabelled += 1,
-        }
+        unlabelled += u64::from(columns.label[row] == NONE);
+        columns.classes_of(row).iter().for_each(|&class| classes[class as usize] += 1);
     }
     let mut languages = vec![0_u64; columns.languages.len()];
     for row in kept() {
@@ -152,8 +150,8 @@ pub(super) fn overlap(columns: &Columns, there: &[bool], here: &[bool]) -> Overl
     let near = columns.near.as_deref().map(count);
     let classes = |keep: &[bool]| {
         let mut has = vec![false; columns.classes.len()];
-        for row in (0..columns.rows()).filter(|&row| keep[row] && columns.label[row] != NONE) {
-            has[columns.label[row] as usize] = true;
+        for row in (0..columns.rows()).filter(|&row| keep[row]) {
+            columns.classes_of(row).iter().for_each(|&class| has[class as usize] = true);
         }
         has
     };

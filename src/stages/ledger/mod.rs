@@ -57,7 +57,7 @@ pub(super) struct Params {}
 
 impl StageKind for Books {
     const KIND: &'static str = "ledger";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "counts what the rows are like; in every run";
     const EXAMPLE: &'static str = "{ use: ledger, from: ingest }";
     type Params = Params;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::ml::{Metric, Task};
 use crate::record::{ClassSummary, Outcome, Results, Status, Summary, UnitSummary, VariantSummary};
 use crate::stage::StageError;
 
@@ -92,7 +91,7 @@ impl<'a> Note<'a> {
     pub(super) fn of(
         results: &'a Results<'a>,
         title: Option<&str>,
-        metric: &str,
+        metric: Option<&str>,
         mistakes: usize,
     ) -> Result<Self, StageError> {
         let summary = results.summary;
@@ -158,7 +157,7 @@ fn scope(summary: &Summary, ranking: &Ranking<'_>) -> String {
 }
 
 /// What must be said before the numbers.
-fn notices(summary: &Summary, ranking: &Ranking<'_>, wanted: &str) -> Vec<Line> {
+fn notices(summary: &Summary, ranking: &Ranking<'_>, wanted: Option<&str>) -> Vec<Line> {
     let mut out = Vec::new();
     let totals = &summary.totals;
     match summary.status {
@@ -196,10 +195,7 @@ fn notices(summary: &Summary, ranking: &Ranking<'_>, wanted: &str) -> Vec<Line> 
         line.push(text(if more > 0 { format!(" and {more} more.") } else { ".".to_owned() }));
         out.push(line);
     }
-    // accuracy is what is asked for where nothing is said, and numbers have none
-    let of_numbers = Metric::named(&ranking.metric).is_some_and(|metric| metric.measures(Task::Values));
-    let unasked = of_numbers && Metric::named(wanted) == Some(Metric::Accuracy);
-    if ranking.fell_back && !unasked {
+    if let Some(wanted) = wanted.filter(|_| ranking.fell_back) {
         out.push(vec![
             text("The scores have no metric "),
             Span::Code(wanted.to_owned()),
@@ -278,7 +274,7 @@ mod tests {
         run.totals.failed = 1;
         run.totals.skipped = 1;
         let results = results(&run, Vec::new());
-        let note = Note::of(&results, None, "f1_macro", 5).unwrap();
+        let note = Note::of(&results, None, Some("f1_macro"), 5).unwrap();
         let notices: Vec<String> = note.notices.iter().map(plain).collect();
         assert_eq!(
             notices,

@@ -312,7 +312,7 @@ fn mistakes(out: &mut String, findings: &Findings) {
         out.push_str("</p>\n");
         return;
     }
-    out.push_str(&format!(" {} Folds count from 0.</p>\n<ol class=\"mistakes\">\n", shown(findings)));
+    out.push_str(&format!(" {}</p>\n<ol class=\"mistakes\">\n", shown(findings)));
     let taken_for = taken_for(findings.task);
     for mistake in &findings.mistakes {
         out.push_str(&format!(
@@ -361,7 +361,7 @@ pub(super) fn named(label: &str, task: Task) -> &str {
 
 fn circumstances(mistake: &Mistake, findings: &Findings) -> String {
     let mut out = sure(mistake, findings);
-    out.push_str(&format!(" · fold {} · row <code>{}</code>", mistake.fold, bdi(&mistake.row_id)));
+    out.push_str(&format!(" · fold {} · row <code>{}</code>", mistake.fold + 1, bdi(&mistake.row_id)));
     out.push_str(&html(&company(mistake)));
     out
 }

@@ -211,7 +211,7 @@ fn mistakes(out: &mut String, findings: &Findings) {
         out.push_str("\n\n");
         return;
     }
-    out.push_str(&format!(" {} Folds count from 0.\n\n", shown(findings)));
+    out.push_str(&format!(" {}\n\n", shown(findings)));
     for (i, mistake) in findings.mistakes.iter().enumerate() {
         out.push_str(&format!(
             "{}. **{}** {} **{}** · {} · fold {} · row {}{}\n   > {}\n",
@@ -220,7 +220,7 @@ fn mistakes(out: &mut String, findings: &Findings) {
             taken_for(findings.task),
             markdown(named(&mistake.predicted, findings.task)),
             sure(mistake, findings),
-            mistake.fold,
+            mistake.fold + 1,
             markdown_code(&mistake.row_id),
             company(mistake),
             said(mistake)

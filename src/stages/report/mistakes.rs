@@ -15,6 +15,7 @@ use crate::table::predictions::{ScoredColumns, task};
 use crate::table::{scores, text};
 
 use super::rank::FoldPrint;
+use super::words::score;
 
 /// A row that was predicted wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +161,17 @@ fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
     found
 }
 
+/// Beyond so many characters a number is rounded.
+const LONG: usize = 8;
+
+/// A number as people want it: without digits that say nothing.
+fn brief(number: &str) -> String {
+    match number.parse::<f64>() {
+        Ok(value) if number.len() > LONG => score(value),
+        _ => number.to_owned(),
+    }
+}
+
 /// The rows with the largest errors, each once.
 fn largest(mut errors: Vec<(f64, usize)>, scored: &ScoredColumns<'_>, limit: usize) -> Vec<Mistake> {
     errors.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -205,8 +217,11 @@ fn farthest(values: &ScoredValues, scored: &ScoredColumns<'_>, limit: usize) -> 
     let mut found = Findings::new(Task::Values);
     found.scored = values.truth.len() as u64;
     found.mistakes = largest(errors, scored, limit);
-    // a row that is held out several times is a little wrong each time
-    found.mistakes.iter_mut().for_each(|mistake| mistake.times = 1);
+    for mistake in &mut found.mistakes {
+        mistake.predicted = brief(&mistake.predicted);
+        // a row that is held out several times is a little wrong each time
+        mistake.times = 1;
+    }
     found.points = pairs().step_by(values.truth.len().div_ceil(POINTS).max(1)).collect();
     found
 }
@@ -342,6 +357,7 @@ mod tests {
         let shown: Vec<_> = found.mistakes.iter().map(|m| (m.row_id.as_str(), m.score, m.label.as_str())).collect();
         assert_eq!(shown, [("b", 2.0, "1"), ("a", 0.5, "1")]);
         assert_eq!(found.mistakes[0].predicted, "-1");
+        assert_eq!((brief("-0.7650081184038116").as_str(), brief("0.25").as_str()), ("\u{2212}0.7650", "0.25"));
     }
 
     #[test]

@@ -20,8 +20,9 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ml::{METRICS, Metric};
-use crate::problem::{Problems, suggest};
+use super::unknown_metric;
+use crate::ml::Metric;
+use crate::problem::Problems;
 use crate::record::Results;
 use crate::stage::{Arity, Port, Refusal, Scope, Sink, Stage, StageError, StageKind, Work};
 
@@ -36,9 +37,9 @@ const MOST_MISTAKES: u32 = 1000;
 pub(super) struct Params {
     /// The heading; the pipeline's name where absent.
     pub title: Option<String>,
-    /// The metric that ranks the variants, as `cross_validate` calls it. Where classes are very unequal, `f1_macro` or
-    /// `balanced_accuracy` tell more than `accuracy`.
-    pub metric: String,
+    /// The metric that ranks the variants, as `cross_validate` calls it; `accuracy` unless set, or the first that the scores have.
+    /// Where classes are very unequal, `f1_macro` or `balanced_accuracy` tell more than `accuracy`.
+    pub metric: Option<String>,
     /// How many of a variant's surest mistakes are shown with their text (at most 1000).
     pub mistakes: u32,
     /// The files to write: `html` (`report.html`), `markdown` (`report.md`).
@@ -47,12 +48,7 @@ pub(super) struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Params {
-            title: None,
-            metric: Metric::Accuracy.name().into_owned(),
-            mistakes: 20,
-            formats: vec![Format::Html, Format::Markdown],
-        }
+        Params { title: None, metric: None, mistakes: 20, formats: vec![Format::Html, Format::Markdown] }
     }
 }
 
@@ -70,7 +66,7 @@ pub(super) enum Format {
 #[derive(Debug)]
 pub(super) struct Report {
     title: Option<String>,
-    metric: String,
+    metric: Option<String>,
     mistakes: usize,
     html: bool,
     markdown: bool,
@@ -85,15 +81,8 @@ impl StageKind for Report {
 
     fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
         let mut problems = Problems::default();
-        if Metric::named(&params.metric).is_none() {
-            let mut problem =
-                at.problem("invalid-param", &["metric"], format!("there is no metric `{}`", params.metric));
-            let near = || suggest(&params.metric, METRICS.iter().map(|(name, ..)| *name));
-            if let Some(near) = Metric::meant_by(&params.metric).or_else(near) {
-                problem = problem.help(format!("did you mean `{near}`?"));
-            }
-            let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
-            problems.push(problem.note(format!("the metrics are {}", names.join(", "))));
+        if let Some(name) = params.metric.as_deref().filter(|name| Metric::named(name).is_none()) {
+            problems.push(unknown_metric(name, &["metric"], at));
         }
         if params.mistakes > MOST_MISTAKES {
             let message = format!("`mistakes` must be at most {MOST_MISTAKES}, but is {}", params.mistakes);
@@ -140,7 +129,7 @@ impl Stage for Report {
 
 impl Sink for Report {
     fn write(&self, results: &Results<'_>) -> Result<Vec<(String, Vec<u8>)>, StageError> {
-        let note = Note::of(results, self.title.as_deref(), &self.metric, self.mistakes)?;
+        let note = Note::of(results, self.title.as_deref(), self.metric.as_deref(), self.mistakes)?;
         let mut files = Vec::new();
         if self.html {
             files.push(("report.html".to_owned(), html::page(&note).into_bytes()));
@@ -220,7 +209,7 @@ mod tests {
             "naive",
             "text of r1",
             "probability 0.9000 against 0.1000",
-            "fold 0",
+            "fold 1",
             "wrong in all 2 variants",
             "1 of 2 predictions wrong (50.0%)",
             "2 texts were cut at 256 tokens",
@@ -377,6 +366,7 @@ mod tests {
         {
             assert!(html.contains(words) && markdown.contains(words), "{words}\n{markdown}");
         }
+        assert!(markdown.contains("The pipeline reaches an `r2` of"), "{markdown}");
         for words in ["onfusion", "taken for", "have no metric", "Per class"] {
             assert!(!html.contains(words) && !markdown.contains(words), "{words}\n{markdown}");
         }

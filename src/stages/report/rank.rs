@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::ml::METRICS;
+use crate::ml::{METRICS, Metric};
 use crate::record::{MetricSummary, Summary, VariantSummary};
 
 use super::words::{Line, Span, counted, fixed, score, score_or_dash, text};
@@ -59,17 +59,21 @@ pub(super) struct Ranking<'a> {
     pub(super) more_metrics: usize,
     /// True if the metric that was asked for is not among the scores.
     pub(super) fell_back: bool,
+    /// True if none was asked for, and it is not accuracy.
+    unasked: bool,
 }
 
 impl<'a> Ranking<'a> {
-    /// Ranks the variants by `wanted`, or by the first metric there is.
-    pub(super) fn of(summary: &'a Summary, wanted: &str) -> Self {
+    /// Ranks the variants by `wanted` (accuracy where that is none), or by the first metric there is.
+    pub(super) fn of(summary: &'a Summary, wanted: Option<&str>) -> Self {
         let scored = || summary.variants.iter().enumerate().filter(|(_, v)| !v.metrics.is_empty());
         let mut names: Vec<&String> = scored().flat_map(|(_, v)| v.metrics.keys()).collect();
         let listed = |name: &str| METRICS.iter().position(|(known, ..)| *known == name).unwrap_or(METRICS.len());
         names.sort_by_key(|name| (listed(name), *name));
         names.dedup();
-        let metric = match names.iter().find(|name| name.as_str() == wanted) {
+        let usual = Metric::Accuracy.name();
+        let asked = wanted.unwrap_or(&usual);
+        let metric = match names.iter().find(|name| name.as_str() == asked) {
             Some(name) => (*name).clone(),
             None => names.first().map(|name| (*name).clone()).unwrap_or_default(),
         };
@@ -96,7 +100,8 @@ impl<'a> Ranking<'a> {
         let more_metrics = columns.len().saturating_sub(COLUMNS);
         columns.truncate(COLUMNS);
         Ranking {
-            fell_back: !metric.is_empty() && metric != wanted,
+            fell_back: !metric.is_empty() && wanted.is_some_and(|wanted| metric != wanted),
+            unasked: wanted.is_none() && metric != asked,
             metric,
             higher_is_better,
             rows,
@@ -140,7 +145,8 @@ impl<'a> Ranking<'a> {
                     true => text("The pipeline"),
                     false => Span::Name(best.name.clone()),
                 };
-                let vowel = self.metric.starts_with(['a', 'e', 'i', 'o', 'u']);
+                // as they are spoken: "an F1", "an R2"
+                let vowel = self.metric.starts_with(['a', 'e', 'i', 'o', 'u']) || ["f1", "r2"].contains(&self.spoken());
                 let reaches = text(if vowel { " reaches an " } else { " reaches a " });
                 let mut line = vec![who, reaches, Span::Code(self.metric.clone())];
                 line.extend([text(" of "), figure, text(format!("{how}."))]);
@@ -163,9 +169,20 @@ impl<'a> Ranking<'a> {
                     line.push(text(format!(" ({})", with_spread(next_mean, next.metric.and_then(|m| m.std)))));
                 }
                 line.push(text("."));
-                vec![line, self.sureness(best, next, folds)]
+                let mut lines = vec![line, self.sureness(best, next, folds)];
+                if self.unasked {
+                    let metric = Span::Code(self.metric.clone());
+                    let how = [Span::Code("metric".to_owned()), text(" of the report was not set, and ")];
+                    lines.push(how.into_iter().chain([metric, text(" is the first that the scores have.")]).collect());
+                }
+                lines
             }
         }
+    }
+
+    /// How the metric's name begins.
+    fn spoken(&self) -> &str {
+        self.metric.split('_').next().unwrap_or_default()
     }
 
     /// A difference between two means in words.
@@ -298,7 +315,7 @@ mod tests {
     }
 
     fn verdict(summary: &Summary, wanted: &str, folds: &[Option<FoldPrint>]) -> Vec<String> {
-        Ranking::of(summary, wanted).verdict(folds).iter().map(plain).collect()
+        Ranking::of(summary, Some(wanted)).verdict(folds).iter().map(plain).collect()
     }
 
     #[test]
@@ -308,7 +325,7 @@ mod tests {
             variant("both", &[0.81, 0.82, 0.81]),
             variant("meaning", &[0.77, 0.78, 0.78]),
         ]);
-        let ranking = Ranking::of(&run, "accuracy");
+        let ranking = Ranking::of(&run, Some("accuracy"));
         let places: Vec<_> = ranking.rows.iter().map(|r| (r.place, r.name.as_str())).collect();
         assert_eq!(places, [(Some(1), "both"), (Some(2), "words"), (Some(3), "meaning")]);
         let words = verdict(&run, "accuracy", &[print(1), print(1), print(1)]);
@@ -321,6 +338,24 @@ mod tests {
         assert!(words[1].contains("overlap") && words[1].contains("naive"), "{}", words[1]);
         let other_folds = verdict(&run, "accuracy", &[print(1), print(2), print(1)]);
         assert!(other_folds[1].contains("not scored on the same rows"), "{}", other_folds[1]);
+        assert_eq!(
+            Ranking::of(&run, None).verdict(&[]).len(),
+            2,
+            "accuracy is what is ranked by unless something is said"
+        );
+    }
+
+    #[test]
+    fn what_ranks_is_told_where_nothing_was_asked_for() {
+        let mut run = summary(vec![variant("ridge", &[0.5, 0.6]), variant("svr", &[0.4, 0.5])]);
+        for one in &mut run.variants {
+            let accuracy = one.metrics.remove("accuracy").unwrap();
+            one.metrics.insert("r2".to_owned(), accuracy);
+        }
+        let ranking = Ranking::of(&run, None);
+        assert!(!ranking.fell_back && ranking.metric == "r2");
+        let words: Vec<String> = ranking.verdict(&[]).iter().map(plain).collect();
+        assert_eq!(words[2], "metric of the report was not set, and r2 is the first that the scores have.");
     }
 
     #[test]
@@ -331,7 +366,10 @@ mod tests {
         let words = verdict(&level, "accuracy", &[print(1), print(1)]);
         assert!(words[0].starts_with("a and b are level at the top by accuracy"), "{}", words[0]);
         assert!(words[1].starts_with("It is ahead in 1 of 2 folds."), "{}", words[1]);
-        assert_eq!(Ranking::of(&level, "accuracy").rows.iter().map(|r| r.place).collect::<Vec<_>>(), [Some(1); 2]);
+        assert_eq!(
+            Ranking::of(&level, Some("accuracy")).rows.iter().map(|r| r.place).collect::<Vec<_>>(),
+            [Some(1); 2]
+        );
     }
 
     #[test]
@@ -357,16 +395,16 @@ mod tests {
         let mut undefined = summary(vec![variant("a", &[0.5])]);
         undefined.variants[0].metrics.insert("roc_auc".into(), MetricSummary { mean: None, ..metric(&[0.5], true) });
         assert!(verdict(&undefined, "roc_auc", &[])[0].contains("undefined for every variant"));
-        assert!(Ranking::of(&undefined, "f1_macro").fell_back);
-        assert_eq!(Ranking::of(&undefined, "f1_macro").metric, "accuracy");
-        assert_eq!(Ranking::of(&undefined, "roc_auc").columns, ["roc_auc", "accuracy"]);
+        assert!(Ranking::of(&undefined, Some("f1_macro")).fell_back);
+        assert_eq!(Ranking::of(&undefined, Some("f1_macro")).metric, "accuracy");
+        assert_eq!(Ranking::of(&undefined, Some("roc_auc")).columns, ["roc_auc", "accuracy"]);
     }
 
     #[test]
     fn unfinished_variants_are_not_ranked() {
         let mut run = summary(vec![variant("a", &[0.5]), variant("b", &[0.6])]);
         run.variants[1].metrics.clear();
-        let ranking = Ranking::of(&run, "accuracy");
+        let ranking = Ranking::of(&run, Some("accuracy"));
         assert_eq!((ranking.rows.len(), ranking.unfinished), (1, vec!["b".to_owned()]));
     }
 }

@@ -16,7 +16,8 @@ use crate::ml::select::{Judge, Keep, KeepError, Score, cut, f_regression, import
 use crate::ml::{Block, Dense};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Ctx, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows, Work,
+    ApplyTo, Ctx, Learner, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError, StageKind,
+    TrainRows, Unfit, Work,
 };
 use crate::table::target::Target;
 use crate::table::{Blocks, features};
@@ -58,6 +59,30 @@ impl Stage for Selection {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["block.", "names."]
+    }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        let Some(targets) = of.targets.filter(|_| self.supervised()) else { return Ok(None) };
+        let unfit = |message: &str, help: &str| Err(Unfit::param(&[], message).help(help));
+        match self.by.asks_numbers() {
+            true if targets.value => Ok(None),
+            true => unfit(&self.unvalued(), UNVALUED),
+            false if targets.label => Ok(None),
+            false if targets.label_set => unfit(SEVERAL, UNJUDGED),
+            false => unfit("columns are judged by labels, and the rows have none", unlabelled(targets.value)),
+        }
+    }
+}
+
+const SEVERAL: &str = "the rows have several labels each, and `select` judges columns by one label a row";
+const UNJUDGED: &str = "choose `score_func: variance`, which needs none";
+const UNVALUED: &str = "name its column in `ingest`: `value: COLUMN`";
+
+/// What to do about rows without labels, which may have numbers.
+fn unlabelled(values: bool) -> &'static str {
+    match values {
+        true => "choose `score_func: f_regression`, which judges by the rows' `value`",
+        false => "name the label column in `ingest`, or choose `score_func: variance`, which needs none",
     }
 }
 
@@ -143,24 +168,19 @@ impl Selection {
             return Err(StageError::failed("the features and the labels are not of the same rows"));
         }
         let stop = || ctx.is_cancelled();
-        match &self.by {
-            By::FRegression | By::Ridge(_) | By::Lasso(_) => self.by_values(blocks, &target, &stop),
-            _ => self.by_classes(blocks, &target, &stop),
+        match self.by.asks_numbers() {
+            true => self.by_values(blocks, &target, &stop),
+            false => self.by_classes(blocks, &target, &stop),
         }
     }
 
     fn by_classes(&self, blocks: &Blocks, target: &Target, stop: ShouldStop<'_>) -> Result<Scores, StageError> {
         if target.label_set.is_some() {
-            let error =
-                StageError::failed("the rows have several labels each, and `select` judges columns by one label a row");
-            return Err(error.help("choose `score_func: variance`, which needs none"));
+            return Err(StageError::failed(SEVERAL).help(UNJUDGED));
         }
-        let labels = target.labels().map_err(|error| {
-            StageError::failed(error.to_string()).help(match target.value.is_some() {
-                true => "choose `score_func: f_regression`, which judges by the rows' `value`",
-                false => "name the label column in `ingest`, or choose `score_func: variance`, which needs none",
-            })
-        })?;
+        let labels = target
+            .labels()
+            .map_err(|error| StageError::failed(error.to_string()).help(unlabelled(target.value.is_some())))?;
         let (y, classes, weight) = (labels.index.as_slice(), labels.classes.len(), target.weight.as_deref());
         if let [class] = labels.classes.as_slice() {
             let message = format!("all training rows have the one label `{class}`; columns are judged by two or more");
@@ -180,10 +200,13 @@ impl Selection {
         Ok((importances(&model), Some(end)))
     }
 
+    fn unvalued(&self) -> String {
+        format!("`{}` judges columns by the rows' `value`, and they have none", self.by.name())
+    }
+
     fn by_values(&self, blocks: &Blocks, target: &Target, stop: ShouldStop<'_>) -> Result<Scores, StageError> {
         let Some(y) = &target.value else {
-            let message = format!("`{}` judges columns by the rows' `value`, and they have none", self.by.name());
-            return Err(StageError::failed(message).help("name its column in `ingest`: `value: COLUMN`"));
+            return Err(StageError::failed(self.unvalued()).help(UNVALUED));
         };
         if let [first, rest @ ..] = y.as_slice()
             && rest.iter().all(|value| value == first)

@@ -137,6 +137,11 @@ pub(super) enum By {
 }
 
 impl By {
+    /// True if it asks for the rows' `value`, not for labels.
+    pub(super) fn asks_numbers(&self) -> bool {
+        matches!(self, By::FRegression | By::Ridge(_) | By::Lasso(_))
+    }
+
     /// As in a pipeline.
     pub(super) fn name(&self) -> &'static str {
         match self {

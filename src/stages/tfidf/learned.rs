@@ -19,13 +19,13 @@ pub(super) fn hashed_table(weights: &HashedWeights) -> Result<RecordBatch, Stage
     table(None, &weights.document_frequency, weights.idf.as_deref())
 }
 
-fn table(names: Option<ArrayRef>, documents: &[usize], idf: Option<&[f64]>) -> Result<RecordBatch, StageError> {
+fn table(names: Option<ArrayRef>, documents: &[u32], idf: Option<&[f64]>) -> Result<RecordBatch, StageError> {
     let idf: Float64Array = match idf {
         Some(idf) => Float64Array::from(idf.to_vec()),
         None => Float64Array::new_null(documents.len()),
     };
     let index: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..documents.len() as u32));
-    let documents = UInt64Array::from_iter_values(documents.iter().map(|&rows| rows as u64));
+    let documents = UInt64Array::from_iter_values(documents.iter().map(|&rows| u64::from(rows)));
     let mut columns = vec![("index", index, false)];
     columns.extend(names.map(|names| ("name", names, false)));
     columns.extend([("document_frequency", Arc::new(documents) as ArrayRef, false), ("idf", Arc::new(idf), true)]);
@@ -35,7 +35,8 @@ fn table(names: Option<ArrayRef>, documents: &[usize], idf: Option<&[f64]>) -> R
 /// The vocabulary of a table.
 pub(super) fn vocabulary_of(table: &RecordBatch) -> Result<Vocabulary, StageError> {
     let names: &StringArray = column(table, "name")?;
-    Ok(Vocabulary { terms: names.iter().flatten().collect(), document_frequency: documents(table)?, idf: idf(table)? })
+    let terms = Arc::new(names.iter().flatten().collect());
+    Ok(Vocabulary { terms, document_frequency: documents(table)?, idf: idf(table)? })
 }
 
 /// The weights of hashed columns.
@@ -44,9 +45,9 @@ pub(super) fn hashed_of(table: &RecordBatch) -> Result<HashedWeights, StageError
     Ok(HashedWeights { document_frequency: documents(table)?, idf })
 }
 
-fn documents(table: &RecordBatch) -> Result<Vec<usize>, StageError> {
+fn documents(table: &RecordBatch) -> Result<Vec<u32>, StageError> {
     let documents: &UInt64Array = column(table, "document_frequency")?;
-    Ok(documents.values().iter().map(|&rows| rows as usize).collect())
+    Ok(documents.values().iter().map(|&rows| u32::try_from(rows).unwrap_or(u32::MAX)).collect())
 }
 
 fn idf(table: &RecordBatch) -> Result<Option<Vec<f64>>, StageError> {

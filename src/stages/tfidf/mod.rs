@@ -112,7 +112,7 @@ impl Learner for Weights {
 fn output(table: &RecordBatch, weights: Csr) -> Result<Output, StageError> {
     let empty = (0..weights.rows()).filter(|&row| weights.row(row).0.is_empty()).count();
     let ids = row_ids(table).map_err(StageError::caused)?;
-    let block = features::to_table(ids, "tfidf", &Block::Sparse(weights)).map_err(StageError::caused)?;
+    let block = features::into_table(ids, "tfidf", Block::Sparse(weights)).map_err(StageError::caused)?;
     Ok(Output::new().table(features::block_part(0), block).fact("rows_without_terms", empty))
 }
 

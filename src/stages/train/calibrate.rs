@@ -9,15 +9,16 @@ use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ensemble::{models, output};
+use super::ensemble::{models, one_class, output};
 use super::learner::{read_strings, strings};
 use super::stacked::{Stacked, applied, out_of_fold};
 use super::truth::labels;
+use crate::ml::Task;
 use crate::ml::calibrate::{Isotonic, Sigmoid, Temperature, normalised};
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, MetaLearner, Numeric, OutOfFold, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    Work,
+    Ctx, MetaLearner, Numeric, OutOfFold, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
+    StageKind, TrainRows, Unfit, Work,
 };
 
 /// The kind `calibrate`.
@@ -86,6 +87,11 @@ impl Stage for Calibration {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["predictions"]
+    }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        one_class(of)?;
+        Ok(Some(Says { task: Task::Classes, probabilities: Some(true) }))
     }
 }
 

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::estimator::Estimator;
-use super::learner::{Goal, Learner, Training, read_strings, strings};
+use super::learner::{Gives, Goal, Learner, Training, read_strings, strings};
 use super::stacked::{Stacked, applied, out_of_fold};
-use super::{classified, in_words, labels};
+use super::{classified, labels, truth, unfitted};
 use crate::ml::linear::first_greatest;
-use crate::ml::{Block, Dense, Features};
+use crate::ml::{Block, Dense, Features, Task};
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Ctx, MetaLearner, Numeric, OutOfFold, Output, Part, Parts, Port, Refusal, Scope, Stage, StageError,
-    StageKind, TrainRows, Work, elided,
+    Arity, Ctx, MetaLearner, Numeric, OutOfFold, Outlook, Output, Part, Parts, Port, Refusal, Says, Scope, Stage,
+    StageError, StageKind, TrainRows, Unfit, Work, elided,
 };
 use crate::table::features;
 use crate::table::predictions::Predictions;
@@ -73,7 +73,7 @@ impl StageKind for Ensemble {
     const KIND: &'static str = "ensemble";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "several models as one: a vote, or a learner of their predictions";
-    const EXAMPLE: &'static str = "{ use: ensemble, from: [train], with: { vote: { voting: soft } } }";
+    const EXAMPLE: &'static str = "{ use: ensemble, from: [train], with: { stack: { folds: 3 } } }";
     type Params = Params;
 
     fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
@@ -83,6 +83,10 @@ impl StageKind for Ensemble {
                     let message = "a weight must be a finite number of 0 or more";
                     return Err(at.problem("out-of-range", &["vote", "weights", &wrong.to_string()], message).into());
                 }
+                if vote.weights.as_ref().is_some_and(|weights| weights.iter().sum::<f64>() == 0.0) {
+                    let problem = at.problem("out-of-range", &["vote", "weights"], "all weights are 0");
+                    return Err(problem.help("let one model or more count").into());
+                }
                 Ok(Work::Meta(Box::new(Voters { vote })))
             }
             (None, Some(stack)) if !(2..=100).contains(&stack.folds) => {
@@ -90,7 +94,12 @@ impl StageKind for Ensemble {
                 Err(at.problem("out-of-range", &["stack", "folds"], message).into())
             }
             (None, Some(Stack { estimator, folds })) => {
-                let (chosen, name) = (estimator.learner(), estimator.name());
+                let (chosen, name) = (estimator.checked(&["stack", "estimator"], at)?, estimator.name());
+                if chosen.gives() == Gives::Values {
+                    let message = format!("`{name}` learns numbers, and a `stack` learns classes");
+                    let problem = at.problem("invalid-param", &["stack", "estimator"], message);
+                    return Err(problem.help("take a classifier, such as `logistic_regression`").into());
+                }
                 Ok(Work::Meta(Box::new(Stacking { chosen, name, folds })))
             }
             (Some(_), Some(_)) => {
@@ -137,16 +146,42 @@ impl Stage for Voters {
     }
 
     fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
-        if let Some(weights) = self.vote.weights.as_ref().filter(|weights| weights.len() != inputs.len()) {
-            let help = format!("there are {} weights for {} models", weights.len(), inputs.len());
-            let input = inputs.len().saturating_sub(1);
-            return Err(Refusal { input, wants: "one weight for each model", fits: |_| false, help: Some(help) });
-        }
         models(inputs)
     }
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["predictions"]
+    }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        if let Some(weights) = self.vote.weights.as_ref().filter(|weights| weights.len() != of.models.len()) {
+            let message = format!("the number of weights is {}, that of models {}", weights.len(), of.models.len());
+            return Err(Unfit::param(&["vote", "weights"], message).help("give one for each, in the order of `from`"));
+        }
+        one_class(of)?;
+        match of.first(|says| says.probabilities == Some(false)) {
+            Some((input, _)) if self.vote.voting == Voting::Soft => {
+                Err(Unfit::model(input, "models with probabilities", "gives decision values").help(UNSURE))
+            }
+            _ => Ok(Some(Says { task: Task::Classes, probabilities: Some(true) })),
+        }
+    }
+}
+
+/// What to do about a model without probabilities in a soft vote.
+const UNSURE: &str = "set `voting: hard`, put `calibrate` between, or `stack` the models";
+
+/// An error if a model predicts anything but one class a row.
+pub(super) fn one_class(of: &Outlook<'_>) -> Result<(), Unfit> {
+    match of.first(|says| says.task != Task::Classes) {
+        None => Ok(()),
+        Some((input, says)) => {
+            let gives = match says.task {
+                Task::Sets => "predicts sets of classes",
+                _ => "predicts numbers",
+            };
+            Err(Unfit::model(input, "a model that predicts one class for each row", gives))
+        }
     }
 }
 
@@ -168,9 +203,6 @@ impl MetaLearner for Voters {
         let one = vec![1.0; models.len()];
         let weights = self.vote.weights.as_ref().unwrap_or(&one);
         let whole: f64 = weights.iter().sum();
-        if whole == 0.0 {
-            return Err(StageError::failed("all weights are 0").at_param(&["vote", "weights"]));
-        }
         let mut scores = vec![0.0; row_id.len() * classes.len()];
         for ((number, model), weight) in stacked.iter().enumerate().zip(weights) {
             self.count(model, number, weight / whole, classes.len(), &mut scores)?;
@@ -192,8 +224,7 @@ impl Voters {
         match self.vote.voting {
             Voting::Soft if !model.probabilities => {
                 let message = format!("model {} has decision values and no probabilities", number + 1);
-                let help = "set `voting: hard`, put `calibrate` between, or `stack` the models";
-                Err(StageError::failed(message).at_param(&["vote"]).help(help))
+                Err(StageError::failed(message).at_param(&["vote"]).help(UNSURE))
             }
             Voting::Soft => {
                 sum.iter_mut().zip(&model.scores).for_each(|(sum, score)| *sum += weight * score);
@@ -247,6 +278,15 @@ impl Stage for Stacking {
     fn seeded(&self) -> bool {
         self.chosen.seeded()
     }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        one_class(of)?;
+        if of.targets.is_some_and(|targets| targets.weight) && !self.chosen.weighs_rows() {
+            let (message, help) = truth::unweighed(self.name);
+            return Err(Unfit::param(&["stack", "estimator"], message).help(help));
+        }
+        Ok(Some(Says { task: Task::Classes, probabilities: Some(self.chosen.gives() == Gives::Probabilities) }))
+    }
 }
 
 impl MetaLearner for Stacking {
@@ -262,7 +302,8 @@ impl MetaLearner for Stacking {
         let input = blocks_of(&stacked, &target.row_id, names.len())?;
         let weight = target.weight.as_deref().filter(|_| self.chosen.weighs_rows());
         let on = Training::new(self.name, &input, Goal::Classes { index, names }, &target.row_id, weight, ctx);
-        let output = self.chosen.fit(&on).map_err(|trouble| in_words(trouble, names, &target.row_id))?;
+        let way = ["stack", "estimator", self.name];
+        let output = self.chosen.fit(&on).map_err(|trouble| unfitted(trouble, &way, names, &target.row_id))?;
         Ok(output.table("classes", strings("class", names)?).rows(index.len()).fact("training_rows", index.len()))
     }
 

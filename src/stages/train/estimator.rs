@@ -8,13 +8,15 @@ use super::bayes::{BernoulliParams, ComplementParams, GaussianParams, Multinomia
 use super::boosting::{BoostingParams, BoostingRegressorParams};
 use super::kernel::{SvcParams, SvrParams};
 use super::lasso::{ElasticNetParams, LassoParams};
-use super::learner::{Learner, Written};
+use super::learner::{Clash, Learner, Written};
 use super::linear::{LinearSvcParams, LogisticParams};
 use super::mlp::{MlpClassifierParams, MlpRegressorParams};
 use super::neighbors::{NeighborsParams, NeighborsRegressorParams};
 use super::ridge::{LinearSvrParams, RidgeClassifierParams, RidgeParams};
 use super::sgd::{SgdClassifierParams, SgdRegressorParams};
 use super::trees::{Extra, ForestParams, ForestRegressorParams, Random, TreeParams, TreeRegressorParams};
+use crate::problem::Problems;
+use crate::stage::Scope;
 
 /// A learner by name, with its parameters: `{ linear_svc: { c: 0.5 } }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -110,9 +112,18 @@ impl Estimator {
         }
     }
 
-    /// The learner.
+    /// The learner, unchecked.
+    #[cfg(test)]
     pub(super) fn learner(&self) -> Box<dyn Learner> {
         self.parts().1.learner()
+    }
+
+    /// The learner; `way` leads to this estimator in the parameters of the stage. Errors: parameters that do not go together.
+    pub(super) fn checked(&self, way: &[&str], at: &Scope<'_>) -> Result<Box<dyn Learner>, Problems> {
+        let (name, params) = self.parts();
+        let Some(Clash { param, message, help }) = params.clash() else { return Ok(params.learner()) };
+        let way: Vec<&str> = way.iter().copied().chain([name, param]).collect();
+        Err(at.problem("invalid-param", &way, format!("`{name}`: {message}")).help(help).into())
     }
 
     /// As in a pipeline.
@@ -130,12 +141,17 @@ impl Estimator {
 /// Parameters of any learner.
 trait Known {
     fn learner(&self) -> Box<dyn Learner>;
+    fn clash(&self) -> Option<Clash>;
     fn canonical(&self) -> Value;
 }
 
 impl<P: Written> Known for P {
     fn learner(&self) -> Box<dyn Learner> {
         Written::learner(self)
+    }
+
+    fn clash(&self) -> Option<Clash> {
+        Written::clash(self)
     }
 
     fn canonical(&self) -> Value {

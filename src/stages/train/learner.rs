@@ -16,6 +16,21 @@ use crate::table::{features, row_ids};
 pub(super) trait Written: Serialize + Default {
     /// The learner that they ask for.
     fn learner(&self) -> Box<dyn Learner>;
+
+    /// Why they cannot be had together, if they cannot. What one of them may be is said by its schema.
+    fn clash(&self) -> Option<Clash> {
+        None
+    }
+}
+
+/// Why parameters of a learner do not go together.
+pub(super) struct Clash {
+    /// The parameter to change.
+    pub(super) param: &'static str,
+    /// What is wrong.
+    pub(super) message: &'static str,
+    /// What to do.
+    pub(super) help: &'static str,
 }
 
 /// Which rows a learner takes.
@@ -369,7 +384,6 @@ pub(super) fn said(error: FitError, classes: &[String], row_id: &[String]) -> St
         FitError::NonFinite { row: at, column } => {
             StageError::failed(format!("row {} has a feature (column {column}) that is not a finite number", row(at)))
         }
-        FitError::Parameter { name, .. } => StageError::failed(error.to_string()).at_param(&["estimator", name]),
         error => StageError::failed(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::learner::{ClassWeight, Gives, Learner, Model, Takes, Training, Trouble, Written};
+use super::learner::{Clash, ClassWeight, Gives, Learner, Model, Takes, Training, Trouble, Written};
 use crate::ml::Features;
 use crate::ml::linear::{
     Convergence, ElasticLogistic, FitError, LinearFunction, LinearModel, LinearSvc, LogisticRegression, Loss,
@@ -143,6 +143,14 @@ impl Written for LinearSvcParams {
     fn learner(&self) -> Box<dyn Learner> {
         Box::new(Svm(self.clone()))
     }
+
+    fn clash(&self) -> Option<Clash> {
+        (self.loss == LossParam::Hinge && self.penalty == SvcPenalty::L1).then_some(Clash {
+            param: "penalty",
+            message: "the penalty `l1` does not go with the loss `hinge`",
+            help: "use `loss: squared_hinge`, or `penalty: l2`",
+        })
+    }
 }
 
 struct Logistic(LogisticParams);
@@ -232,13 +240,7 @@ impl Learner for Svm {
         let weights = on.weights(self.0.class_weight)?;
         let LinearSvcParams { c, fit_intercept, intercept_scaling, max_iter, tol, .. } = self.0;
         let loss = match (self.0.loss, self.0.penalty) {
-            (LossParam::Hinge, SvcPenalty::L1) => {
-                let error =
-                    StageError::failed("`linear_svc` cannot be learned with the loss `hinge` and the penalty `l1`");
-                let error = error.at_param(&["estimator", "penalty"]);
-                return Err(error.help("use `loss: squared_hinge`, or `penalty: l2`").into());
-            }
-            (LossParam::SquaredHinge, SvcPenalty::L1) => {
+            (_, SvcPenalty::L1) => {
                 let solver = SparseSvc { c, fit_intercept, intercept_scaling, max_iter, tol };
                 let (model, end) = solver.fit(&on.by_column()?.x, y, classes, weights.as_deref(), &on.stop())?;
                 return Ok(fitted(&model, end, on)?);

@@ -27,11 +27,12 @@ use serde_json::Value;
 
 use self::estimator::Estimator;
 use self::learner::{Gives, Goal, Learner as Chosen, Takes, Training, Trouble, blocks, read_strings, said, strings};
-use crate::ml::Features;
+use crate::ml::linear::FitError;
+use crate::ml::{Features, Task};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Arity, Ctx, Form, Learner, Numeric, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
-    TrainRows, Work, elided,
+    ApplyTo, Arity, Ctx, Form, Learner, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
+    StageKind, TrainRows, Unfit, Work, elided,
 };
 use crate::table::predictions::Predictions;
 use crate::table::predictions::values::PredictedValues;
@@ -69,7 +70,8 @@ impl StageKind for Train {
             let problem = at.problem("missing-param", &[], "`train` needs an `estimator`");
             return Err(problem.help("write, for example, `with: { estimator: { linear_svc: { c: 1.0 } } }`").into());
         };
-        Ok(Work::Learner(Box::new(Classifier { chosen: estimator.learner(), name: estimator.name() })))
+        let (chosen, name) = (estimator.checked(&["estimator"], at)?, estimator.name());
+        Ok(Work::Learner(Box::new(Classifier { chosen, name })))
     }
 
     fn canonical(params: &Params) -> Value {
@@ -104,7 +106,7 @@ impl Stage for Classifier {
                 wants: "dense features",
                 fits: |port| port == Port::Features(Form::Dense),
                 help: Some(format!(
-                    "`{}` takes dense rows alone; `linear_svc` and `logistic_regression` take sparse ones too",
+                    "`{}` takes dense rows alone: put `reduce` between, which makes sparse features few and dense; `linear_svc` and `logistic_regression` take sparse ones as they are",
                     self.name
                 )),
             }),
@@ -120,6 +122,29 @@ impl Stage for Classifier {
 
     fn seeded(&self) -> bool {
         self.chosen.seeded()
+    }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        let gives = self.chosen.gives();
+        let says = |task| Says { task, probabilities: Some(gives == Gives::Probabilities) };
+        let Some(targets) = of.targets else { return Ok((gives == Gives::Values).then_some(says(Task::Values))) };
+        if targets.weight && !self.chosen.weighs_rows() {
+            let (message, help) = truth::unweighed(self.name);
+            return Err(Unfit::param(&["estimator"], message).help(help));
+        }
+        match gives {
+            Gives::Values if targets.value => Ok(Some(says(Task::Values))),
+            Gives::Values => {
+                let (message, help) = truth::no_values(self.name);
+                Err(Unfit::param(&["estimator"], message).help(help))
+            }
+            _ if targets.label_set => Ok(Some(says(Task::Sets))),
+            _ if targets.label => Ok(Some(says(Task::Classes))),
+            _ => {
+                let message = format!("`{}` learns classes, and the rows have no labels", self.name);
+                Err(Unfit::param(&["estimator"], message).help(truth::no_labels(targets.value)))
+            }
+        }
     }
 
     fn advice(&self) -> Vec<String> {
@@ -148,7 +173,7 @@ impl Learner for Classifier {
         self.check_weight(target.weight.as_deref())?;
         let goal = Goal::Classes { index, names };
         let on = Training::new(self.name, train.input(), goal, &target.row_id, target.weight.as_deref(), ctx);
-        let output = self.chosen.fit(&on).map_err(|trouble| in_words(trouble, names, &target.row_id))?;
+        let output = self.chosen.fit(&on).map_err(|trouble| unfitted(trouble, &self.way(), names, &target.row_id))?;
         let output = output.table("classes", strings("class", names)?);
         Ok(output
             .rows(index.len())
@@ -190,14 +215,17 @@ fn classified(chosen: &dyn Chosen, learned: &Parts, row_id: &[String], x: &Featu
 }
 
 impl Classifier {
+    /// The way to the learner's parameters.
+    fn way(&self) -> [&'static str; 2] {
+        ["estimator", self.name]
+    }
+
     /// An error if rows have a weight that the learner would pass over.
     fn check_weight(&self, weight: Option<&[f64]>) -> Result<(), StageError> {
         if weight.is_none() || self.chosen.weighs_rows() {
             return Ok(());
         }
-        let message = format!("`{}` cannot weigh rows, and `ingest` reads a `weight`", self.name);
-        let help =
-            "leave `weight` out of `ingest`, or train another estimator, such as `logistic_regression` or `linear_svc`";
+        let (message, help) = truth::unweighed(self.name);
         Err(StageError::failed(message).help(help))
     }
 
@@ -207,7 +235,7 @@ impl Classifier {
         self.check_weight(target.weight.as_deref())?;
         let goal = Goal::Values(&target.values);
         let on = Training::new(self.name, train.input(), goal, &target.row_id, target.weight.as_deref(), ctx);
-        let output = self.chosen.fit(&on).map_err(|trouble| in_words(trouble, &[], &target.row_id))?;
+        let output = self.chosen.fit(&on).map_err(|trouble| unfitted(trouble, &self.way(), &[], &target.row_id))?;
         let rows = target.values.len();
         Ok(output.rows(rows).fact("training_rows", rows).fact("features", on.columns()))
     }
@@ -218,7 +246,7 @@ impl Classifier {
         let goal = Goal::Classes { index: &[], names: &of.classes };
         let on = Training::new(self.name, train.input(), goal, &of.row_id, of.weight.as_deref(), ctx);
         let output = one_vs_rest::fit(self.chosen.as_ref(), of, &on);
-        let output = output.map_err(|trouble| in_words(trouble, &of.classes, &of.row_id))?;
+        let output = output.map_err(|trouble| unfitted(trouble, &self.way(), &of.classes, &of.row_id))?;
         let rows = of.row_id.len();
         Ok(output.rows(rows).fact("training_rows", rows).fact("features", on.columns()))
     }
@@ -229,6 +257,19 @@ fn in_words(trouble: Trouble, classes: &[String], row_id: &[String]) -> StageErr
     match trouble {
         Trouble::Fit(error) => said(error, classes, row_id),
         Trouble::Stage(error) => error,
+    }
+}
+
+/// The same of a fit, naming the parameter that is at fault, if one is: `way` leads to those of the learner.
+fn unfitted(trouble: Trouble, way: &[&str], classes: &[String], row_id: &[String]) -> StageError {
+    let param = match trouble {
+        Trouble::Fit(FitError::Parameter { name, .. }) => Some(name),
+        _ => None,
+    };
+    let error = in_words(trouble, classes, row_id);
+    match param {
+        Some(name) => error.at_param(&way.iter().copied().chain([name]).collect::<Vec<_>>()),
+        None => error,
     }
 }
 

@@ -13,15 +13,7 @@ use super::learner::{Gives, Goal, Learner, Training, Trouble};
 use super::truth::Sets;
 use crate::ml::Features;
 use crate::stage::{Made, Output, Parts, StageError};
-use crate::table::predictions::sets::PredictedSets;
-
-/// The part that lists the labels: `class`, and `always` for those that all training rows have (true) or none (false).
-const LABELS: &str = "labels";
-
-/// The parts of a label's own model are called so.
-fn prefix(label: usize) -> String {
-    format!("label.{label:05}.")
-}
+use crate::table::predictions::sets::{LABELS, PredictedSets, label_prefix};
 
 /// True if sets of labels were learned.
 pub(super) fn is_learned(learned: &Parts) -> bool {
@@ -57,7 +49,7 @@ pub(super) fn fit(learner: &dyn Learner, of: &Sets, on: &Training<'_>) -> Result
         let Some(fitted) = fitted.transpose()? else { continue };
         warned += usize::from(!fitted.warnings.is_empty());
         first = first.or_else(|| fitted.warnings.into_iter().next().map(|warning| (label, warning)));
-        let of_label = prefix(label);
+        let of_label = label_prefix(label);
         for (name, made) in fitted.parts {
             match made {
                 Made::Table(table) => output = output.table(format!("{of_label}{name}"), table),
@@ -87,7 +79,7 @@ pub(super) fn apply(
             let least = if probabilities { 0.0 } else { -1.0 };
             return Ok(vec![if always { 1.0 } else { least }; row_id.len()]);
         }
-        let of_label = prefix(label);
+        let of_label = label_prefix(label);
         let mut own = Parts::default();
         for (name, part) in learned.with_prefix(&of_label) {
             own.insert(name.strip_prefix(&of_label).unwrap_or(name), part.clone());

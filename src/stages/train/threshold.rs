@@ -13,7 +13,8 @@ use super::truth::{labels, sets};
 use crate::ml::Task;
 use crate::problem::Problems;
 use crate::stage::{
-    Ctx, MetaLearner, OutOfFold, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows, Work,
+    Ctx, MetaLearner, OutOfFold, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError, StageKind,
+    TrainRows, Unfit, Work,
 };
 use crate::table::predictions::sets::PredictedSets;
 use crate::table::predictions::{Predictions, task};
@@ -79,6 +80,13 @@ impl Stage for Choosing {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["predictions"]
+    }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        match of.first(|says| says.task == Task::Values) {
+            Some((input, _)) => Err(Unfit::model(input, "a model that predicts classes", "predicts numbers")),
+            None => Ok(of.model()),
+        }
     }
 }
 

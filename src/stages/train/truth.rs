@@ -65,10 +65,7 @@ pub(super) fn labels(parts: &Parts) -> Result<Arc<Labelled>, StageError> {
         }
         let labels = target.labels().map_err(|error| {
             let error = StageError::failed(error.to_string());
-            match target.label.is_none() && target.value.is_some() {
-                true => error.help("the rows have a `value`: train a regressor, or make classes of it: `label: { column: COLUMN, cuts: [0.0], names: [low, high] }`"),
-                false => error.help("name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, drop: [''] }`"),
-            }
+            error.help(no_labels(target.label.is_none() && target.value.is_some()))
         })?;
         Ok(Labelled { row_id: target.row_id, labels, weight: target.weight })
     })
@@ -93,12 +90,40 @@ pub(super) fn sets(parts: &Parts) -> Result<Option<Arc<Sets>>, StageError> {
     Ok(Some(sets))
 }
 
+/// What to do about rows without labels, which may have numbers.
+pub(super) fn no_labels(values: bool) -> &'static str {
+    match values {
+        true => {
+            "the rows have a `value`: train a regressor, or make classes of it: `label: { column: COLUMN, cuts: [0.0], names: [low, high] }`"
+        }
+        false => {
+            "name the label column in `ingest`, and leave out rows without a label: `label: { column: COLUMN, empty: drop }`"
+        }
+    }
+}
+
+/// What is wrong where `learner` is to learn numbers and the rows have none, and what to do.
+pub(super) fn no_values(learner: &str) -> (String, &'static str) {
+    (
+        format!("`{learner}` learns numbers, and the rows have none"),
+        "name their column in `ingest`: `value: COLUMN`; `logistic_regression` and others learn classes",
+    )
+}
+
+/// What is wrong where rows have a weight that `learner` would pass over, and what to do.
+pub(super) fn unweighed(learner: &str) -> (String, &'static str) {
+    (
+        format!("`{learner}` cannot weigh rows, and `ingest` reads a `weight`"),
+        "leave `weight` out of `ingest`, or train another estimator, such as `logistic_regression` or `linear_svc`",
+    )
+}
+
 /// The number of each row, for the regressor `learner`.
 pub(super) fn values(parts: &Parts, learner: &str) -> Result<Arc<Values>, StageError> {
     let table = parts.table("target")?;
     if table.column_by_name("value").is_none() {
-        return Err(StageError::failed(format!("`{learner}` learns numbers, and the rows have none"))
-            .help("name their column in `ingest`: `value: COLUMN`"));
+        let (message, help) = no_values(learner);
+        return Err(StageError::failed(message).help(help));
     }
     parts.derived("target", "values", |parts| {
         let target = target(parts)?;

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::super::unknown_metric;
+use super::super::{idle_metric, unknown_metric};
 use super::ensemble::models;
-use crate::ml::{Metric, Rng};
+use crate::ml::{Metric, MetricNeeds, Rng};
 use crate::problem::{Problem, Problems};
 use crate::stage::{
-    CHOSEN, Candidate, Ctx, Output, Parts, Port, Refusal, Scope, Search, Stage, StageError, StageKind, Work,
+    CHOSEN, Candidate, Ctx, Outlook, Output, Parts, Port, Refusal, Says, Scope, Search, Stage, StageError, StageKind,
+    Unfit, Work,
 };
 use crate::table::scores::{FoldMetric, metrics};
 
@@ -228,6 +229,11 @@ impl Stage for Trying {
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["predictions"]
     }
+
+    fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
+        // candidates may be other learners
+        Ok(of.model().map(|says| Says { probabilities: None, ..says }))
+    }
 }
 
 impl Search for Trying {
@@ -241,6 +247,20 @@ impl Search for Trying {
 
     fn candidates(&self) -> &[Candidate] {
         &self.candidates
+    }
+
+    fn measures(&self, says: &[Option<Says>]) -> Result<(), Unfit> {
+        let Some(metric) = Metric::named(&self.metric) else { return Ok(()) };
+        let idle = says.iter().flatten().find_map(|says| idle_metric(metric, says.task));
+        if let Some((message, help)) = idle {
+            return Err(Unfit::param(&["metric"], message).help(help));
+        }
+        let uncertain = |says: &Option<Says>| says.is_some_and(|says| says.probabilities == Some(false));
+        if metric.needs() == MetricNeeds::Probabilities && says.iter().all(uncertain) {
+            let message = format!("`{}` needs probabilities, which no candidate gives", self.metric);
+            return Err(Unfit::param(&["metric"], message).help(SURE));
+        }
+        Ok(())
     }
 
     fn choose(&self, scores: &[Parts], _: &Ctx<'_>) -> Result<Output, StageError> {
@@ -275,6 +295,9 @@ impl Search for Trying {
             .fact("score", mean))
     }
 }
+
+/// What to do where a metric needs probabilities.
+const SURE: &str = "choose another `metric`, put `calibrate` between, or try learners with probabilities";
 
 impl Trying {
     /// Columns: candidate, params (JSON), mean, std, folds.

@@ -17,6 +17,15 @@ pub(crate) const PREDICTED: &str = "predicted_set";
 /// The column of true sets.
 pub(crate) const TRUTH: &str = "label_set";
 
+/// The part that lists the labels of a model that learned each by itself: `class`, and `always` for those that all training rows
+/// have (true) or none (false).
+pub(crate) const LABELS: &str = "labels";
+
+/// What the parts of a label's own model begin with; `label` is its place in [`LABELS`].
+pub(crate) fn label_prefix(label: usize) -> String {
+    format!("label.{label:05}.")
+}
+
 /// What a model says of some rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PredictedSets {

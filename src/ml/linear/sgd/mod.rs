@@ -1,7 +1,7 @@
 //! How are linear models learned from corpora that no other solver can afford? Stochastic gradient descent, a row at a time.
 //!
 //! scikit-learn's `SGDClassifier` and `SGDRegressor`, step for step: without shuffling, equal epochs give equal weights. All classes
-//! see the rows in one order and a row is read once for sixteen of them.
+//! see the rows in one order and a row is read once for up to 64 of them.
 
 mod loss;
 mod walk;
@@ -83,8 +83,12 @@ impl Default for Sgd {
     }
 }
 
-/// Classes that go over the rows together; each one's arithmetic is its own.
-const TOGETHER: usize = 16;
+/// Most classes that go over the rows together. Each one's arithmetic is its own, so how many do changes no bit; but rows come in no
+/// order, and so do their columns: what is fetched once for many classes is what saves time.
+const TOGETHER: usize = 64;
+
+/// Classes are laid out by so many.
+const STEP: usize = 8;
 
 impl Sgd {
     /// Learns classes in `0..classes`, more than two one against the rest, with a weight per row if given. Groups of classes run in
@@ -106,13 +110,15 @@ impl Sgd {
             let side = |i: usize, _: usize| if place[i] == 1 { 1.0 } else { -1.0 };
             course.walk::<1>(1, &side)?
         } else {
-            let chunk = |chunk: usize| {
-                let from = chunk * TOGETHER;
+            let together = shared_out(present.len(), rayon::current_num_threads());
+            let group = |from: usize| {
+                let lanes = together.min(present.len() - from);
                 let side = |i: usize, lane: usize| if place[i] as usize == from + lane { 1.0 } else { -1.0 };
-                course.walk::<TOGETHER>(TOGETHER.min(present.len() - from), &side)
+                course.walk_beside(lanes, &side)
             };
-            let chunks = (0..present.len().div_ceil(TOGETHER)).into_par_iter().map(chunk);
-            chunks.collect::<Result<Vec<_>, FitError>>()?.into_iter().flatten().collect()
+            let groups: Vec<usize> = (0..present.len()).step_by(together).collect();
+            let groups = groups.into_par_iter().map(group);
+            groups.collect::<Result<Vec<_>, FitError>>()?.into_iter().flatten().collect()
         };
         let end = Convergence::joined(&fits.iter().map(|fit| fit.end).collect::<Vec<_>>());
         let (coef, intercept) = fits.into_iter().map(|Fitted { coef, intercept, .. }| (coef, intercept)).unzip();
@@ -168,6 +174,29 @@ impl Sgd {
                 value: share,
                 rule: "large enough that some class has a row to be scored on",
             }),
+        }
+    }
+}
+
+/// How many of `classes` go over the rows together: few groups, of equal size, and one for each thread where classes suffice.
+fn shared_out(classes: usize, threads: usize) -> usize {
+    let groups = classes.div_ceil(TOGETHER).next_multiple_of(threads.max(1)).min(classes.div_ceil(STEP)).max(1);
+    classes.div_ceil(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_classes_are_few_and_equal() {
+        assert_eq!(shared_out(97, 1), 49);
+        assert_eq!(shared_out(97, 3), 33);
+        assert_eq!(shared_out(77, 16), 8);
+        assert_eq!(shared_out(3, 2), 3);
+        for (classes, threads) in [(3, 1), (64, 1), (65, 2), (129, 2), (10_000, 7), (20, 0)] {
+            let together = shared_out(classes, threads);
+            assert!((1..=TOGETHER).contains(&together), "{classes} on {threads}: {together}");
         }
     }
 }

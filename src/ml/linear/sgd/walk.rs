@@ -4,7 +4,7 @@
 //! (Bottou), the L1 penalty is taken from the row's weights by what they owe (Tsuruoka, Tsujii and Ananiadou, 2009), and
 //! averages are sums that only the row's weights enter (Xu, 2011).
 
-use super::{LearningRate, Sgd};
+use super::{LearningRate, STEP, Sgd, TOGETHER};
 use crate::ml::linear::{Convergence, FitError, ShouldStop};
 use crate::ml::{Block, Features, Rng};
 
@@ -32,6 +32,24 @@ const FINEST: f64 = 1e-9;
 const SPARSE_INTERCEPT_DECAY: f64 = 0.01;
 
 impl Course<'_> {
+    /// Learns up to 64 functions side by side, in the room that so many need: see [`Course::walk`].
+    pub(super) fn walk_beside(
+        &self,
+        lanes: usize,
+        target: &dyn Fn(usize, usize) -> f64,
+    ) -> Result<Vec<Fitted>, FitError> {
+        match lanes.div_ceil(STEP) {
+            0 | 1 => self.walk::<STEP>(lanes, target),
+            2 => self.walk::<{ 2 * STEP }>(lanes, target),
+            3 => self.walk::<{ 3 * STEP }>(lanes, target),
+            4 => self.walk::<{ 4 * STEP }>(lanes, target),
+            5 => self.walk::<{ 5 * STEP }>(lanes, target),
+            6 => self.walk::<{ 6 * STEP }>(lanes, target),
+            7 => self.walk::<{ 7 * STEP }>(lanes, target),
+            _ => self.walk::<TOGETHER>(lanes, target),
+        }
+    }
+
     /// Learns `lanes` functions (at most `N`); `target(i, lane)` is what the function should say of row `i`.
     pub(super) fn walk<const N: usize>(
         &self,
