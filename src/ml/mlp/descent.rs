@@ -43,9 +43,8 @@ impl Descent<'_> {
     /// The layers as they end, from how they start.
     pub(super) fn run(self, start: Vec<Layer>, rng: &mut Rng) -> Result<(Vec<Layer>, MlpEnd), FitError> {
         stay_on_one_thread();
-        let moments = |layer: &Layer| (Moments::new(layer.weights.len()), Moments::new(layer.bias.len()));
         let learning = |layer: Layer| {
-            let (weights, bias) = moments(&layer);
+            let (weights, bias) = (Moments::new(layer.weights.len()), Moments::new(layer.bias.len()));
             Learning { layer, weights, bias }
         };
         let mut layers: Vec<Learning> = start.into_iter().map(learning).collect();
