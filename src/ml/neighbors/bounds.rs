@@ -38,7 +38,7 @@ impl Bounds {
         let values = centred(&rows.values, &centre);
         let size = |row: &[f32]| (square(row), square(row).sqrt());
         let sizes: Vec<(f64, f64)> = values.chunks_exact(cols).map(size).collect();
-        if sizes.iter().any(|(square, _)| *square >= GREAT || square.is_nan()) {
+        if sizes.iter().any(|(square, _)| square.is_nan() || *square >= GREAT) {
             return None;
         }
         let panels = Panels::of(values.chunks_exact(cols), cols);
