@@ -77,6 +77,9 @@ struct Classifies {
     #[schemars(extend("exclusiveMinimum" = 0))]
     c: f64,
     /// What keeps the weights small.
+    // not written where it is the usual one, so that it changes no key
+    #[serde(skip_serializing_if = "Penalty::is_usual")]
+    #[schemars(extend("default" = "l2"))]
     penalty: Penalty,
 }
 
@@ -103,6 +106,12 @@ struct NetAlpha {
     /// Strength of the penalty.
     #[schemars(extend("exclusiveMinimum" = 0))]
     alpha: f64,
+}
+
+impl Penalty {
+    fn is_usual(&self) -> bool {
+        *self == Penalty::L2
+    }
 }
 
 impl Default for Classifies {

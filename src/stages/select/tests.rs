@@ -165,6 +165,10 @@ fn parameters_that_clash_are_refused() {
     );
     assert_eq!(wrong(json!({ "k": 0 })), ["`k` must be above 0, but is 0"]);
     assert_eq!(wrong(json!({ "fdr": 2.0 })), ["`fdr` must be above 0 and at most 1, but is 2"]);
+    let spelled: Params =
+        serde_json::from_value(json!({ "estimator": { "linear_svc": { "penalty": "l2" } } })).unwrap();
+    let estimator = serde_json::to_value(&spelled).unwrap()["estimator"].clone();
+    assert_eq!(estimator, json!({ "linear_svc": { "c": 1.0 } }), "the key of before");
     let threshold = serde_json::from_value::<Params>(json!({ "threshold": "1.25*men" })).unwrap_err().to_string();
     assert!(threshold.contains("must be a number, `mean`, `median`"), "{threshold}");
     let params: Params = serde_json::from_value(json!({ "threshold": "1.25 * mean" })).unwrap();
