@@ -1,10 +1,13 @@
 //! How are many rows multiplied with many others?
 //!
 //! Products are f32 sums in the order of the columns, several rows and columns at a time: each has the same bits whatever
-//! stands beside it, so a row that is asked alone gets what it gets among others.
+//! stands beside it, so a row that is asked alone gets what it gets among others. The machine's widest vectors are used, but a product is
+//! never fused with a sum, so the bits are the same on every machine.
+
+use pulp::{Arch, Simd, WithSimd};
 
 /// Rows beside each other in a panel.
-pub(super) const WIDE: usize = 8;
+const WIDE: usize = 32;
 /// Rows that meet a panel together.
 const HIGH: usize = 4;
 
@@ -12,7 +15,7 @@ const HIGH: usize = 4;
 pub(super) struct Panels {
     rows: usize,
     cols: usize,
-    /// Eight rows after eight rows, each eight column by column; the last is filled up with 0.
+    /// So many rows after so many, column by column; the last are filled up with 0.
     panels: Vec<[f32; WIDE]>,
 }
 
@@ -35,15 +38,16 @@ impl Panels {
         self.rows
     }
 
-    /// Multiplies each of `rows` with every row laid out. Calls `take(row, first, products)` for each of `rows` and up to eight rows from
+    /// Multiplies each of `rows` with every row laid out. Calls `take(row, first, products)` for each of `rows` and some rows from
     /// `first` on, in the order of `first`.
     pub(super) fn products(&self, rows: &[&[f32]], mut take: impl FnMut(usize, usize, &[f32])) {
+        let arch = Arch::new();
         let groups: Vec<Vec<[f32; HIGH]>> = rows.chunks(HIGH).map(|group| self.group(group)).collect();
         for (at, panel) in self.panels.chunks_exact(self.cols).enumerate() {
             let first = at * WIDE;
             let wide = WIDE.min(self.rows - first);
             for (group, columns) in groups.iter().enumerate() {
-                let products = tile(panel, columns);
+                let products = arch.dispatch(Tile { panel, columns });
                 let from = group * HIGH;
                 for (row, products) in (from..rows.len().min(from + HIGH)).zip(&products) {
                     take(row, first, &products[..wide]);
@@ -64,17 +68,60 @@ impl Panels {
     }
 }
 
-/// The products of four rows with eight.
-fn tile(panel: &[[f32; WIDE]], group: &[[f32; HIGH]]) -> [[f32; WIDE]; HIGH] {
-    let mut sums = [[0.0; WIDE]; HIGH];
-    for (panel, group) in panel.iter().zip(group) {
-        for (sums, &value) in sums.iter_mut().zip(group) {
-            for (sum, &other) in sums.iter_mut().zip(panel) {
-                *sum += value * other;
+/// The products of a group with a panel.
+struct Tile<'a> {
+    panel: &'a [[f32; WIDE]],
+    columns: &'a [[f32; HIGH]],
+}
+
+impl WithSimd for Tile<'_> {
+    type Output = [[f32; WIDE]; HIGH];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        if S::F32_LANES < 4 {
+            return self.plain();
+        }
+        let mut products = [[0.0; WIDE]; HIGH];
+        for at in (0..WIDE / S::F32_LANES).step_by(2) {
+            let mut sums = [[simd.splat_f32s(0.0); 2]; HIGH];
+            for (panel, values) in self.panel.iter().zip(self.columns) {
+                let panel = S::as_simd_f32s(panel).0;
+                for (sums, &value) in sums.iter_mut().zip(values) {
+                    let value = simd.splat_f32s(value);
+                    sums[0] = simd.add_f32s(sums[0], simd.mul_f32s(panel[at], value));
+                    sums[1] = simd.add_f32s(sums[1], simd.mul_f32s(panel[at + 1], value));
+                }
+            }
+            for (products, sums) in products.iter_mut().zip(sums) {
+                S::as_mut_simd_f32s(products).0[at..at + 2].copy_from_slice(&sums);
             }
         }
+        products
     }
-    sums
+}
+
+impl Tile<'_> {
+    /// The same bits, for machines without vectors that are known here.
+    fn plain(self) -> [[f32; WIDE]; HIGH] {
+        const PART: usize = 8;
+        let mut products = [[0.0; WIDE]; HIGH];
+        for part in 0..WIDE / PART {
+            let mut sums = [[0.0; PART]; HIGH];
+            for (panel, values) in self.panel.iter().zip(self.columns) {
+                let panel = &panel.as_chunks::<PART>().0[part];
+                for (sums, &value) in sums.iter_mut().zip(values) {
+                    for (sum, &other) in sums.iter_mut().zip(panel) {
+                        *sum += value * other;
+                    }
+                }
+            }
+            for (products, sums) in products.iter_mut().zip(sums) {
+                products[part * PART..(part + 1) * PART].copy_from_slice(&sums);
+            }
+        }
+        products
+    }
 }
 
 /// `‖x‖²`.
@@ -102,18 +149,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn vectors_change_no_bit() {
+        let value = |i: usize| ((i * 7919) % 1013) as f32 / 77.0 - 6.1;
+        let panel: Vec<[f32; WIDE]> = (0..50).map(|j| std::array::from_fn(|i| value(j * 31 + i))).collect();
+        let columns: Vec<[f32; HIGH]> = (0..50).map(|j| std::array::from_fn(|i| value(j * 17 + i + 5))).collect();
+        let tile = || Tile { panel: &panel, columns: &columns };
+        assert_eq!(
+            Arch::new().dispatch(tile()).map(|row| row.map(f32::to_bits)),
+            tile().plain().map(|row| row.map(f32::to_bits))
+        );
+    }
+
+    #[test]
     fn every_pair_of_rows_meets_once() {
         let row = |i: usize| -> Vec<f32> { (0..3).map(|j| (i * 3 + j) as f32).collect() };
-        let (packed, others): (Vec<_>, Vec<_>) = ((0..11).map(row).collect(), (20..26).map(row).collect());
+        let (packed, others): (Vec<_>, Vec<_>) = ((0..45).map(row).collect(), (20..26).map(row).collect());
         let panels = Panels::of(packed.iter().map(Vec::as_slice), 3);
-        let mut found = vec![vec![f32::NAN; 11]; 6];
+        let mut found = vec![vec![f32::NAN; 45]; 6];
         let rows: Vec<&[f32]> = others.iter().map(Vec::as_slice).collect();
         panels.products(&rows, |row, first, products| {
             found[row][first..first + products.len()].copy_from_slice(products)
         });
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         let wanted: Vec<Vec<f32>> = rows.iter().map(|a| packed.iter().map(|b| dot(a, b)).collect()).collect();
-        assert_eq!((found, panels.rows()), (wanted, 11));
+        assert_eq!((found, panels.rows()), (wanted, 45));
         assert_eq!(centred(&[1.0, 2.0, 3.0, 6.0], &means(&[1.0, 2.0, 3.0, 6.0], 2)), [-1.0, -2.0, 1.0, 2.0]);
     }
 }

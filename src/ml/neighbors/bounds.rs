@@ -38,7 +38,7 @@ impl Bounds {
         let values = centred(&rows.values, &centre);
         let size = |row: &[f32]| (square(row), square(row).sqrt());
         let sizes: Vec<(f64, f64)> = values.chunks_exact(cols).map(size).collect();
-        if sizes.iter().any(|(square, _)| !(*square < GREAT)) {
+        if sizes.iter().any(|(square, _)| *square >= GREAT || square.is_nan()) {
             return None;
         }
         let panels = Panels::of(values.chunks_exact(cols), cols);
