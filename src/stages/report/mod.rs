@@ -366,7 +366,7 @@ mod tests {
         {
             assert!(html.contains(words) && markdown.contains(words), "{words}\n{markdown}");
         }
-        assert!(markdown.contains("The pipeline reaches an `r2` of"), "{markdown}");
+        assert!(markdown.contains("reaches an `r2` of"), "{markdown}");
         for words in ["onfusion", "taken for", "have no metric", "Per class"] {
             assert!(!html.contains(words) && !markdown.contains(words), "{words}\n{markdown}");
         }
