@@ -306,13 +306,12 @@ impl<T: Real> Held<T> {
                         |j, x: T| axpy(x * x, c, &mut out[j * k..][..k]),
                     );
                 }
-                self.values.iter_mut().for_each(
-                    #[inline(always)]
-                    |x| *x = *x * *x,
-                );
             },
         );
-        self.add_dense(design, c, k, out);
+        if dense {
+            self.values.iter_mut().for_each(|x| *x = *x * *x);
+            self.add_dense(design, c, k, out);
+        }
     }
 
     fn add_dense(&self, design: &Design<'_>, u: &[T], k: usize, out: &mut [T]) {
