@@ -82,12 +82,12 @@ fn timed(
     let mut laid = None;
     for _ in 0..runs {
         let x = x.clone();
-        let start = seconds();
+        let start = Instant::now();
         let of = Laid::of(x)?;
-        lay.push(seconds() - start);
-        let start = seconds();
+        lay.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
         end = Some(fitted(learner, &of, rows, tol)?);
-        fit.push(seconds() - start);
+        fit.push(start.elapsed().as_secs_f64());
         laid = Some(of);
     }
     let (Some(end), Some(laid)) = (end, laid) else { return Err("no runs".into()) };
@@ -117,14 +117,6 @@ fn fitted(learner: Learner, x: &Laid, rows: &Rows, tol: Option<f64>) -> Outcome<
             LinearSvc { tol, ..default }.fit(x, y, classes, None, &|| false)?.1
         }
     })
-}
-
-/// Seconds that this thread has computed, where the system tells (Linux), else those that went by: other processes hardly change the former.
-fn seconds() -> f64 {
-    static BEGUN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let computed = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = computed.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    nanoseconds.map_or_else(|| BEGUN.get_or_init(Instant::now).elapsed().as_secs_f64(), |n| n as f64 * 1e-9)
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

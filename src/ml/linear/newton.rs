@@ -113,7 +113,7 @@ pub(super) fn minimise(
 /// Relative accuracy asked of the inner solve: loose far from the optimum, and no tighter than the gradient norm
 /// that ends the fit (`wanted`, as a share of the present one) needs.
 fn forcing(progress: f64, wanted: f64) -> f64 {
-    progress.sqrt().min(0.3).max(0.5 * wanted).min(0.5)
+    progress.sqrt().min(0.1).max(0.5 * wanted).min(0.5)
 }
 
 /// A step along `direction` after which the objective is smaller and hardly slopes any more; trial steps cost no pass over the rows.
