@@ -52,7 +52,7 @@ pub(super) struct Layout {
     pub(super) rows: usize,
     /// Offsets of each row's shared sparse values.
     pub(super) indptr: Vec<usize>,
-    /// Their columns, ascending within a row.
+    /// Their columns, in the order in which the rows have them.
     pub(super) indices: Vec<u32>,
     /// Their values.
     pub(super) values: Vec<f32>,

@@ -100,6 +100,10 @@ pub(super) fn minimise(
         let accuracy = forcing(norm / first, limits.tol * size / norm);
         inner.solve(problem, &gradient, &diagonal, penalised, accuracy, should_stop)?;
         step_to.iter_mut().zip(&inner.step).for_each(|(to, step)| *to = f64::from(*step));
+        if !dot(&step_to, &step_to).is_normal() {
+            // beyond what f32 holds: values of 1e20, say
+            step_to.iter_mut().zip(gradient.iter().zip(&diagonal)).for_each(|(to, (g, d))| *to = -g / d);
+        }
         problem.set_direction(&step_to);
         let (step, value) = search(problem, &w[..penalised], &step_to, dot(&gradient, &step_to), objective);
         floor = step == 0.0 || objective - value <= ROUNDING * objective.abs();

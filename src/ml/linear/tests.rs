@@ -386,3 +386,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn great_values_do_no_harm() {
+    for size in [1e15, 3e38] {
+        let great = |i: usize, j: usize| if (i, j) == (5, 1) { size } else { value(i, j) };
+        for block in [dense(40, 3, great), sparse(40, 3, great)] {
+            let x = Features { blocks: vec![block] };
+            for classes in [2, 3] {
+                let y = if classes == 2 { two() } else { three() };
+                let fits = [
+                    LogisticRegression::default().fit_rows(&x, &y, classes, None, NEVER).unwrap(),
+                    LinearSvc::default().fit_rows(&x, &y, classes, None, NEVER).unwrap(),
+                ];
+                for (model, end) in fits {
+                    assert!(end.objective.is_finite(), "{end:?}");
+                    assert!(model.coef.iter().flatten().chain(&model.intercept).all(|w| w.is_finite()), "{model:?}");
+                    let right = model.predict(&x).unwrap().iter().zip(&y).filter(|(a, b)| a == b).count();
+                    // the squares of 3e38 are beyond what steps are looked for in
+                    assert!(right > 25 || size > 1e20, "{size} {right}");
+                }
+            }
+        }
+    }
+}
