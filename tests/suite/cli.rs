@@ -44,7 +44,8 @@ fn a_failed_stage_points_at_the_line_and_with_k_stops_nothing_else() {
     let ran = project.run(["run", "p.yaml", "-k", "--out", "out"]);
     assert_eq!(ran.code, 5);
     assert!(ran.stderr.contains("`min_df` asks for 50 rows, but there are 40 training rows"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("error[stage-failed]: `tfidf` failed while fitting in fold 1"), "{}", ran.stderr);
+    // whichever fold was first: the others fail for the same reason
+    assert!(ran.stderr.contains("error[stage-failed]: `tfidf` failed while fitting in fold "), "{}", ran.stderr);
     let summary = project.summary("out");
     assert_eq!(summary["status"], "failed");
     assert_eq!(summary["variants"][0]["metrics"]["accuracy"]["mean"], 1.0);
