@@ -85,7 +85,7 @@ pub(super) fn minimise(
         if reached || iterations >= rule.max_iter {
             return Ok((walk.w, Convergence { objective, gradient_norm: norm, iterations, converged: reached }));
         }
-        walk.descend(problem, INNER * most);
+        walk.descend(problem, INNER * most, should_stop)?;
         let (step, value) = walk.search(problem, objective);
         floor = step == 0.0 || objective - value <= ROUNDING * objective.abs();
         problem.advance(step);
@@ -155,12 +155,20 @@ impl<'a> Walk<'a> {
         (most, squares.sqrt())
     }
 
-    /// Coordinate descent on the model until no violation in a pass over the working set is above `enough`.
-    fn descend(&mut self, problem: &mut impl Margins, enough: f64) {
+    /// Coordinate descent on the model until no violation in a pass over the working set is above `enough`. Errors: interrupted.
+    fn descend(
+        &mut self,
+        problem: &mut impl Margins,
+        enough: f64,
+        should_stop: ShouldStop<'_>,
+    ) -> Result<(), FitError> {
         let everything = std::mem::take(&mut self.working);
         let mut active = everything.clone();
         let mut whole = true;
         for _ in 0..MOST_PASSES {
+            if should_stop() {
+                return Err(FitError::Interrupted);
+            }
             let mut most = 0.0f64;
             active.retain(|&at| {
                 let violation = self.visit(problem, at);
@@ -176,6 +184,7 @@ impl<'a> Walk<'a> {
             whole = most <= enough;
         }
         self.working = everything;
+        Ok(())
     }
 
     /// Moves one weight to the model's minimum along it. Returns how much its slope violated before.

@@ -30,6 +30,8 @@ impl Default for Ridge {
 
 /// Dense rows of at most so many columns are solved through their Gram matrix.
 const NARROW: usize = 1024;
+/// Rows after which it is asked whether to stop.
+const ROWS_UNASKED: usize = 256;
 /// Targets that go over the rows together; each one's sums are its own.
 const TOGETHER: usize = 8;
 /// A residual this much smaller than the first one is rounding.
@@ -89,13 +91,16 @@ impl Ridge {
         let centre = Centre::of(&design, weight, self.fit_intercept);
         let factor = match design.has_sparse() || design.cols() > NARROW || design.cols() == 0 {
             true => None,
-            false => centre.factor(self.alpha),
+            false => centre.factor(self.alpha, should_stop)?,
         };
         let chunks = outputs.div_ceil(TOGETHER);
         let one = |chunk: usize| {
             let from = chunk * TOGETHER;
             let k = TOGETHER.min(outputs - from);
             let y: Vec<f64> = (0..design.rows * k).map(|at| target(at / k, from + at % k)).collect();
+            if should_stop() {
+                return Err(FitError::Interrupted);
+            }
             let means = centre.target_means(&y, k);
             let y: Vec<f64> = y.iter().enumerate().map(|(at, y)| y - means[at % k]).collect();
             let (w, mut end) = match &factor {
@@ -241,12 +246,15 @@ impl<'a, 'b> Centre<'a, 'b> {
         missed.sum::<f64>() + alpha * w.iter().map(|w| w * w).sum::<f64>()
     }
 
-    /// The Cholesky factor of the Gram matrix plus `alpha`, lower, row-major; none if that is singular.
-    fn factor(&self, alpha: f64) -> Option<Vec<f64>> {
+    /// The Cholesky factor of the Gram matrix plus `alpha`, lower, row-major; none if that is singular. Errors: interrupted.
+    fn factor(&self, alpha: f64, should_stop: ShouldStop<'_>) -> Result<Option<Vec<f64>>, FitError> {
         let n = self.mean.len();
         let mut gram = vec![0.0; n * n];
         let mut row = vec![0.0; n];
         for (i, weight) in self.weight.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+            if i % ROWS_UNASKED == 0 && should_stop() {
+                return Err(FitError::Interrupted);
+            }
             row.iter_mut().zip(&self.mean).for_each(|(x, m)| *x = -m);
             self.design.add(i, 1.0, &mut row);
             for (j, line) in gram.chunks_exact_mut(n).enumerate() {
@@ -254,7 +262,7 @@ impl<'a, 'b> Centre<'a, 'b> {
             }
         }
         (0..n).for_each(|j| gram[j * n + j] += alpha);
-        cholesky::factor(&mut gram, n).then_some(gram)
+        Ok(cholesky::factor(&mut gram, n).then_some(gram))
     }
 
     /// Weights from the factor, `columns × k`.
