@@ -95,8 +95,9 @@ impl LinearSvc {
         let known = Known {
             rows: (self.loss == Loss::Hinge || design.has_sparse()).then(|| dual::Rows::of(design, &cost)),
             guide: match self.loss {
-                Loss::SquaredHinge => Guide::of(design, outputs as usize),
-                Loss::Hinge => None,
+                // one against many curves along the rows of the one and those near it, which the mean of all says little of
+                Loss::SquaredHinge if outputs == 2 => Guide::of(design, 1),
+                _ => None,
             },
         };
         let fits = match outputs {
