@@ -1,34 +1,11 @@
 //! Do the solvers beside Newton's L2 reach scikit-learn's optimum, and what do they answer to awkward input? Numbers: scikit-learn 1.9.1
 //! (the class named at each), tol 1e-12 or less, on the rows of `points`.
 
+use super::test_rows::*;
 use super::*;
-use crate::ml::{Block, Csr, Dense, Features};
+use crate::ml::Features;
 
 const NEVER: ShouldStop<'static> = &|| false;
-
-fn value(i: usize, j: usize) -> f32 {
-    ((i * 37 + j * 91 + i * i * (j + 3)) % 101) as f32 / 50.0 - 1.0
-}
-
-fn dense(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Block {
-    Block::Dense(Dense { rows, cols, values: (0..rows * cols).map(|at| value(at / cols, at % cols)).collect() })
-}
-
-fn sparse(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Block {
-    let mut m = Csr { cols, indptr: vec![0], ..Csr::default() };
-    for i in 0..rows {
-        for j in (0..cols).filter(|&j| value(i, j) != 0.0) {
-            m.indices.push(j as u32);
-            m.values.push(value(i, j));
-        }
-        m.indptr.push(m.indices.len());
-    }
-    Block::Sparse(m)
-}
-
-fn points() -> Features {
-    Features { blocks: vec![dense(40, 3, value)] }
-}
 
 /// As `points`, every third cell empty.
 fn holes() -> Features {
@@ -42,25 +19,8 @@ fn mixed() -> Features {
     Features { blocks: vec![sparse(40, 1, part(0)), dense(40, 1, part(1)), sparse(40, 1, part(2))] }
 }
 
-fn signal(i: usize) -> f64 {
-    let [a, b, c] = [0, 1, 2].map(|j| f64::from(value(i, j)));
-    a + 0.5 * b - c * a
-}
-
-fn two() -> Vec<u32> {
-    (0..40).map(|i| u32::from(signal(i) > 0.1)).collect()
-}
-
-fn three() -> Vec<u32> {
-    (0..40).map(|i| if signal(i) > 0.4 { 2 } else { u32::from(signal(i) > -0.3) }).collect()
-}
-
 fn numbers() -> Vec<f64> {
     (0..40).map(|i| 2.0 * signal(i) + 0.3 * f64::from(value(i, 7))).collect()
-}
-
-fn weights() -> Vec<f64> {
-    (0..40).map(|i| 0.5 + (i % 4) as f64 * 0.5).collect()
 }
 
 fn assert_near(found: &[f64], wanted: &[f64], tolerance: f64) {

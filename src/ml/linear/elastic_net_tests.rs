@@ -5,30 +5,11 @@ use smartcore::linalg::basic::arrays::Array;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::elastic_net::{ElasticNet as TheirNet, ElasticNetParameters};
 
+use super::super::test_rows::*;
 use super::*;
-use crate::ml::{Block, Csr, Dense, Features};
+use crate::ml::{Block, Features};
 
 const NEVER: ShouldStop<'static> = &|| false;
-
-fn value(i: usize, j: usize) -> f32 {
-    ((i * 37 + j * 91 + i * i * (j + 3)) % 101) as f32 / 50.0 - 1.0
-}
-
-fn dense(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Block {
-    Block::Dense(Dense { rows, cols, values: (0..rows * cols).map(|at| value(at / cols, at % cols)).collect() })
-}
-
-fn sparse(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Block {
-    let mut m = Csr { cols, indptr: vec![0], ..Csr::default() };
-    for i in 0..rows {
-        for j in (0..cols).filter(|&j| value(i, j) != 0.0) {
-            m.indices.push(j as u32);
-            m.values.push(value(i, j));
-        }
-        m.indptr.push(m.indices.len());
-    }
-    Block::Sparse(m)
-}
 
 fn columns(blocks: Vec<Block>) -> Columns {
     Columns::of(&Features { blocks }).unwrap()
@@ -38,10 +19,6 @@ fn numbers() -> Vec<f64> {
     let cell = |i: usize, j: usize| f64::from(value(i, j));
     let signal = |i: usize| cell(i, 0) + 0.5 * cell(i, 1) - cell(i, 2) * cell(i, 0);
     (0..40).map(|i| 2.0 * signal(i) + 0.3 * cell(i, 7)).collect()
-}
-
-fn weights() -> Vec<f64> {
-    (0..40).map(|i| 0.5 + (i % 4) as f64 * 0.5).collect()
 }
 
 fn net(alpha: f64, l1_ratio: f64) -> ElasticNet {

@@ -173,4 +173,6 @@ pub(super) fn check_positive(name: &'static str, value: f64) -> Result<(), FitEr
 #[cfg(test)]
 mod breadth_tests;
 #[cfg(test)]
+mod test_rows;
+#[cfg(test)]
 mod tests;

@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 
+use super::test_rows::*;
 use super::*;
-use crate::ml::{Block, Csr, Dense, Features};
+use crate::ml::Features;
 
 const NEVER: ShouldStop<'static> = &|| false;
 
@@ -44,48 +45,6 @@ impl FitRows for LinearSvc {
     ) -> Result<(LinearModel, Convergence), FitError> {
         self.fit(&Laid::of(x.clone())?, y, classes, weight, stop)
     }
-}
-
-fn value(i: usize, j: usize) -> f32 {
-    ((i * 37 + j * 91 + i * i * (j + 3)) % 101) as f32 / 50.0 - 1.0
-}
-
-fn dense(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Block {
-    let value = &value;
-    Block::Dense(Dense { rows, cols, values: (0..rows).flat_map(|i| (0..cols).map(move |j| value(i, j))).collect() })
-}
-
-fn sparse(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Block {
-    let mut m = Csr { cols, indptr: vec![0], ..Csr::default() };
-    for i in 0..rows {
-        for j in (0..cols).filter(|&j| value(i, j) != 0.0) {
-            m.indices.push(j as u32);
-            m.values.push(value(i, j));
-        }
-        m.indptr.push(m.indices.len());
-    }
-    Block::Sparse(m)
-}
-
-fn points() -> Features {
-    Features { blocks: vec![dense(40, 3, value)] }
-}
-
-fn signal(i: usize) -> f64 {
-    let [a, b, c] = [0, 1, 2].map(|j| f64::from(value(i, j)));
-    a + 0.5 * b - c * a
-}
-
-fn two() -> Vec<u32> {
-    (0..40).map(|i| u32::from(signal(i) > 0.1)).collect()
-}
-
-fn three() -> Vec<u32> {
-    (0..40).map(|i| if signal(i) > 0.4 { 2 } else { u32::from(signal(i) > -0.3) }).collect()
-}
-
-fn weights() -> Vec<f64> {
-    (0..40).map(|i| 0.5 + (i % 4) as f64 * 0.5).collect()
 }
 
 fn assert_close(model: &LinearModel, coef: &[[f64; 3]], intercept: &[f64], tolerance: f64) {

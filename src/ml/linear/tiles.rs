@@ -15,83 +15,44 @@ const HIGH: usize = 4;
 /// `T += X·V`: `X` is `rows × d`, `V` `d × k`, `T` `rows × k`, all row-major.
 pub(super) fn times<T: Real>(x: &[T], d: usize, v: &[T], k: usize, t: &mut [T]) {
     if d > 0 && k > 0 {
-        pulp::Arch::new().dispatch(Times { x, d, v, k, t });
+        let factor = |j: usize, row: usize| x[row * d + j];
+        pulp::Arch::new().dispatch(Sums { count: d, factor, v, k, out: t });
     }
 }
 
 /// `OUT += Xᵀ·U`: `X` is `rows × d`, `U` `rows × k`, `OUT` `d × k`, all row-major.
 pub(super) fn add_transposed<T: Real>(x: &[T], d: usize, u: &[T], k: usize, out: &mut [T]) {
     if d > 0 && k > 0 {
-        pulp::Arch::new().dispatch(Transposed { x, d, u, k, out });
+        let factor = |row: usize, j: usize| x[row * d + j];
+        pulp::Arch::new().dispatch(Sums { count: u.len() / k, factor, v: u, k, out });
     }
 }
 
-struct Times<'a, T> {
-    x: &'a [T],
-    d: usize,
+/// `OUT_r += Σ_i factor(i, r) · V_i` over `count` rows of `V`; `V` and `OUT` have `k` columns.
+struct Sums<'a, T, F> {
+    count: usize,
+    factor: F,
     v: &'a [T],
-    k: usize,
-    t: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for Times<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Times { x, d, v, k, t } = self;
-        for from in (0..k).step_by(2 * T::lanes::<S>()) {
-            let mut rows = x.chunks_exact(d * HIGH);
-            let mut results = t.chunks_exact_mut(k * HIGH);
-            for (x, t) in (&mut rows).zip(&mut results) {
-                let tile = Tile::<S, T, HIGH> { simd, from, k, of: PhantomData };
-                tile.sum(
-                    d,
-                    #[inline(always)]
-                    |j, h| x[h * d + j],
-                    v,
-                    t,
-                );
-            }
-            for (x, t) in rows.remainder().chunks_exact(d).zip(results.into_remainder().chunks_exact_mut(k)) {
-                let tile = Tile::<S, T, 1> { simd, from, k, of: PhantomData };
-                tile.sum(
-                    d,
-                    #[inline(always)]
-                    |j, _| x[j],
-                    v,
-                    t,
-                );
-            }
-        }
-    }
-}
-
-struct Transposed<'a, T> {
-    x: &'a [T],
-    d: usize,
-    u: &'a [T],
     k: usize,
     out: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Transposed<'_, T> {
+impl<T: Real, F: Fn(usize, usize) -> T> WithSimd for Sums<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Transposed { x, d, u, k, out } = self;
-        let rows = u.len() / k;
+        let Sums { count, factor, v, k, out } = self;
         for from in (0..k).step_by(2 * T::lanes::<S>()) {
             let mut at = 0;
             let mut lines = out.chunks_exact_mut(k * HIGH);
             for out in &mut lines {
                 let tile = Tile::<S, T, HIGH> { simd, from, k, of: PhantomData };
                 tile.sum(
-                    rows,
+                    count,
                     #[inline(always)]
-                    |r, h| x[r * d + at + h],
-                    u,
+                    |i, h| factor(i, at + h),
+                    v,
                     out,
                 );
                 at += HIGH;
@@ -99,10 +60,10 @@ impl<T: Real> WithSimd for Transposed<'_, T> {
             for out in lines.into_remainder().chunks_exact_mut(k) {
                 let tile = Tile::<S, T, 1> { simd, from, k, of: PhantomData };
                 tile.sum(
-                    rows,
+                    count,
                     #[inline(always)]
-                    |r, _| x[r * d + at],
-                    u,
+                    |i, _| factor(i, at),
+                    v,
                     out,
                 );
                 at += 1;
