@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::design::Design;
 use super::narrow::{Guide, Narrow};
 use super::newton::Problem;
+use super::passes::Curving;
 use super::wide::axpy;
 
 /// A loss of `z = ± margin`.
@@ -60,7 +61,7 @@ pub(super) struct Binary<'a> {
     /// The loss's slopes by row.
     slopes: Vec<f64>,
     /// The rows that have any curvature.
-    curving: Vec<u32>,
+    curving: Curving,
     narrow: Option<Narrow<'a>>,
 }
 
@@ -79,7 +80,7 @@ impl<'a> Binary<'a> {
         let zeros = || vec![0.0; design.rows];
         let (current, towards, curvature, known) = (zeros(), zeros(), zeros(), zeros());
         let (near, probe) = (vec![0.0; design.rows], vec![0.0; design.rows]);
-        let (slopes, curving) = (zeros(), Vec::with_capacity(design.rows));
+        let (slopes, curving) = (zeros(), Curving::new(design.rows));
         Binary {
             design,
             margin,
@@ -130,16 +131,14 @@ impl Problem for Binary<'_> {
     }
 
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
-        self.curving.clear();
         for i in 0..self.design.rows {
             let (first, second) = self.margin.slopes(self.sign[i] * self.current[i], self.known[i]);
             self.slopes[i] = self.cost[i] * self.sign[i] * first;
             self.curvature[i] = self.cost[i] * second;
-            if self.curvature[i] != 0.0 {
-                self.curving.push(i as u32);
-            }
         }
         self.near.iter_mut().zip(&self.curvature).for_each(|(near, c)| *near = *c as f32);
+        self.probe.fill(0.0);
+        self.curving.set(self.design, &self.near);
         if let Some(narrow) = &mut self.narrow {
             narrow.set(&[self.curvature.iter().sum()]);
         }

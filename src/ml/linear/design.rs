@@ -4,8 +4,8 @@
 //! A dense block is never copied; a mixed row is never one dense row.
 
 use super::FitError;
-use super::layout::{Laid, Layout};
-use super::wide::{Real, axpy, dense_dot, sparse_dot};
+use super::layout::{Laid, Layout, Stored};
+use super::wide::{Real, axpy, dense_dot, stored_dot};
 use crate::ml::{Block, Dense, Features};
 
 /// Training rows in the solvers' column order.
@@ -52,20 +52,41 @@ impl<'a> Design<'a> {
     /// Where the dense columns begin.
     #[inline(always)]
     pub(super) fn dense_from(&self) -> usize {
-        self.layout.shared + self.layout.lone.len()
+        self.layout.dense_from()
+    }
+
+    /// How many columns more than one sparse row uses; they end where the dense ones begin.
+    pub(super) fn shared(&self) -> usize {
+        self.layout.shared
     }
 
     /// The column of row `i`'s own, and its value there; 0 if it has none.
     #[inline(always)]
     fn lone(&self, i: usize) -> (usize, f64) {
-        (self.layout.shared + i, self.layout.lone.get(i).copied().unwrap_or(0.0))
+        (i, self.layout.lone.get(i).copied().unwrap_or(0.0))
     }
 
+    /// The lengths of all rows in their own columns, which come first; empty if there are none.
     #[inline(always)]
-    fn sparse_row(&self, i: usize) -> (&[u32], &[f32]) {
-        let of = self.layout;
-        let span = of.indptr[i]..of.indptr[i + 1];
-        (&of.indices[span.clone()], &of.values[span])
+    pub(super) fn lones(&self) -> &[f64] {
+        &self.layout.lone
+    }
+
+    /// The rows, in the order in which their sparse values are stored.
+    #[inline(always)]
+    pub(super) fn order(&self) -> &[u32] {
+        &self.layout.order
+    }
+
+    /// The rows' values in each shared sparse column.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &[Stored]> {
+        self.layout.columns()
+    }
+
+    /// The shared sparse values of row `i`.
+    #[inline(always)]
+    pub(super) fn sparse_row(&self, i: usize) -> &[Stored] {
+        self.layout.row(i)
     }
 
     /// The dense blocks that have columns, and the column at which each begins.
@@ -82,11 +103,7 @@ impl<'a> Design<'a> {
     /// Reads the first of a row's sparse values, so that they are near when the row is visited.
     #[inline(always)]
     pub(super) fn touch(&self, i: usize) -> u32 {
-        let (indices, values) = self.sparse_row(i);
-        match (indices.first(), values.first()) {
-            (Some(index), Some(value)) => index ^ value.to_bits(),
-            _ => 0,
-        }
+        self.sparse_row(i).first().map_or(0, |first| first.at)
     }
 
     /// `x_i · v`, the constant column included.
@@ -113,13 +130,11 @@ impl<'a> Design<'a> {
     /// `x_i · W` for the weights of several classes, the constant column included.
     #[inline(always)]
     pub(super) fn dot_lanes<const L: usize>(&self, i: usize, w: &[[f64; L]]) -> [f64; L] {
-        let (indices, values) = self.sparse_row(i);
-        let (quads, rest) = indices.as_chunks::<4>();
-        let (quad_values, rest_values) = values.as_chunks::<4>();
+        let (quads, rest) = self.sparse_row(i).as_chunks::<4>();
         let mut lanes = [[0.0; L]; 4];
-        for (j, x) in quads.iter().zip(quad_values) {
+        for quad in quads {
             for q in 0..4 {
-                let (w, x) = (&w[j[q] as usize], f64::from(x[q]));
+                let (w, x) = (&w[quad[q].at as usize], f64::from(quad[q].value));
                 for l in 0..L {
                     lanes[q][l] += x * w[l];
                 }
@@ -129,8 +144,8 @@ impl<'a> Design<'a> {
         for l in 0..L {
             sums[l] = (lanes[0][l] + lanes[1][l]) + (lanes[2][l] + lanes[3][l]);
         }
-        for (&j, &x) in rest.iter().zip(rest_values) {
-            add_lanes(f64::from(x), &w[j as usize], &mut sums);
+        for stored in rest {
+            add_lanes(f64::from(stored.value), &w[stored.at as usize], &mut sums);
         }
         let (own, x) = self.lone(i);
         if x != 0.0 {
@@ -184,8 +199,7 @@ impl<'a> Design<'a> {
     /// The product of all columns but the dense ones.
     #[inline(always)]
     pub(super) fn light_dot<T: Real>(&self, i: usize, v: &[T]) -> T {
-        let (indices, values) = self.sparse_row(i);
-        let mut sum = sparse_dot(indices, values, v);
+        let mut sum = stored_dot(self.sparse_row(i), v);
         let (own, x) = self.lone(i);
         if x != 0.0 {
             sum += T::of(x) * v[own];
@@ -220,21 +234,22 @@ impl<'a> Design<'a> {
     #[inline(always)]
     pub(super) fn light_dot_many<T: Real>(&self, i: usize, v: &[T], t: &mut [T]) {
         let k = t.len();
-        let (indices, values) = self.sparse_row(i);
-        let (quads, rest) = indices.as_chunks::<4>();
-        let (quad_values, rest_values) = values.as_chunks::<4>();
-        for (j, x) in quads.iter().zip(quad_values) {
-            let [a, b, c, d] = j.map(
+        let (quads, rest) = self.sparse_row(i).as_chunks::<4>();
+        for quad in quads {
+            let [a, b, c, d] = quad.map(
                 #[inline(always)]
-                |j| &v[j as usize * k..][..k],
+                |stored| &v[stored.at as usize * k..][..k],
             );
-            let x = x.map(T::from);
+            let x = quad.map(
+                #[inline(always)]
+                |stored| T::from(stored.value),
+            );
             for ((((t, &a), &b), &c), &d) in t.iter_mut().zip(a).zip(b).zip(c).zip(d) {
                 *t += (x[0] * a + x[1] * b) + (x[2] * c + x[3] * d);
             }
         }
-        for (&j, &x) in rest.iter().zip(rest_values) {
-            axpy(T::from(x), &v[j as usize * k..][..k], t);
+        for stored in rest {
+            axpy(T::from(stored.value), &v[stored.at as usize * k..][..k], t);
         }
         let (own, x) = self.lone(i);
         if x != 0.0 {
@@ -248,9 +263,8 @@ impl<'a> Design<'a> {
     /// Every value of row `i` and its column, but those of the dense columns.
     #[inline(always)]
     pub(super) fn light_each<T: Real>(&self, i: usize, mut visit: impl FnMut(usize, T)) {
-        let (indices, values) = self.sparse_row(i);
-        for (&j, &x) in indices.iter().zip(values) {
-            visit(j as usize, T::from(x));
+        for stored in self.sparse_row(i) {
+            visit(stored.at as usize, T::from(stored.value));
         }
         let (own, x) = self.lone(i);
         if x != 0.0 {
@@ -332,9 +346,9 @@ mod tests {
         let design = Design::new(&laid, 1.0);
         // column 2 is used by no row, column 3 by two, columns 0 and 1 by one row each
         let full = [
-            [2.0, 1.0, 0.0, 0.0, 0.5, 1.5, 1.0],
+            [1.0, 0.0, 0.0, 2.0, 0.5, 1.5, 1.0],
             [0.0, 0.0, 0.0, 0.0, 2.5, 3.5, 1.0],
-            [4.0, 0.0, 0.0, 3.0, 4.5, 5.5, 1.0],
+            [0.0, 0.0, 3.0, 4.0, 4.5, 5.5, 1.0],
         ];
         let v: Vec<f64> = (0..14).map(|i| f64::from(i) - 4.0).collect();
         for (i, row) in full.iter().enumerate() {

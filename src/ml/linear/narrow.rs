@@ -1,6 +1,6 @@
-//! How are steps found quickly where dense columns hang together? With the inverse of what their Hessian is about.
+//! How are steps found quickly where columns hang together? With the inverse of what their Hessian is about.
 //!
-//! The Hessian over the dense columns and the intercept of one class is `1 + Σ_i c_i x_i x_iᵀ`. Where the curvatures `c_i` do not lean
+//! Dense columns hang together, and so do the most frequent sparse ones and the intercept. The Hessian over them of one class is `1 + Σ_i c_i x_i x_iᵀ`. Where the curvatures `c_i` do not lean
 //! far to some directions of `x`, it is about `1 + a·S`, `a` the sum of the curvatures and `S` the mean of `x xᵀ` over
 //! all rows, of which some do for a guide. `S` is worked out once for all classes and steps; the inverses for `a` in powers of two.
 
@@ -12,9 +12,12 @@ use super::cholesky;
 use super::design::Design;
 use super::tiles;
 
-/// Rows that `S` is taken from: this many, or this many times its width.
+/// Sparse columns that belong to it, the most frequent ones.
+const FREQUENT: usize = 32;
+/// Rows that `S` is taken from: this many, or this many times its width, or as many as cost no more products than `CHEAP`.
 const ROWS: usize = 1024;
 const TIMES_WIDTH: usize = 2;
+const CHEAP: usize = 1 << 21;
 /// Columns beyond which the inverse would cost too much.
 const WIDEST: usize = 2048;
 /// Products with all rows that it saves in a fit, about.
@@ -22,7 +25,7 @@ const SAVES: usize = 60;
 
 /// What all classes and steps share.
 pub(super) struct Guide {
-    /// First of the columns, and how many they are: the dense ones and the constant one.
+    /// First of the columns, and how many they are: the most frequent sparse ones, the dense ones and the constant one.
     from: usize,
     width: usize,
     /// How many of them are penalised.
@@ -36,14 +39,14 @@ pub(super) struct Guide {
 impl Guide {
     /// For fits of `outputs` classes; none where it does not pay.
     pub(super) fn of(design: &Design<'_>, outputs: usize) -> Option<Guide> {
-        let (from, width) = (design.dense_from(), design.width() - design.dense_from());
-        let penalised = design.cols() - from;
-        let rows = ROWS.max(TIMES_WIDTH * width).min(design.rows);
+        let from = design.dense_from() - design.shared().min(FREQUENT);
+        let (width, penalised) = (design.width() - from, design.cols() - from);
+        let rows = ROWS.max(TIMES_WIDTH * width).max(CHEAP / (width * width).max(1)).min(design.rows);
         let pays = SAVES * design.rows * outputs >= (rows + width) * width;
         if penalised < 2 || width > WIDEST || !pays {
             return None;
         }
-        Some(Guide { from, width, penalised, mean: design.mean_square(rows), inverses: Mutex::default() })
+        Some(Guide { from, width, penalised, mean: design.mean_square(from, rows), inverses: Mutex::default() })
     }
 
     fn inverse(&self, power: i32) -> Option<Arc<Vec<f32>>> {

@@ -4,11 +4,42 @@
 //! cache while the dense ones stream by.
 
 use super::design::Design;
+use super::layout::Stored;
 use super::tiles;
-use super::wide::{Real, add_rows, add_squares, axpy, dense_dot, wide};
+use super::wide::{Real, add_rows, add_squares, axpy, dense_dot, stored_dot, wide};
 
 /// Rows whose products with many classes' weights are held at a time.
 const HELD: usize = 32;
+
+/// Rows with curvature are few where so many times as many are not more than all.
+const FEW: usize = 4;
+/// Running sums of a pass over rows.
+const LANES: usize = 16;
+
+/// The rows that have curvature.
+pub(super) struct Curving {
+    /// In the order in which sparse rows are stored.
+    stored: Vec<u32>,
+    /// Ascending; left empty where there are no dense columns.
+    dense: Vec<u32>,
+}
+
+impl Curving {
+    pub(super) fn new(rows: usize) -> Curving {
+        Curving { stored: Vec::with_capacity(rows), dense: Vec::new() }
+    }
+
+    /// Makes it the rows for which `c` is not 0.
+    pub(super) fn set<T: Real>(&mut self, design: &Design<'_>, c: &[T]) {
+        let curves = |&i: &u32| c[i as usize] != T::default();
+        self.stored.clear();
+        self.stored.extend(design.order().iter().copied().filter(curves));
+        self.dense.clear();
+        if design.has_dense() {
+            self.dense.extend((0..c.len() as u32).filter(curves));
+        }
+    }
+}
 
 impl Design<'_> {
     /// `t = X·v`, the constant column included.
@@ -16,9 +47,7 @@ impl Design<'_> {
         wide(
             #[inline(always)]
             || {
-                for (i, t) in t.iter_mut().enumerate() {
-                    *t = self.light_dot(i, v);
-                }
+                self.light_margins(self.order(), v, t);
                 for (at, block) in self.dense_blocks() {
                     for (i, t) in t.iter_mut().enumerate() {
                         *t += dense_dot(block.row(i), &v[at..at + block.cols]);
@@ -28,15 +57,34 @@ impl Design<'_> {
         );
     }
 
+    /// `t_i = x_i·v` of all columns but the dense ones, for `rows` in the order in which they are stored.
+    #[inline(always)]
+    fn light_margins<T: Real>(&self, rows: &[u32], v: &[T], t: &mut [T]) {
+        for &i in rows {
+            t[i as usize] = self.light_dot(i as usize, v);
+        }
+    }
+
     /// `out += Xᵀ·u` and, in the dense columns too if `dense`, `squares_j += Σ_i c_i x_ij²`; the constant column included.
     pub(super) fn add_with_squares(&self, u: &[f64], c: &[f64], dense: bool, out: &mut [f64], squares: &mut [f64]) {
         wide(
             #[inline(always)]
             || {
-                for (i, (&u, &c)) in u.iter().zip(c).enumerate() {
-                    if u != 0.0 || c != 0.0 {
-                        self.add_light_squares(i, (u, c), out, squares);
-                    }
+                let lone = self.lones().iter().zip(u).zip(c).zip(out.iter_mut()).zip(squares.iter_mut());
+                for ((((x, u), c), out), square) in lone {
+                    *out += u * x;
+                    *square += c * x * x;
+                }
+                let from = self.lones().len();
+                for (column, (out, square)) in self.columns().zip(out[from..].iter_mut().zip(&mut squares[from..])) {
+                    let (sum, bent) = column_sums(column, u, c);
+                    *out += sum;
+                    *square += bent;
+                }
+                if self.bias() != 0.0 {
+                    let at = self.cols();
+                    out[at] += self.bias() * u.iter().sum::<f64>();
+                    squares[at] += self.bias() * self.bias() * c.iter().sum::<f64>();
                 }
                 let (us, u_rest) = u.as_chunks::<4>();
                 let (cs, c_rest) = c.as_chunks::<4>();
@@ -71,12 +119,7 @@ impl Design<'_> {
         wide(
             #[inline(always)]
             || {
-                for (i, &u) in u.iter().enumerate().filter(
-                    #[inline(always)]
-                    |(_, u)| **u != 0.0,
-                ) {
-                    self.add_light(i, u, out);
-                }
+                self.add_light_all(u, out);
                 let (us, rest) = u.as_chunks::<4>();
                 for (at, block) in self.dense_blocks() {
                     let out = &mut out[at..at + block.cols];
@@ -101,15 +144,27 @@ impl Design<'_> {
         );
     }
 
-    /// `out += Xᵀ·C·X·v` over `rows`, whose curvatures are `c` (by row); `probe` becomes `X·v` there. Returns `v·XᵀCX·v`.
-    pub(super) fn curved<T: Real>(&self, rows: &[u32], c: &[T], v: &[T], probe: &mut [T], out: &mut [T]) -> f64 {
+    /// `out += Xᵀ·u` in all columns but the dense ones.
+    #[inline(always)]
+    fn add_light_all<T: Real>(&self, u: &[T], out: &mut [T]) {
+        for ((&x, &u), out) in self.lones().iter().zip(u).zip(out.iter_mut()) {
+            *out += u * T::of(x);
+        }
+        for (column, out) in self.columns().zip(&mut out[self.lones().len()..]) {
+            *out += stored_dot(column, u);
+        }
+        if self.bias() != 0.0 {
+            out[self.cols()] += T::of(self.bias()) * sum(u);
+        }
+    }
+
+    /// `out += Xᵀ·C·X·v`; `rows` are those whose curvatures `c` (by row) are not 0. `probe` becomes `X·v` there. Returns `v·XᵀCX·v`.
+    pub(super) fn curved<T: Real>(&self, rows: &Curving, c: &[T], v: &[T], probe: &mut [T], out: &mut [T]) -> f64 {
         wide(
             #[inline(always)]
             || {
-                for &i in rows {
-                    probe[i as usize] = self.light_dot(i as usize, v);
-                }
-                let (quads, rest) = rows.as_chunks::<4>();
+                self.light_margins(&rows.stored, v, probe);
+                let (quads, rest) = rows.dense.as_chunks::<4>();
                 for quad in quads {
                     self.curved_dense(
                         quad.map(
@@ -126,14 +181,26 @@ impl Design<'_> {
                 for &i in rest {
                     self.curved_dense([i as usize; 4], 1, c, v, probe, out);
                 }
-                let mut curved = 0.0;
-                for &i in rows {
-                    let (c, t) = (c[i as usize], probe[i as usize]);
-                    let u = c * t;
-                    curved += u.into() * t.into();
-                    self.add_light(i as usize, u, out);
+                if FEW * rows.stored.len() < self.rows {
+                    let mut curved = 0.0;
+                    for &i in &rows.stored {
+                        let (c, t) = (c[i as usize], probe[i as usize]);
+                        let u = c * t;
+                        curved += u.into() * t.into();
+                        self.add_light(i as usize, u, out);
+                    }
+                    return curved;
                 }
-                curved
+                let mut lanes = [0.0; LANES];
+                for (c, t) in c.chunks(LANES).zip(probe.chunks_mut(LANES)) {
+                    for ((&c, t), lane) in c.iter().zip(t).zip(&mut lanes) {
+                        let u = c * *t;
+                        *lane += u.into() * (*t).into();
+                        *t = u;
+                    }
+                }
+                self.add_light_all(probe, out);
+                lanes.iter().sum()
             },
         )
     }
@@ -209,17 +276,21 @@ impl Design<'_> {
         });
     }
 
-    /// The mean of `x·xᵀ` over `count` rows, evenly taken, in the dense columns and the constant one; row-major.
-    pub(super) fn mean_square(&self, count: usize) -> Vec<f32> {
-        let width = self.width() - self.dense_from();
+    /// The mean of `x·xᵀ` over `count` rows, evenly taken, in the columns from `from` on, shared sparse ones and those behind them; row-major.
+    pub(super) fn mean_square(&self, from: usize, count: usize) -> Vec<f32> {
+        let width = self.width() - from;
         let mut sum = vec![0.0f32; width * width];
         let mut rows = vec![0.0f32; HELD * width];
         for first in (0..count).step_by(HELD) {
             let held = HELD.min(count - first);
+            rows.fill(0.0);
             for (r, line) in rows.chunks_exact_mut(width).take(held).enumerate() {
                 let i = (first + r) * self.rows / count;
+                for stored in self.sparse_row(i).iter().filter(|stored| stored.at as usize >= from) {
+                    line[stored.at as usize - from] = stored.value;
+                }
                 for (at, block) in self.dense_blocks() {
-                    line[at - self.dense_from()..][..block.cols].copy_from_slice(block.row(i));
+                    line[at - from..][..block.cols].copy_from_slice(block.row(i));
                 }
                 if self.bias() != 0.0 {
                     line[width - 1] = self.bias() as f32;
@@ -241,6 +312,40 @@ impl Design<'_> {
             visit(&mut held, first, &mut room[..count * k]);
         }
     }
+}
+
+/// `Σ value · u[at]` and `Σ value² · c[at]`.
+#[inline(always)]
+fn column_sums(column: &[Stored], u: &[f64], c: &[f64]) -> (f64, f64) {
+    let (pairs, rest) = column.as_chunks::<2>();
+    let (mut sums, mut squares) = ([0.0; 2], [0.0; 2]);
+    for pair in pairs {
+        for lane in 0..2 {
+            let (at, x) = (pair[lane].at as usize, f64::from(pair[lane].value));
+            sums[lane] += u[at] * x;
+            squares[lane] += c[at] * x * x;
+        }
+    }
+    for stored in rest {
+        let (at, x) = (stored.at as usize, f64::from(stored.value));
+        sums[0] += u[at] * x;
+        squares[0] += c[at] * x * x;
+    }
+    (sums[0] + sums[1], squares[0] + squares[1])
+}
+
+/// The sum of `u` in running sums.
+#[inline(always)]
+fn sum<T: Real>(u: &[T]) -> T {
+    let mut lanes = [T::default(); LANES];
+    for u in u.chunks(LANES) {
+        for (lane, &u) in lanes.iter_mut().zip(u) {
+            *lane += u;
+        }
+    }
+    let mut sum = T::default();
+    lanes.iter().for_each(|&lane| sum += lane);
+    sum
 }
 
 /// The dense columns of some rows, joined.

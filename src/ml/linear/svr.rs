@@ -3,6 +3,7 @@
 
 use super::design::Design;
 use super::newton::{Limits, Problem, dot, minimise};
+use super::passes::Curving;
 use super::value::{LinearFunction, checked_values};
 use super::wide::axpy;
 use super::{Convergence, FitError, Laid, ShouldStop, check_positive};
@@ -199,14 +200,14 @@ struct Tube<'a> {
     near: Vec<f32>,
     probe: Vec<f32>,
     /// The rows outside the tube.
-    curving: Vec<u32>,
+    curving: Curving,
 }
 
 impl<'a> Tube<'a> {
     fn new(design: &'a Design<'a>, y: &'a [f64], epsilon: f64, cost: &'a [f64]) -> Self {
         let zeros = || vec![0.0; design.rows];
         let (current, towards, curvature, slopes) = (zeros(), zeros(), zeros(), zeros());
-        let (near, probe, curving) = (vec![0.0; design.rows], vec![0.0; design.rows], Vec::new());
+        let (near, probe, curving) = (vec![0.0; design.rows], vec![0.0; design.rows], Curving::new(design.rows));
         Tube { design, y, epsilon, cost, current, towards, curvature, slopes, near, probe, curving }
     }
 
@@ -244,17 +245,15 @@ impl Problem for Tube<'_> {
     }
 
     fn add_slopes(&mut self, gradient: &mut [f64], diagonal: &mut [f64]) {
-        self.curving.clear();
         for i in 0..self.y.len() {
             let beyond = self.beyond(self.current[i] - self.y[i]);
             let c = if beyond == 0.0 { 0.0 } else { 2.0 * self.cost[i] };
             self.curvature[i] = c;
             self.slopes[i] = c * beyond;
-            if c != 0.0 {
-                self.curving.push(i as u32);
-            }
         }
         self.near.iter_mut().zip(&self.curvature).for_each(|(near, c)| *near = *c as f32);
+        self.probe.fill(0.0);
+        self.curving.set(self.design, &self.near);
         self.design.add_with_squares(&self.slopes, &self.curvature, true, gradient, diagonal);
     }
 

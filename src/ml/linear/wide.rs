@@ -8,6 +8,8 @@ use std::ops::{Add, AddAssign, Mul};
 
 use pulp::Simd;
 
+use super::layout::Stored;
+
 /// Runs `work`, compiled for the widest vectors that this machine has. The closure and all that it calls must be marked
 /// `#[inline(always)]`: what is compiled by itself is compiled for the vectors that every machine has.
 #[inline(always)]
@@ -139,6 +141,23 @@ pub(super) fn sparse_dot<T: Real>(indices: &[u32], values: &[f32], v: &[T]) -> T
     let mut sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
     for (&j, &x) in rest.iter().zip(rest_values) {
         sum += T::from(x) * v[j as usize];
+    }
+    sum
+}
+
+/// `Σ value · v[at]` in four running sums.
+#[inline(always)]
+pub(super) fn stored_dot<T: Real>(stored: &[Stored], v: &[T]) -> T {
+    let (quads, rest) = stored.as_chunks::<4>();
+    let mut lanes = [T::default(); 4];
+    for quad in quads {
+        for lane in 0..4 {
+            lanes[lane] += T::from(quad[lane].value) * v[quad[lane].at as usize];
+        }
+    }
+    let mut sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    for stored in rest {
+        sum += T::from(stored.value) * v[stored.at as usize];
     }
     sum
 }
