@@ -8,6 +8,10 @@ use super::layout::{Laid, Layout, Stored};
 use super::wide::{Real, axpy, dense_dot, stored_dot};
 use crate::ml::{Block, Dense, Features};
 
+/// Bytes of a cache line, and how many of a sparse row's are asked for ahead.
+const LINE: usize = 64;
+const TOUCHED_LINES: usize = 4;
+
 /// Training rows in the solvers' column order.
 pub(super) struct Design<'a> {
     /// Number of rows.
@@ -100,10 +104,22 @@ impl<'a> Design<'a> {
         })
     }
 
-    /// Reads the first of a row's sparse values, so that they are near when the row is visited.
+    /// Reads a value of each of a row's cache lines, of a long sparse row of the first ones, so that they are near when the row is visited.
     #[inline(always)]
     pub(super) fn touch(&self, i: usize) -> u32 {
-        self.sparse_row(i).first().map_or(0, |first| first.at)
+        let mut bits = 0;
+        let row = self.sparse_row(i);
+        if let Some(last) = row.len().checked_sub(1) {
+            for line in 0..TOUCHED_LINES {
+                bits ^= row[(line * LINE / size_of::<Stored>()).min(last)].at;
+            }
+        }
+        for (_, block) in self.dense_blocks() {
+            for x in block.row(i).iter().step_by(LINE / size_of::<f32>()) {
+                bits ^= x.to_bits();
+            }
+        }
+        bits
     }
 
     /// `x_i · v`, the constant column included.
@@ -129,30 +145,30 @@ impl<'a> Design<'a> {
 
     /// `x_i · W` for the weights of several classes, the constant column included.
     #[inline(always)]
-    pub(super) fn dot_lanes<const L: usize>(&self, i: usize, w: &[[f64; L]]) -> [f64; L] {
+    pub(super) fn dot_lanes<T: Real, const L: usize>(&self, i: usize, w: &[[T; L]]) -> [T; L] {
         let (quads, rest) = self.sparse_row(i).as_chunks::<4>();
-        let mut lanes = [[0.0; L]; 4];
+        let mut lanes = [[T::default(); L]; 4];
         for quad in quads {
             for q in 0..4 {
-                let (w, x) = (&w[quad[q].at as usize], f64::from(quad[q].value));
+                let (w, x) = (&w[quad[q].at as usize], T::from(quad[q].value));
                 for l in 0..L {
                     lanes[q][l] += x * w[l];
                 }
             }
         }
-        let mut sums = [0.0; L];
+        let mut sums = [T::default(); L];
         for l in 0..L {
             sums[l] = (lanes[0][l] + lanes[1][l]) + (lanes[2][l] + lanes[3][l]);
         }
         for stored in rest {
-            add_lanes(f64::from(stored.value), &w[stored.at as usize], &mut sums);
+            add_lanes(T::from(stored.value), &w[stored.at as usize], &mut sums);
         }
         let (own, x) = self.lone(i);
         if x != 0.0 {
-            add_lanes(x, &w[own], &mut sums);
+            add_lanes(T::of(x), &w[own], &mut sums);
         }
         if self.bias != 0.0 {
-            add_lanes(self.bias, &w[self.cols()], &mut sums);
+            add_lanes(T::of(self.bias), &w[self.cols()], &mut sums);
         }
         for (at, block) in self.dense_blocks() {
             let w = &w[at..at + block.cols];
@@ -161,7 +177,7 @@ impl<'a> Design<'a> {
             } else {
                 block.row(i).iter().zip(w).for_each(
                     #[inline(always)]
-                    |(&x, w)| add_lanes(f64::from(x), w, &mut sums),
+                    |(&x, w)| add_lanes(T::from(x), w, &mut sums),
                 );
             }
         }
@@ -170,17 +186,17 @@ impl<'a> Design<'a> {
 
     /// `W += x_i · u` for the weights of several classes, the constant column included.
     #[inline(always)]
-    pub(super) fn add_lanes<const L: usize>(&self, i: usize, u: [f64; L], w: &mut [[f64; L]]) {
+    pub(super) fn add_lanes<T: Real, const L: usize>(&self, i: usize, u: [T; L], w: &mut [[T; L]]) {
         self.light_each(
             i,
             #[inline(always)]
-            |j, x: f64| add_lanes(x, &u, &mut w[j]),
+            |j, x: T| add_lanes(x, &u, &mut w[j]),
         );
         for (at, block) in self.dense_blocks() {
             let w = &mut w[at..at + block.cols];
             w.iter_mut().zip(block.row(i)).for_each(
                 #[inline(always)]
-                |(w, &x)| add_lanes(f64::from(x), &u, w),
+                |(w, &x)| add_lanes(T::from(x), &u, w),
             );
         }
     }
@@ -284,7 +300,7 @@ impl<'a> Design<'a> {
 }
 
 #[inline(always)]
-fn add_lanes<const L: usize>(x: f64, from: &[f64; L], to: &mut [f64; L]) {
+fn add_lanes<T: Real, const L: usize>(x: T, from: &[T; L], to: &mut [T; L]) {
     for l in 0..L {
         to[l] += x * from[l];
     }

@@ -8,7 +8,7 @@
 
 use super::design::Design;
 use super::newton::{Limits, dot};
-use super::wide::wide;
+use super::wide::{Real, wide};
 use super::{Convergence, FitError, ShouldStop};
 use crate::ml::Rng;
 
@@ -69,13 +69,15 @@ struct Seen<const L: usize> {
     residual: [f64; L],
 }
 
-struct Dual<'a, const L: usize> {
+struct Dual<'a, T, const L: usize> {
     design: &'a Design<'a>,
     /// The rows whose variables can change anything; those up to `active` in the order of the next pass.
     visits: Vec<Visit<L>>,
     active: usize,
     rng: Rng,
-    w: Vec<[f64; L]>,
+    w: Vec<[T; L]>,
+    /// `w · w`, about.
+    size: [f64; L],
     /// Rows at 0 whose slope is above this are settled, and rows at their top whose slope is below `lower`.
     upper: [f64; L],
     lower: [f64; L],
@@ -90,7 +92,7 @@ pub(super) fn minimise<const L: usize>(
     limits: Limits,
     should_stop: ShouldStop<'_>,
 ) -> Result<Vec<(Vec<f64>, Convergence)>, FitError> {
-    let mut dual = Dual::<L>::new(rows, own.clone(), |cost| (cost, 0.0));
+    let mut dual = Dual::<f64, L>::new(rows, own.clone(), |cost| (cost, 0.0));
     let (mut iterations, mut width, mut converged) = (0, 0.0, dual.visits.is_empty());
     while !converged && iterations < limits.max_iter {
         if should_stop() {
@@ -128,24 +130,20 @@ pub(super) fn approached<const L: usize>(
     should_stop: ShouldStop<'_>,
 ) -> Result<Vec<Vec<f64>>, FitError> {
     let bounds = |cost: f64| if cost > 0.0 { (f64::INFINITY, 0.5 / cost) } else { (0.0, 0.0) };
-    let mut dual = Dual::<L>::new(rows, own, bounds);
+    let mut dual = Dual::<f32, L>::new(rows, own, bounds);
     for _ in 0..APPROACH {
         if should_stop() {
             return Err(FitError::Interrupted);
         }
         let seen = dual.pass();
-        let mut sizes = [0.0; L];
-        for w in &dual.w {
-            (0..L).for_each(|l| sizes[l] += w[l] * w[l]);
-        }
-        if (0..L).all(|l| seen.residual[l].sqrt() <= SURE * tol * sizes[l].sqrt()) {
+        if (0..L).all(|l| seen.residual[l].sqrt() <= SURE * tol * dual.size[l].max(0.0).sqrt()) {
             break;
         }
     }
     Ok((0..L).map(|l| dual.weights(l)).collect())
 }
 
-impl<'a, const L: usize> Dual<'a, L> {
+impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
     /// `bounds` gives the top and the ridge for a row's cost.
     fn new(rows: &Rows<'a>, own: impl Iterator<Item = u32>, bounds: impl Fn(f64) -> (f64, f64)) -> Self {
         let design = rows.design;
@@ -157,12 +155,13 @@ impl<'a, const L: usize> Dual<'a, L> {
                 visits.push(Visit { row: row as u32, own, alpha: [0.0; L], top, ridge, inverse: 1.0 / norm });
             }
         }
-        let (active, rng, w) = (visits.len(), Rng::seeded(SEED), vec![[0.0; L]; design.width()]);
-        Dual { design, visits, active, rng, w, upper: [f64::INFINITY; L], lower: [f64::NEG_INFINITY; L] }
+        let (active, rng, w) = (visits.len(), Rng::seeded(SEED), vec![[T::default(); L]; design.width()]);
+        let (upper, lower) = ([f64::INFINITY; L], [f64::NEG_INFINITY; L]);
+        Dual { design, visits, active, rng, w, size: [0.0; L], upper, lower }
     }
 
     fn weights(&self, class: usize) -> Vec<f64> {
-        self.w.iter().map(|w| w[class]).collect()
+        self.w.iter().map(|w| w[class].into()).collect()
     }
 
     fn unshrink(&mut self) {
@@ -201,12 +200,13 @@ impl<'a, const L: usize> Dual<'a, L> {
             if let Some(own) = sign.get_mut(visit.own as usize) {
                 *own = 1.0;
             }
-            let square = if ridge > 0.0 { (1.0 / inverse - ridge) / (ridge * ridge) } else { 0.0 };
+            let norm = 1.0 / inverse - ridge;
+            let square = if ridge > 0.0 { norm / (ridge * ridge) } else { 0.0 };
             let (mut moves, mut moved) = ([0.0; L], visit.alpha);
             let (mut open, mut still) = (0u32, 0u32);
             for l in 0..L {
                 let alpha = visit.alpha[l];
-                let slope = sign[l] * products[l] - 1.0 + alpha * ridge;
+                let slope = sign[l] * products[l].into() - 1.0 + alpha * ridge;
                 let (bottom, full) = (alpha <= 0.0, alpha >= top);
                 let projected = if bottom {
                     slope.min(0.0)
@@ -225,13 +225,14 @@ impl<'a, const L: usize> Dual<'a, L> {
                 still += u32::from(to == alpha);
                 moved[l] = to;
                 moves[l] = (to - alpha) * sign[l];
+                self.size[l] += moves[l] * (2.0 * products[l].into() + moves[l] * norm);
             }
             if open == 0 {
                 continue;
             }
             if still < L as u32 {
                 self.visits[at].alpha = moved;
-                self.design.add_lanes(row, moves, &mut self.w);
+                self.design.add_lanes(row, moves.map(T::of), &mut self.w);
             }
             self.visits.swap(kept, at);
             kept += 1;
