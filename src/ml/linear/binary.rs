@@ -98,6 +98,11 @@ impl<'a> Binary<'a> {
             narrow: guide.map(Narrow::new),
         }
     }
+
+    /// The problem where the margins are these, and not 0.
+    pub(super) fn at(self, margins: Vec<f64>) -> Self {
+        Binary { current: margins, ..self }
+    }
 }
 
 impl Problem for Binary<'_> {

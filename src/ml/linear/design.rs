@@ -174,11 +174,21 @@ impl<'a> Design<'a> {
             let w = &w[at..at + block.cols];
             if L == 1 {
                 sums[0] += dense_dot(block.row(i), w.as_flattened());
-            } else {
-                block.row(i).iter().zip(w).for_each(
-                    #[inline(always)]
-                    |(&x, w)| add_lanes(T::from(x), w, &mut sums),
-                );
+                continue;
+            }
+            let (quads, rest) = block.row(i).as_chunks::<4>();
+            let (quad_weights, rest_weights) = w.as_chunks::<4>();
+            let mut lanes = [[T::default(); L]; 4];
+            for (x, w) in quads.iter().zip(quad_weights) {
+                for q in 0..4 {
+                    add_lanes(T::from(x[q]), &w[q], &mut lanes[q]);
+                }
+            }
+            for (&x, w) in rest.iter().zip(rest_weights) {
+                add_lanes(T::from(x), w, &mut lanes[0]);
+            }
+            for l in 0..L {
+                sums[l] += (lanes[0][l] + lanes[1][l]) + (lanes[2][l] + lanes[3][l]);
             }
         }
         sums

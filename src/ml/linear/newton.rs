@@ -61,7 +61,7 @@ const MAX_INNER: usize = 500;
 /// Running sums of a pass over vectors.
 const LANES: usize = 16;
 
-/// Minimises from `start` (none: zero weights). Converged: `‖g(w)‖ ≤ tol · ‖w‖`, or no step can lower the objective by more than its
+/// Minimises from `start` (none: zero weights), whose margins the problem has. Converged: `‖g(w)‖ ≤ tol · ‖w‖`, or no step can lower the objective by more than its
 /// rounding. As `½‖w‖²` makes the objective 1-strongly convex in the penalised weights, these are then within
 /// `tol · ‖w‖` of the optimum's, whatever the scale of features and costs. Errors: interrupted.
 pub(super) fn minimise(
@@ -72,9 +72,7 @@ pub(super) fn minimise(
 ) -> Result<(Vec<f64>, Convergence), FitError> {
     let (n, penalised) = (problem.len(), problem.penalised());
     let mut w = start.unwrap_or_else(|| vec![0.0; n]);
-    problem.set_direction(&w);
-    let mut objective = 0.5 * dot(&w[..penalised], &w[..penalised]) + problem.loss_at(1.0).0;
-    problem.advance(1.0);
+    let mut objective = 0.5 * dot(&w[..penalised], &w[..penalised]) + problem.loss_at(0.0).0;
     let (mut gradient, mut diagonal, mut step_to) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let mut inner = Inner::new(n);
     let (mut first, mut iterations, mut floor) = (0.0, 0, false);

@@ -57,6 +57,20 @@ impl Design<'_> {
         );
     }
 
+    /// `X·W` for the weights of several classes, the constant column included.
+    pub(super) fn margins_lanes<const L: usize>(&self, w: &[[f64; L]]) -> Vec<[f64; L]> {
+        let mut t = vec![[0.0; L]; self.rows];
+        wide(
+            #[inline(always)]
+            || {
+                for &i in self.order() {
+                    t[i as usize] = self.dot_lanes(i as usize, w);
+                }
+            },
+        );
+        t
+    }
+
     /// `t_i = x_i·v` of all columns but the dense ones, for `rows` in the order in which they are stored.
     #[inline(always)]
     fn light_margins<T: Real>(&self, rows: &[u32], v: &[T], t: &mut [T]) {

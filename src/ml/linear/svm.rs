@@ -102,7 +102,7 @@ impl LinearSvc {
         };
         let fits = match outputs {
             2 => self.fit_lanes::<1>(design, &known, (&targets.place, 1, 1), &cost, should_stop)?,
-            _ if known.rows.is_none() || design.has_dense() => {
+            _ if known.rows.is_none() || (design.has_dense() && self.loss == Loss::Hinge) => {
                 let one = |class| self.fit_lanes::<1>(design, &known, (&targets.place, class, 1), &cost, should_stop);
                 (0..outputs).into_par_iter().map(one).collect::<Result<Vec<_>, _>>()?.concat()
             }
@@ -133,21 +133,26 @@ impl LinearSvc {
     ) -> Result<Vec<(Vec<f64>, Convergence)>, FitError> {
         let limits = Limits { tol: self.tol, max_iter: self.max_iter };
         let own = place.iter().map(|place| place.wrapping_sub(from));
-        let starts = match (self.loss, &known.rows) {
+        let start = match (self.loss, &known.rows) {
             (Loss::Hinge, Some(rows)) => {
                 let mut fits = dual::minimise::<L>(rows, own, limits, should_stop)?;
                 fits.truncate(count as usize);
                 return Ok(fits);
             }
-            (_, Some(rows)) => dual::approached::<L>(rows, own, self.tol, should_stop)?.into_iter().map(Some).collect(),
-            (_, None) => vec![None; count as usize],
+            (_, Some(rows)) => Some(dual::approached::<L>(rows, own, self.tol, should_stop)?),
+            (_, None) => None,
         };
-        let classes = (from..from + count).zip(starts);
-        let fits = classes.map(|(class, start)| {
+        let start = start.map(|w| (design.margins_lanes(&w), w));
+        let fits = (from..from + count).enumerate().map(|(lane, class)| {
             let positive = place.iter().map(|&place| place == class);
-            let mut problem =
-                Binary::new(design, known.guide.as_ref(), Margin::SquaredHinge, positive, cost, design.width());
-            minimise(&mut problem, start, limits, should_stop)
+            let guide = known.guide.as_ref();
+            let mut problem = Binary::new(design, guide, Margin::SquaredHinge, positive, cost, design.width());
+            let lane_of = |all: &[[f64; L]]| all.iter().map(|lanes| lanes[lane]).collect::<Vec<f64>>();
+            let mut w = None;
+            if let Some((margins, weights)) = &start {
+                (problem, w) = (problem.at(lane_of(margins)), Some(lane_of(weights)));
+            }
+            minimise(&mut problem, w, limits, should_stop)
         });
         fits.collect()
     }
