@@ -243,19 +243,6 @@ impl<'a> Design<'a> {
         );
     }
 
-    /// `out_j += u · x_ij` and `squares_j += c · x_ij²` in all columns but the dense ones.
-    #[inline(always)]
-    pub(super) fn add_light_squares(&self, i: usize, (u, c): (f64, f64), out: &mut [f64], squares: &mut [f64]) {
-        self.light_each(
-            i,
-            #[inline(always)]
-            |j, x: f64| {
-                out[j] += u * x;
-                squares[j] += c * x * x;
-            },
-        );
-    }
-
     /// `t += x_i · V` in all columns but the dense ones, for `V` of `width() × k`, row-major.
     #[inline(always)]
     pub(super) fn light_dot_many<T: Real>(&self, i: usize, v: &[T], t: &mut [T]) {

@@ -21,14 +21,17 @@ const APART: usize = 2;
 /// Seed of the order of visits. The optimum does not depend on it; the last bits do.
 const SEED: u64 = 0;
 
-/// Rows whose values are asked for this many visits ahead: they lie all over the memory.
-const AHEAD: usize = 4;
+/// Rows whose values are asked for together, before they are visited: they lie all over the memory.
+const AHEAD: usize = 8;
 
 /// Passes after which Newton's method takes over at the latest.
 const APPROACH: usize = 40;
 
 /// The gradient that a pass saw is made smaller by this than the one asked for: it is only about the true one.
 const SURE: f64 = 0.3;
+
+/// Without tops, passes converge faster where variables move this much further than to their best places (over-relaxation).
+const BEYOND: f64 = 1.2;
 
 /// Moves of a projected gradient below this are rounding.
 const STILL: f64 = 1e-12;
@@ -80,6 +83,8 @@ struct Dual<'a, T, const L: usize> {
     visits: Vec<Visit<L>>,
     active: usize,
     rng: Rng,
+    /// How far a variable moves, as a share of the way to its best place.
+    pace: f64,
     w: Vec<[T; L]>,
     /// `w · w`, about.
     size: [f64; L],
@@ -137,6 +142,7 @@ pub(super) fn approached<const L: usize>(
 ) -> Result<Vec<[f64; L]>, FitError> {
     let bounds = |cost: f64| if cost > 0.0 { (f64::INFINITY, 0.5 / cost) } else { (0.0, 0.0) };
     let mut dual = Dual::<f32, L>::new(rows, own, bounds);
+    dual.pace = BEYOND;
     let (made, near) = dual.approach(APPROACH, tol, should_stop)?;
     let mut w: Vec<[f64; L]> = dual.w.iter().map(|w| w.map(f64::from)).collect();
     if !near && L > 1 {
@@ -163,7 +169,7 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
         }
         let (active, rng, w) = (visits.len(), Rng::seeded(SEED), vec![[T::default(); L]; design.width()]);
         let (upper, lower) = ([f64::INFINITY; L], [f64::NEG_INFINITY; L]);
-        Dual { design, visits, active, rng, w, size: [0.0; L], upper, lower }
+        Dual { design, visits, active, rng, pace: 1.0, w, size: [0.0; L], upper, lower }
     }
 
     fn weights(&self, class: usize) -> Vec<f64> {
@@ -201,6 +207,7 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
             visits: self.visits[..self.active].iter().map(alone).collect(),
             active: self.active,
             rng: Rng::seeded(SEED),
+            pace: self.pace,
             w: self.w.iter().map(|w| [w[l]]).collect(),
             size: [self.size[l]],
             upper: [self.upper[l]],
@@ -234,8 +241,10 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
     fn visit_all(&mut self, mut seen: Seen<L>) -> (usize, Seen<L>) {
         let (mut kept, mut touched) = (0, 0);
         for at in 0..self.active {
-            if let Some(next) = self.visits.get(at + AHEAD) {
-                touched ^= self.design.touch(next.row as usize);
+            if at % AHEAD == 0 {
+                for next in self.visits.iter().take(self.active).skip(at + AHEAD).take(AHEAD) {
+                    touched ^= self.design.touch(next.row as usize);
+                }
             }
             let visit = self.visits[at];
             let (row, Visit { top, ridge, inverse, .. }) = (visit.row as usize, visit);
@@ -264,7 +273,7 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
                 seen.greatest[l] = if projected > seen.greatest[l] && !settled { projected } else { seen.greatest[l] };
                 seen.least[l] = if projected < seen.least[l] && !settled { projected } else { seen.least[l] };
                 seen.residual[l] += projected * projected * square;
-                let to = (alpha - slope * inverse).max(0.0).min(top);
+                let to = (alpha - self.pace * slope * inverse).max(0.0).min(top);
                 let to = if projected.abs() > STILL && !settled { to } else { alpha };
                 still += u32::from(to == alpha);
                 moved[l] = to;

@@ -92,14 +92,14 @@ impl LinearSvc {
         check_positive("intercept_scaling", self.intercept_scaling)?;
         let cost: Vec<f64> = targets.weight.iter().map(|w| self.c * w).collect();
         let outputs = targets.present.len() as u32;
-        let known = Known {
-            rows: (self.loss == Loss::Hinge || design.has_sparse()).then(|| dual::Rows::of(design, &cost)),
-            guide: match self.loss {
-                // one against many curves along the rows of the one and those near it, which the mean of all says little of
-                Loss::SquaredHinge if outputs == 2 => Guide::of(design, 1),
-                _ => None,
-            },
+        let rows = (self.loss == Loss::Hinge || design.has_sparse()).then(|| dual::Rows::of(design, &cost));
+        let guide = match rows {
+            // one against many curves along the rows of the one and those near it, which the mean of all says little of
+            None if outputs == 2 => Guide::of(design, 1),
+            // the dual comes so near that making a guide does not pay
+            _ => None,
         };
+        let known = Known { rows, guide };
         let fits = match outputs {
             2 => self.fit_lanes::<1>(design, &known, (&targets.place, 1, 1), &cost, should_stop)?,
             _ if known.rows.is_none() || (design.has_dense() && self.loss == Loss::Hinge) => {
