@@ -48,6 +48,8 @@ pub(super) struct Limits {
 const DECREASE: f64 = 1e-4;
 /// Changes of the objective below this share of it are rounding.
 const ROUNDING: f64 = 1e-14;
+/// Where the objective no longer falls, a gradient goes on to fall while each step makes it smaller than this share.
+const STILL_FALLS: f64 = 0.5;
 /// A gradient this much smaller than the first one is zero: the optimum may lie at zero weights.
 const FLAT: f64 = 1e-13;
 /// Curvature along weights without penalty is at least this.
@@ -62,7 +64,7 @@ const MAX_INNER: usize = 500;
 const LANES: usize = 16;
 
 /// Minimises from `start` (none: zero weights), whose margins the problem has. Converged: `‖g(w)‖ ≤ tol · ‖w‖`, or no step can lower the objective by more than its
-/// rounding. As `½‖w‖²` makes the objective 1-strongly convex in the penalised weights, these are then within
+/// rounding, nor the gradient by much. As `½‖w‖²` makes the objective 1-strongly convex in the penalised weights, these are then within
 /// `tol · ‖w‖` of the optimum's, whatever the scale of features and costs. Errors: interrupted.
 pub(super) fn minimise(
     problem: &mut impl Problem,
@@ -75,7 +77,7 @@ pub(super) fn minimise(
     let mut objective = 0.5 * dot(&w[..penalised], &w[..penalised]) + problem.loss_at(0.0).0;
     let (mut gradient, mut diagonal, mut step_to) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let mut inner = Inner::new(n);
-    let (mut first, mut iterations, mut floor) = (0.0, 0, false);
+    let (mut first, mut last, mut iterations, mut floor) = (0.0, f64::INFINITY, 0, false);
     loop {
         if should_stop() {
             return Err(FitError::Interrupted);
@@ -90,7 +92,10 @@ pub(super) fn minimise(
             first = norm;
         }
         let size = dot(&w, &w).sqrt();
-        let reached = norm <= limits.tol * size || norm <= FLAT * first || floor;
+        // below the objective's rounding the gradient may still fall
+        let done = floor && norm > STILL_FALLS * last;
+        let reached = norm <= limits.tol * size || norm <= FLAT * first || done;
+        last = norm;
         if reached || iterations >= limits.max_iter {
             let end = Convergence { objective, gradient_norm: norm, iterations, converged: reached };
             return Ok((w, end));

@@ -27,7 +27,7 @@ pub(super) struct Select;
 
 impl StageKind for Select {
     const KIND: &'static str = "select";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "the features that tell most, judged by training rows";
     const EXAMPLE: &'static str = "{ use: select, from: tfidf, with: { score_func: chi2, k: 1000 } }";
     type Params = Params;

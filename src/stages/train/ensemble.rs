@@ -71,7 +71,7 @@ impl Default for Stack {
 
 impl StageKind for Ensemble {
     const KIND: &'static str = "ensemble";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "several models as one: a vote, or a learner of their predictions";
     const EXAMPLE: &'static str = "{ use: ensemble, from: [train], with: { stack: { folds: 3 } } }";
     type Params = Params;

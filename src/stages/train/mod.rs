@@ -60,7 +60,7 @@ pub(super) struct Params {
 
 impl StageKind for Train {
     const KIND: &'static str = "train";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
     const SUMMARY: &'static str = "a classifier, learned from training rows";
     const EXAMPLE: &'static str = "{ use: train, from: fuse, with: { estimator: { linear_svc: { c: 1.0 } } } }";
     type Params = Params;
