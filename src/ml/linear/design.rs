@@ -8,9 +8,8 @@ use super::layout::{Laid, Layout, Stored};
 use super::wide::{Real, axpy, dense_dot, stored_dot};
 use crate::ml::{Block, Dense, Features};
 
-/// Bytes of a cache line, and how many of a sparse row's are asked for ahead.
+/// Bytes of a cache line.
 const LINE: usize = 64;
-const TOUCHED_LINES: usize = 4;
 
 /// Training rows in the solvers' column order.
 pub(super) struct Design<'a> {
@@ -104,16 +103,10 @@ impl<'a> Design<'a> {
         })
     }
 
-    /// Reads a value of each of a row's cache lines, of a long sparse row of the first ones, so that they are near when the row is visited.
+    /// Reads the first of a row's sparse values and one of each of its dense cache lines, so that they are near when the row is visited.
     #[inline(always)]
     pub(super) fn touch(&self, i: usize) -> u32 {
-        let mut bits = 0;
-        let row = self.sparse_row(i);
-        if let Some(last) = row.len().checked_sub(1) {
-            for line in 0..TOUCHED_LINES {
-                bits ^= row[(line * LINE / size_of::<Stored>()).min(last)].at;
-            }
-        }
+        let mut bits = self.sparse_row(i).first().map_or(0, |first| first.at);
         for (_, block) in self.dense_blocks() {
             for x in block.row(i).iter().step_by(LINE / size_of::<f32>()) {
                 bits ^= x.to_bits();

@@ -15,9 +15,6 @@ use crate::ml::Rng;
 /// Classes that go over sparse rows together.
 pub(super) const TOGETHER: usize = 8;
 
-/// Classes go on by themselves where rows are open for fewer of them than this: a visit for all costs about as much as that many for one.
-const APART: usize = 2;
-
 /// Seed of the order of visits. The optimum does not depend on it; the last bits do.
 const SEED: u64 = 0;
 
@@ -73,8 +70,6 @@ struct Seen<const L: usize> {
     least: [f64; L],
     /// `Σ (slope_i / ridge_i)² ‖x_i‖²` over the rows above 0 (0 without ridges).
     residual: [f64; L],
-    /// How many classes' variables were not settled.
-    open: usize,
 }
 
 struct Dual<'a, T, const L: usize> {
@@ -143,16 +138,16 @@ pub(super) fn approached<const L: usize>(
     let bounds = |cost: f64| if cost > 0.0 { (f64::INFINITY, 0.5 / cost) } else { (0.0, 0.0) };
     let mut dual = Dual::<f32, L>::new(rows, own, bounds);
     dual.pace = BEYOND;
-    let (made, near) = dual.approach(APPROACH, tol, should_stop)?;
-    let mut w: Vec<[f64; L]> = dual.w.iter().map(|w| w.map(f64::from)).collect();
-    if !near && L > 1 {
-        for l in 0..L {
-            let mut alone = dual.alone(l);
-            alone.approach(APPROACH - made, tol, should_stop)?;
-            w.iter_mut().zip(&alone.w).for_each(|(w, alone)| w[l] = f64::from(alone[0]));
+    for _ in 0..APPROACH {
+        if should_stop() {
+            return Err(FitError::Interrupted);
+        }
+        let seen = dual.pass();
+        if (0..L).all(|l| seen.residual[l].sqrt() <= SURE * tol * dual.size[l].max(0.0).sqrt()) {
+            break;
         }
     }
-    Ok(w)
+    Ok(dual.w.iter().map(|w| w.map(f64::from)).collect())
 }
 
 impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
@@ -176,45 +171,6 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
         self.w.iter().map(|w| w[class].into()).collect()
     }
 
-    /// At most `most` passes, as long as the gradients are likely above `tol` times the weights' norm and it pays that the classes go
-    /// together. Returns how many it made, and whether the gradients are that small.
-    fn approach(&mut self, most: usize, tol: f64, should_stop: ShouldStop<'_>) -> Result<(usize, bool), FitError> {
-        for made in 1..=most {
-            if should_stop() {
-                return Err(FitError::Interrupted);
-            }
-            let seen = self.pass();
-            let near = (0..L).all(|l| seen.residual[l].sqrt() <= SURE * tol * self.size[l].max(0.0).sqrt());
-            if near || (L > 1 && seen.open < APART * self.active) {
-                return Ok((made, near));
-            }
-        }
-        Ok((most, false))
-    }
-
-    /// The dual of class `l` by itself, with the rows that are active.
-    fn alone(&self, l: usize) -> Dual<'a, T, 1> {
-        let alone = |visit: &Visit<L>| Visit {
-            row: visit.row,
-            own: u32::from(visit.own as usize != l),
-            alpha: [visit.alpha[l]],
-            top: visit.top,
-            ridge: visit.ridge,
-            inverse: visit.inverse,
-        };
-        Dual {
-            design: self.design,
-            visits: self.visits[..self.active].iter().map(alone).collect(),
-            active: self.active,
-            rng: Rng::seeded(SEED),
-            pace: self.pace,
-            w: self.w.iter().map(|w| [w[l]]).collect(),
-            size: [self.size[l]],
-            upper: [self.upper[l]],
-            lower: [self.lower[l]],
-        }
-    }
-
     fn unshrink(&mut self) {
         self.active = self.visits.len();
         (self.upper, self.lower) = ([f64::INFINITY; L], [f64::NEG_INFINITY; L]);
@@ -223,7 +179,7 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
     /// One visit to every active row, in a new order; rows that are settled at their bounds stop being active.
     fn pass(&mut self) -> Seen<L> {
         self.shuffle();
-        let nothing = Seen { greatest: [f64::NEG_INFINITY; L], least: [f64::INFINITY; L], residual: [0.0; L], open: 0 };
+        let nothing = Seen { greatest: [f64::NEG_INFINITY; L], least: [f64::INFINITY; L], residual: [0.0; L] };
         let (kept, mut seen) = wide(
             #[inline(always)]
             || self.visit_all(nothing),
@@ -283,7 +239,6 @@ impl<'a, T: Real, const L: usize> Dual<'a, T, L> {
             if open == 0 {
                 continue;
             }
-            seen.open += open as usize;
             if still < L as u32 {
                 self.visits[at].alpha = moved;
                 self.design.add_lanes(row, moves.map(T::of), &mut self.w);

@@ -1,8 +1,8 @@
 //! How are steps found quickly where columns hang together? With the inverse of what their Hessian is about.
 //!
-//! Dense columns hang together, and so do the most frequent sparse ones and the intercept. The Hessian over them of one class is `1 + Σ_i c_i x_i x_iᵀ`. Where the curvatures `c_i` do not lean
-//! far to some directions of `x`, it is about `1 + a·S`, `a` the sum of the curvatures and `S` the mean of `x xᵀ` over
-//! all rows, of which some do for a guide. `S` is worked out once for all classes and steps; the inverses for `a` in powers of two.
+//! Dense columns hang together, and so do the most frequent sparse ones and the intercept. The Hessian over them of one class is
+//! `1 + Σ_i c_i x_i x_iᵀ`. Where the curvatures `c_i` do not lean far to some directions of `x`, it is about `1 + a·S`, `a` the sum
+//! of the curvatures and `S` the mean of `x xᵀ` over all rows, of which some do for a guide. `S` is worked out once for all classes and steps; the inverses for `a` in powers of two.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

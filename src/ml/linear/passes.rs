@@ -84,22 +84,7 @@ impl Design<'_> {
         wide(
             #[inline(always)]
             || {
-                let lone = self.lones().iter().zip(u).zip(c).zip(out.iter_mut()).zip(squares.iter_mut());
-                for ((((x, u), c), out), square) in lone {
-                    *out += u * x;
-                    *square += c * x * x;
-                }
-                let from = self.lones().len();
-                for (column, (out, square)) in self.columns().zip(out[from..].iter_mut().zip(&mut squares[from..])) {
-                    let (sum, bent) = column_sums(column, u, c);
-                    *out += sum;
-                    *square += bent;
-                }
-                if self.bias() != 0.0 {
-                    let at = self.cols();
-                    out[at] += self.bias() * u.iter().sum::<f64>();
-                    squares[at] += self.bias() * self.bias() * c.iter().sum::<f64>();
-                }
+                self.add_light_squares(u, c, out, squares);
                 let (us, u_rest) = u.as_chunks::<4>();
                 let (cs, c_rest) = c.as_chunks::<4>();
                 for (at, block) in self.dense_blocks() {
@@ -126,6 +111,41 @@ impl Design<'_> {
                 }
             },
         );
+    }
+
+    /// `out += Xᵀ·u` and `squares_j += Σ_i c_i x_ij²` in all columns but the dense ones.
+    #[inline(always)]
+    fn add_light_squares(&self, u: &[f64], c: &[f64], out: &mut [f64], squares: &mut [f64]) {
+        let counts = |&(_, (&u, &c)): &(usize, (&f64, &f64))| u != 0.0 || c != 0.0;
+        if FEW * u.iter().zip(c).enumerate().filter(counts).count() < self.rows {
+            for (i, (&u, &c)) in u.iter().zip(c).enumerate().filter(counts) {
+                self.light_each(
+                    i,
+                    #[inline(always)]
+                    |j, x: f64| {
+                        out[j] += u * x;
+                        squares[j] += c * x * x;
+                    },
+                );
+            }
+            return;
+        }
+        let lone = self.lones().iter().zip(u).zip(c).zip(out.iter_mut()).zip(squares.iter_mut());
+        for ((((x, u), c), out), square) in lone {
+            *out += u * x;
+            *square += c * x * x;
+        }
+        let from = self.lones().len();
+        for (column, (out, square)) in self.columns().zip(out[from..].iter_mut().zip(&mut squares[from..])) {
+            let (sum, bent) = column_sums(column, u, c);
+            *out += sum;
+            *square += bent;
+        }
+        if self.bias() != 0.0 {
+            let at = self.cols();
+            out[at] += self.bias() * sum(u);
+            squares[at] += self.bias() * self.bias() * sum(c);
+        }
     }
 
     /// `out += Xᵀ·u`, the constant column included.
@@ -436,5 +456,61 @@ impl<T: Real> Held<T> {
     fn add_dense(&self, design: &Design<'_>, u: &[T], k: usize, out: &mut [T]) {
         let dense = design.dense_from() * k..(design.dense_from() + self.width) * k;
         tiles::add_transposed(&self.values, self.width, u, k, &mut out[dense]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::linear::Laid;
+    use crate::ml::{Block, Csr, Features};
+
+    /// Twelve rows of up to six values of nine columns, the last of which one row alone has.
+    fn laid() -> Laid {
+        let mut m = Csr { cols: 9, indptr: vec![0], ..Csr::default() };
+        for i in 0..12 {
+            for j in (0..8).filter(|j| (i * 5 + j * 3) % 7 < 3 + j % 2) {
+                m.indices.push(j as u32);
+                m.values.push(((i * 3 + j) % 5) as f32 - 2.0);
+            }
+            if i == 4 {
+                m.indices.push(8);
+                m.values.push(3.0);
+            }
+            m.indptr.push(m.indices.len());
+        }
+        Laid::of(Features { blocks: vec![Block::Sparse(m)] }).unwrap()
+    }
+
+    #[test]
+    fn products_by_columns_equal_those_by_rows() {
+        let laid = laid();
+        let design = Design::new(&laid, 1.0);
+        let (rows, width) = (design.rows, design.width());
+        // all rows, and too few of them for going through the columns
+        for some in [rows, 2] {
+            let u: Vec<f64> = (0..rows).map(|i| if i < some { i as f64 - 4.5 } else { 0.0 }).collect();
+            let c: Vec<f64> = (0..rows).map(|i| if i < some { 1.0 + (i % 3) as f64 } else { 0.0 }).collect();
+            let v: Vec<f64> = (0..width).map(|j| (j % 4) as f64 - 1.0).collect();
+            let (mut added, mut squares, mut bent) = (vec![0.0; width], vec![0.0; width], vec![0.0; width]);
+            let mut by_rows = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
+            for i in 0..rows {
+                let product = design.dot(i, &v);
+                design.light_each(i, |j, x: f64| {
+                    by_rows[0][j] += u[i] * x;
+                    by_rows[1][j] += c[i] * x * x;
+                    by_rows[2][j] += c[i] * product * x;
+                });
+            }
+            design.add_with_squares(&u, &c, true, &mut added, &mut squares);
+            assert_eq!([&added, &squares], [&by_rows[0], &by_rows[1]]);
+            added.fill(0.0);
+            design.add_all(&u, &mut added);
+            assert_eq!(added, by_rows[0]);
+            let mut curving = Curving::new(rows);
+            curving.set(&design, &c);
+            let curved = design.curved(&curving, &c, &v, &mut vec![0.0; rows], &mut bent);
+            assert_eq!((&bent, curved), (&by_rows[2], by_rows[2].iter().zip(&v).map(|(b, v)| b * v).sum()));
+        }
     }
 }
