@@ -5,6 +5,7 @@
 //! | [`Numeric::Exact`] | nothing: whole numbers, texts, and IEEE sums, products and roots in a fixed order | no class |
 //! | [`Numeric::Libm`] | the platform's `exp`, `ln`, `pow` … (glibc alone has several of each and takes one by the processor) | the class of its libm |
 //! | [`Numeric::Simd`] | kernels that are chosen when the program runs (`gemm`, for matrix products), and libm | the class of both |
+//! | [`Numeric::Model`] and its like | those and the engine that computes transformers with such numbers, on a CPU or a GPU | the class of all |
 //!
 //! A class is a name for people and a digest of what the machine answers to fixed questions: `x86_64-linux-gnu/1f0c…` for
 //! libm, `x86_64-linux-gnu/avx512/9a3b…` for both. Two machines of one class gave the same bits wherever they were asked, and
@@ -18,53 +19,60 @@ use std::collections::BTreeMap;
 use std::env;
 use std::hint::black_box;
 
-use crate::model::probe;
+use crate::model::{Place, Precision, probe};
 use crate::pipeline::Pipeline;
 use crate::stage::Numeric;
 
 /// How many arguments each function of libm is asked.
 const ASKED: u32 = 512;
 
-/// The classes of this machine, as far as they were asked for.
+/// The classes of this machine, as far as they were asked for, by what they are the class of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Machine {
-    libm: Option<String>,
-    simd: Option<String>,
-}
+pub struct Machine(BTreeMap<&'static str, String>);
 
 impl Machine {
-    /// The classes that the stages of a pipeline depend on; finding them takes a few milliseconds.
-    pub fn serving(pipeline: &Pipeline) -> Self {
+    /// The classes that the stages of a pipeline depend on, with transformers computed on `device`; finding them takes a few
+    /// milliseconds.
+    pub fn serving(pipeline: &Pipeline, device: &str) -> Self {
         let stages = pipeline.variants.iter().flat_map(|variant| &variant.stages);
-        Machine::asked(stages.map(|node| node.work.stage().numeric()))
+        Machine::asked(stages.map(|node| node.work.stage().numeric()), device)
     }
 
     /// The classes that such answers depend on.
-    pub fn asked(numerics: impl Iterator<Item = Numeric>) -> Self {
+    pub fn asked(numerics: impl Iterator<Item = Numeric>, device: &str) -> Self {
         let mut machine = Machine::default();
         for numeric in numerics {
-            match numeric {
-                Numeric::Exact => {}
-                Numeric::Libm => drop(machine.libm.get_or_insert_with(libm)),
-                Numeric::Simd => drop(machine.simd.get_or_insert_with(simd)),
-            }
+            let Some(name) = name(numeric) else { continue };
+            machine.0.entry(name).or_insert_with(|| match numeric {
+                Numeric::Exact | Numeric::Libm => libm(),
+                Numeric::Simd => simd(),
+                Numeric::Model => model(device, Precision::F32),
+                Numeric::ModelBf16 => model(device, Precision::Bf16),
+                Numeric::ModelF16 => model(device, Precision::F16),
+            });
         }
         machine
     }
 
     /// The class that a stage's answers depend on.
     pub fn class(&self, numeric: Numeric) -> Option<&str> {
-        match numeric {
-            Numeric::Exact => None,
-            Numeric::Libm => self.libm.as_deref(),
-            Numeric::Simd => self.simd.as_deref(),
-        }
+        self.0.get(name(numeric)?).map(String::as_str)
     }
 
-    /// All classes, by what they are the class of: `libm`, `simd`.
+    /// All classes, by what they are the class of: `libm`, `simd`, `model` …
     pub fn classes(&self) -> BTreeMap<String, String> {
-        let named = [("libm", &self.libm), ("simd", &self.simd)];
-        named.into_iter().filter_map(|(name, class)| Some((name.to_owned(), class.clone()?))).collect()
+        self.0.iter().map(|(name, class)| ((*name).to_owned(), class.clone())).collect()
+    }
+}
+
+fn name(numeric: Numeric) -> Option<&'static str> {
+    match numeric {
+        Numeric::Exact => None,
+        Numeric::Libm => Some("libm"),
+        Numeric::Simd => Some("simd"),
+        Numeric::Model => Some("model"),
+        Numeric::ModelBf16 => Some("model_bf16"),
+        Numeric::ModelF16 => Some("model_f16"),
     }
 }
 
@@ -73,11 +81,26 @@ fn libm() -> String {
 }
 
 fn simd() -> String {
-    let mut answers = answers();
-    // A product that cannot be had here cannot be had by a stage either, which then says so.
-    let products = probe::products().unwrap_or_default();
-    answers.extend(products.into_iter().flat_map(f32::to_le_bytes));
-    format!("{}/{}/{}", target(), kernels(), short(&answers))
+    format!("{}/{}/{}", target(), kernels(), short(&with(answers(), products())))
+}
+
+fn model(device: &str, precision: Precision) -> String {
+    let states = probe::states(device, precision).unwrap_or_default();
+    let place = Place::open(device, precision).map_or_else(|_| device.to_owned(), |place| place.to_string());
+    if place == "cpu" {
+        return format!("{}/{}/{}", target(), kernels(), short(&with(with(answers(), products()), states)));
+    }
+    format!("{}/{place}/{}", target(), short(&with(Vec::new(), states)))
+}
+
+/// What cannot be had here cannot be had by a stage either, which then says so.
+fn products() -> Vec<f32> {
+    probe::products().unwrap_or_default()
+}
+
+fn with(mut answers: Vec<u8>, numbers: Vec<f32>) -> Vec<u8> {
+    answers.extend(numbers.into_iter().flat_map(f32::to_le_bytes));
+    answers
 }
 
 /// `x86_64-linux-gnu`.
@@ -146,9 +169,9 @@ mod tests {
 
     #[test]
     fn a_class_is_asked_only_where_a_stage_needs_it() {
-        assert_eq!(Machine::asked([Numeric::Exact].into_iter()), Machine::default());
-        let machine = Machine::asked([Numeric::Libm, Numeric::Simd].into_iter());
-        assert_eq!(machine, Machine::asked([Numeric::Simd, Numeric::Libm].into_iter()));
+        assert_eq!(Machine::asked([Numeric::Exact].into_iter(), "cpu"), Machine::default());
+        let machine = Machine::asked([Numeric::Libm, Numeric::Simd].into_iter(), "cpu");
+        assert_eq!(machine, Machine::asked([Numeric::Simd, Numeric::Libm].into_iter(), "cpu"));
         assert_eq!(machine.class(Numeric::Exact), None);
         assert_eq!(machine.classes().len(), 2);
         assert!(machine.class(Numeric::Libm).unwrap().starts_with(&target()), "{machine:?}");

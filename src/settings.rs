@@ -23,8 +23,9 @@ pub const FILE: &str = "fuseline.yaml";
 const MOST_THREADS: usize = 512;
 
 /// The settings that environment variables may give, after `FUSELINE_`.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "threads",
+    "device",
     "memory",
     "cache_dir",
     "files_dir",
@@ -42,6 +43,9 @@ const NAMES: [&str; 10] = [
 pub struct Settings {
     /// Worker threads; 0 takes as many as the machine has.
     pub threads: usize,
+    /// Where transformers are computed: `cpu`, `cuda:0` or `metal` (as far as the program was built with them); `auto`: on the first
+    /// that is there of `cuda:0`, `metal` and `cpu`.
+    pub device: String,
     /// Memory that units running at once may together be taken to need: `8GB`, or a share of the machine's: `50%`. One unit
     /// always may run.
     pub memory: Memory,
@@ -95,6 +99,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             threads: 0,
+            device: "auto".to_owned(),
             memory: Memory::Share(75),
             cache_dir: None,
             files_dir: None,
@@ -115,6 +120,9 @@ pub struct Flags {
     /// `--threads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// `--device`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// `--memory`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,

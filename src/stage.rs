@@ -141,6 +141,12 @@ pub enum Numeric {
     Libm,
     /// Those, and kernels chosen at run time by what the processor has: `gemm` and whatever multiplies through it.
     Simd,
+    /// A transformer's in f32: those, and the device that it is computed on.
+    Model,
+    /// A transformer's in bf16.
+    ModelBf16,
+    /// A transformer's in f16.
+    ModelF16,
 }
 
 /// What every stage says about itself. All answers are fixed once the stage is built.
@@ -580,6 +586,10 @@ impl Output {
 pub trait Progress: Sync {
     /// `done` of `total` (0: unknown), counted in `noun` (`texts`, `rows`, `bytes`).
     fn progress(&self, done: u64, total: u64, noun: &'static str);
+
+    /// So much more was worked through, in each noun: what a speed is told of. Nothing that was remembered counts; the first noun
+    /// is what `progress` counts, maybe under another name.
+    fn worked(&self, _more: &[(u64, &'static str)]) {}
 }
 
 /// What a running stage may ask of the runner.

@@ -86,8 +86,8 @@ impl Replay {
         self.nodes.iter().filter_map(|node| node.work.as_ref()).map(|work| work.stage().numeric())
     }
 
-    /// Makes ready to be asked: models are read into memory.
-    pub fn begin(&self) -> Result<Running<'_>, BundleError> {
+    /// Makes ready to be asked: models are read into memory; transformers are computed on `device`.
+    pub fn begin(&self, device: &str) -> Result<Running<'_>, BundleError> {
         let mut mappers = Vec::new();
         for (node, stage) in self.nodes.iter().zip(&self.bundle.stages) {
             let row_wise = match &node.work {
@@ -95,7 +95,7 @@ impl Replay {
                 Some(Work::WholeTable(whole)) => whole.alone(),
                 _ => None,
             };
-            let opened = row_wise.map(|row_wise| row_wise.open(&node.files)).transpose();
+            let opened = row_wise.map(|row_wise| row_wise.open(&node.files, device)).transpose();
             mappers.push(opened.map_err(|error| BundleError::stage(&stage.id, error))?);
         }
         Ok(Running { replay: self, mappers })

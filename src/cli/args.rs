@@ -27,6 +27,9 @@ pub(super) struct Common {
     /// Worker threads; 0 takes as many as the machine has
     #[arg(long, value_name = "N", global = true)]
     pub(super) threads: Option<usize>,
+    /// Where transformers are computed: `cpu`, `cuda:0`, `metal`, as far as the program was built with them [default: auto, the fastest]
+    #[arg(long, value_name = "DEVICE", global = true)]
+    pub(super) device: Option<String>,
     /// Memory that units running at once may take: `8GB`, or a share of the machine's: `50%` [default: 75%]
     #[arg(long, value_name = "SIZE", value_parser = limits::memory, global = true)]
     pub(super) memory: Option<Memory>,

@@ -74,6 +74,7 @@ impl Context {
             folders.as_ref().map(|base| base.config_dir().join("fuseline").join(FILE)).filter(|file| file.is_file());
         let flags = Flags {
             threads: common.threads,
+            device: common.device.clone(),
             memory: common.memory,
             cache_dir: common.cache_dir.clone(),
             offline: common.offline.then_some(true),

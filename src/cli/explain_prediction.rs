@@ -38,7 +38,7 @@ fn try_explain(
 ) -> Result<(), Exit> {
     let replay = open(context, folder)?;
     let pool = pool(context)?;
-    let running = pool.install(|| replay.begin()).map_err(|error| failed(context, &error))?;
+    let running = pool.install(|| replay.begin(&context.settings.device)).map_err(|error| failed(context, &error))?;
     let json = shown.json || context.format == MessageFormat::Json;
     each(context, &running, text, rows, &mut |row| {
         let found = pool.install(|| look_into(&running, row, shown.class.as_deref(), &context.cancelled));

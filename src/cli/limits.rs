@@ -20,7 +20,12 @@ pub(super) fn options(context: &Context, pipeline: &Pipeline, flags: &HowArgs) -
 /// How to run where the command has no flags for it.
 pub(super) fn plain(context: &Context) -> Options {
     let settings = &context.settings;
-    Options { threads: settings.threads(), memory: settings.memory.bytes(machine_memory()), ..Options::default() }
+    Options {
+        threads: settings.threads(),
+        device: settings.device.clone(),
+        memory: settings.memory.bytes(machine_memory()),
+        ..Options::default()
+    }
 }
 
 fn limits(context: &Context, pipeline: &Pipeline, flags: &HowArgs) -> Result<Limits, Exit> {

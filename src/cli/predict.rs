@@ -52,7 +52,7 @@ fn try_predict(context: &Context, folder: &Path, files: &[PathBuf], args: &RowsA
     let told = |error: BundleError| failed(context, &error);
     let replay = open(context, folder)?;
     let pool = pool(context)?;
-    let running = pool.install(|| replay.begin()).map_err(told)?;
+    let running = pool.install(|| replay.begin(&context.settings.device)).map_err(told)?;
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
         let problem = Problem::error("not-found", format!("there is no file `{}`", missing.display()));
         context.tell(&problem.into());
@@ -89,7 +89,7 @@ fn try_predict(context: &Context, folder: &Path, files: &[PathBuf], args: &RowsA
 /// Opens a bundle; says so if this machine may give other last bits.
 pub(super) fn open(context: &Context, folder: &Path) -> Result<Replay, Exit> {
     let replay = Replay::open(folder, &context.cancelled).map_err(|error| failed(context, &error))?;
-    let here = Machine::asked(replay.numeric()).classes();
+    let here = Machine::asked(replay.numeric(), &context.settings.device).classes();
     for (name, class) in &replay.bundle.numeric {
         if let Some(here) = here.get(name).filter(|here| *here != class)
             && context.look.verbosity > Verbosity::Quiet

@@ -152,6 +152,118 @@ pub const CATALOG: &[Entry] = &[
     },
 ];
 
+/// A model of the hub that is known by name. Its revision names its content; what digests its files have, a lock says once they
+/// were fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubModel {
+    /// The name.
+    pub id: &'static str,
+    /// Repository and commit, as a pipeline would write them.
+    pub source: &'static str,
+    /// What its makers put before each text that is not a passage to be searched.
+    pub prefix: Option<&'static str>,
+    /// One line for people.
+    pub about: &'static str,
+    /// As its makers state it.
+    pub licence: &'static str,
+}
+
+/// The prefix of the E5 models for all that is not a search ("query: " also for texts that are features of a classifier).
+const E5: Option<&str> = Some("query: ");
+
+/// All models of the hub that are known by name.
+pub const HUB_MODELS: &[HubModel] = &[
+    HubModel {
+        id: "all-minilm-l12-v2",
+        source: "hf:sentence-transformers/all-MiniLM-L12-v2@364dd28d28dcd3359b537f3cf1f5348ba679da62",
+        prefix: None,
+        about: "English, 12 layers, 384 dimensions, up to 128 tokens, 33 M parameters",
+        licence: "Apache-2.0",
+    },
+    HubModel {
+        id: "all-mpnet-base-v2",
+        source: "hf:sentence-transformers/all-mpnet-base-v2@9a3225965996d404b775526de6dbfe85d3368642",
+        prefix: None,
+        about: "English, 12 layers, 768 dimensions, up to 384 tokens, 109 M parameters",
+        licence: "Apache-2.0",
+    },
+    HubModel {
+        id: "paraphrase-multilingual-minilm-l12-v2",
+        source: "hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2@bf3bf13ab40c3157080a7ab344c831b9ad18b5eb",
+        prefix: None,
+        about: "50 languages, 12 layers, 384 dimensions, up to 128 tokens, 118 M parameters",
+        licence: "Apache-2.0",
+    },
+    HubModel {
+        id: "bge-small-en-v1.5",
+        source: "hf:BAAI/bge-small-en-v1.5@5c38ec7c405ec4b44b94cc5a9bb96e735b38267a",
+        prefix: None,
+        about: "English, 12 layers, 384 dimensions, up to 512 tokens, 33 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "bge-base-en-v1.5",
+        source: "hf:BAAI/bge-base-en-v1.5@a5beb1e3e68b9ab74eb54cfd186867f64f240e1a",
+        prefix: None,
+        about: "English, 12 layers, 768 dimensions, up to 512 tokens, 109 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "e5-small-v2",
+        source: "hf:intfloat/e5-small-v2@dca8b1a9dae0d4575df2bf423a5edb485a431236",
+        prefix: E5,
+        about: "English, 12 layers, 384 dimensions, up to 512 tokens, 33 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "e5-base-v2",
+        source: "hf:intfloat/e5-base-v2@1c644c92ad3ba1efdad3f1451a637716616a20e8",
+        prefix: E5,
+        about: "English, 12 layers, 768 dimensions, up to 512 tokens, 109 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "multilingual-e5-small",
+        source: "hf:intfloat/multilingual-e5-small@fd1525a9fd15316a2d503bf26ab031a61d056e98",
+        prefix: E5,
+        about: "94 languages, 12 layers, 384 dimensions, up to 512 tokens, 118 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "multilingual-e5-base",
+        source: "hf:intfloat/multilingual-e5-base@d13f1b27baf31030b7fd040960d60d909913633f",
+        prefix: E5,
+        about: "94 languages, 12 layers, 768 dimensions, up to 512 tokens, 278 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "gte-small",
+        source: "hf:thenlper/gte-small@17e1f347d17fe144873b1201da91788898c639cd",
+        prefix: None,
+        about: "English, 12 layers, 384 dimensions, up to 512 tokens, 33 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "gte-base",
+        source: "hf:thenlper/gte-base@c078288308d8dee004ab72c6191778064285ec0c",
+        prefix: None,
+        about: "English, 12 layers, 768 dimensions, up to 512 tokens, 109 M parameters",
+        licence: "MIT",
+    },
+    HubModel {
+        id: "qwen3-embedding-0.6b",
+        source: "hf:Qwen/Qwen3-Embedding-0.6B@b22da495047858cce924d27d76261e96be6febc0",
+        prefix: None,
+        about: "over 100 languages, 28 layers, 1024 dimensions, up to 32,768 tokens, last token, 596 M parameters",
+        licence: "Apache-2.0",
+    },
+];
+
+/// The model of the hub with a name.
+pub(super) fn hub_model(id: &str) -> Option<&'static HubModel> {
+    HUB_MODELS.iter().find(|model| model.id == id)
+}
+
 /// The entry of a kind with a name.
 pub(super) fn entry(kind: EntryKind, id: &str) -> Option<&'static Entry> {
     CATALOG.iter().find(|entry| entry.kind == kind && entry.id == id)
@@ -163,6 +275,20 @@ mod tests {
 
     use super::*;
     use crate::fetch::Spec;
+
+    #[test]
+    fn every_model_of_the_hub_has_a_commit_and_a_line_in_the_manual() {
+        let page = include_str!("../../docs/embeddings.md");
+        for model in HUB_MODELS {
+            let spec = Spec::parse(&format!("{}/config.json", model.source), Path::new(".")).unwrap();
+            assert_eq!((spec.is_local(), spec.advice()), (false, None), "{}", model.source);
+            assert!(entry(EntryKind::Model, model.id).is_none(), "{}", model.id);
+            let repository = model.source.trim_start_matches("hf:").split('@').next().unwrap_or_default();
+            let prefix = model.prefix.map_or_else(|| "none".to_owned(), |prefix| format!("`{prefix}`"));
+            let line = format!("| `{}` | {repository} | {} | {prefix} | {} |", model.id, model.about, model.licence);
+            assert!(page.contains(&line), "the page lacks\n{line}");
+        }
+    }
 
     #[test]
     fn every_place_parses_and_every_digest_is_one() {

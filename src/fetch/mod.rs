@@ -34,9 +34,9 @@ use part::Part;
 use shelf::Shared;
 use spec::Place;
 
-pub use catalog::{CATALOG, Entry, EntryKind};
+pub use catalog::{CATALOG, Entry, EntryKind, HUB_MODELS, HubModel};
 pub use error::FetchError;
-pub use spec::{Model, Spec, SpecError, model};
+pub use spec::{Model, Spec, SpecError, model, prefix};
 
 /// Hears how a download goes. Byte counts are those of the file that is downloaded.
 pub trait FetchListener: Sync {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::catalog::{CATALOG, EntryKind, entry};
+use super::catalog::{CATALOG, EntryKind, HUB_MODELS, entry, hub_model};
 use super::error::nearest;
 
 /// Where the file that a [`Spec`] begins with is.
@@ -371,7 +371,11 @@ fn dataset(named: &str) -> Result<Place, SpecError> {
 }
 
 fn known(kind: EntryKind, wanted: &str) -> Option<String> {
-    let ids = || CATALOG.iter().filter(move |entry| entry.kind == kind).map(|entry| entry.id.to_owned());
+    let ids = || {
+        let hub = HUB_MODELS.iter().filter(move |_| kind == EntryKind::Model).map(|model| model.id);
+        let entries = CATALOG.iter().filter(move |entry| entry.kind == kind).map(|entry| entry.id);
+        entries.chain(hub).map(str::to_owned)
+    };
     match nearest(wanted, ids()).first() {
         Some(near) => Some(format!("did you mean `{near}`?")),
         None => Some(format!("known are {}", ids().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "))),
@@ -381,7 +385,17 @@ fn known(kind: EntryKind, wanted: &str) -> Option<String> {
 /// The files that a model folder must have.
 const MODEL_FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 /// The files that sentence-transformers adds.
-const MODEL_EXTRAS: [&str; 3] = ["modules.json", "sentence_bert_config.json", "1_Pooling/config.json"];
+const MODEL_EXTRAS: [&str; 9] = [
+    "modules.json",
+    "sentence_bert_config.json",
+    "1_Pooling/config.json",
+    "tokenizer_config.json",
+    "config_sentence_transformers.json",
+    "2_Dense/config.json",
+    "2_Dense/model.safetensors",
+    "3_Dense/config.json",
+    "3_Dense/model.safetensors",
+];
 
 /// A pretrained model: a folder of files, each from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -390,6 +404,11 @@ pub struct Model {
     pub id: String,
     /// Name within the model's folder, and where the file comes from. Files that some models lack fetch as an empty list.
     pub files: Vec<(String, Spec)>,
+}
+
+/// What the makers of a known model put before each text.
+pub fn prefix(reference: &str) -> Option<&'static str> {
+    hub_model(reference.trim()).and_then(|known| known.prefix)
 }
 
 /// Understands a reference to a model: a name of the catalog, a folder, `hf:org/name@revision` or `pypi:name@version!folder`.
@@ -407,8 +426,13 @@ pub fn model(reference: &str, base: &Path) -> Result<Model, SpecError> {
         });
         return Ok(Model { id: entry.id.to_owned(), files: files.collect() });
     }
+    let alias = hub_model(reference);
+    let reference = alias.map_or(reference, |alias| alias.source);
     let scheme = reference.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme));
     let (id, prefix) = match scheme {
+        Some("hf") if alias.is_some() => {
+            (alias.map_or(reference, |alias| alias.id).to_owned(), format!("{reference}/"))
+        }
         Some("hf") => (reference.trim_start_matches("hf:").to_owned(), format!("{reference}/")),
         Some("pypi" | "npm") => {
             let package = reference.split(['!', '#']).next().unwrap_or(reference);
@@ -508,6 +532,11 @@ mod tests {
         let wheel = model("pypi:pkg@1.0!pkg/model", base).unwrap();
         assert_eq!(wheel.files[0].1.members, ["pkg/model/config.json"]);
         assert!(wheel.files[0].1.extract && !wheel.files[0].1.optional && wheel.files[5].1.optional);
+        let alias = model("e5-small-v2", base).unwrap();
+        assert_eq!(alias.id, "e5-small-v2");
+        let file = "hf:intfloat/e5-small-v2@dca8b1a9dae0d4575df2bf423a5edb485a431236/config.json";
+        assert_eq!(alias.files[0].1.to_string(), file);
+        assert_eq!((prefix("e5-small-v2"), prefix("bge-small-en-v1.5")), (Some("query: "), None));
         let error = model("all-minilm-l6", base).unwrap_err();
         assert_eq!(error.help.as_deref(), Some("did you mean `all-minilm-l6-v2`?"));
     }

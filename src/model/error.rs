@@ -63,6 +63,63 @@ pub enum ModelError {
         /// The model's own limit.
         most: usize,
     },
+    /// A text is longer than the model reads, and that was to be an error.
+    #[error(
+        "a text has {tokens} tokens, but the model reads {longest} of one; {count} of the {of} texts looked at are too long"
+    )]
+    TooLong {
+        /// Which of the texts, from 0: the first.
+        row: usize,
+        /// Its length, special tokens and prefix included.
+        tokens: usize,
+        /// The most that is read.
+        longest: usize,
+        /// How many are too long.
+        count: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// Neighbouring windows share too much.
+    #[error("`stride` must be at most {most}, half of what a window holds of a text, but is {asked}")]
+    Stride {
+        /// As asked.
+        asked: usize,
+        /// What would be taken.
+        most: usize,
+    },
+    /// A layer that the model does not have.
+    #[error("`layers` counts from 0 to {layers}, or from -1 back to {}, for this model, but {asked} is asked for", -(*layers as i64) - 1)]
+    Layer {
+        /// As asked.
+        asked: i64,
+        /// How many blocks the model has.
+        layers: usize,
+    },
+    /// The same layer twice.
+    #[error("`layers` names layer {layer} twice")]
+    LayerTwice {
+        /// Counted from 0.
+        layer: usize,
+    },
+    /// A prompt that the model's files do not have.
+    #[error("the model has no prompt `{asked}`; it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    Prompt {
+        /// As asked.
+        asked: String,
+        /// The names that would be taken.
+        known: Vec<String>,
+    },
+    /// A model without a head for classes.
+    #[error("the model has no head for classes: its weights end with the encoder")]
+    NoHead,
+    /// A device that is not there.
+    #[error("the device `{name}` cannot be used: {message}")]
+    Device {
+        /// As asked.
+        name: String,
+        /// Why.
+        message: String,
+    },
     /// The tokenizer refuses a text.
     #[error("the tokenizer cannot read a text: {message}")]
     Tokenize {

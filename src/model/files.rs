@@ -15,8 +15,9 @@ pub(super) const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = ".safetensors";
 
 /// A model's files by their names in its folder: `config.json`, `tokenizer.json`, one or more `*.safetensors`, and,
-/// where sentence-transformers made the folder, `modules.json`, `sentence_bert_config.json` and
-/// `1_Pooling/config.json`.
+/// where sentence-transformers made the folder, `modules.json`, `sentence_bert_config.json`,
+/// `tokenizer_config.json`, `config_sentence_transformers.json`, and the files of its modules in folders of their own (`1_Pooling/config.json`,
+/// `2_Dense/model.safetensors`).
 #[derive(Debug, Clone, Default)]
 pub struct ModelFiles(BTreeMap<String, Vec<u8>>);
 
@@ -54,12 +55,12 @@ impl ModelFiles {
         if self.0.contains_key(name) { self.json(name).map(Some) } else { Ok(None) }
     }
 
-    /// The files with weights: name and bytes.
+    /// The files with the transformer's weights: name and bytes. Those of modules lie deeper.
     pub(super) fn weights(&self) -> Result<Vec<(&str, &[u8])>, ModelError> {
         let found: Vec<(&str, &[u8])> = self
             .0
             .iter()
-            .filter(|(name, _)| name.ends_with(WEIGHTS))
+            .filter(|(name, _)| name.ends_with(WEIGHTS) && !name.contains('/'))
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
             .collect();
         if found.is_empty() { Err(ModelError::MissingFile { file: "model.safetensors".to_owned() }) } else { Ok(found) }

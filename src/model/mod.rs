@@ -1,31 +1,42 @@
 //! What vector does a text have? Pretrained sentence encoders: their files, architectures, tokens, batches and pooling.
 //!
 //! The way in is [`SentenceEncoder`]. Inside, one seam matters: a [`Backbone`] turns token ids laid end to end into
-//! hidden states, and everything else (reading files, cutting texts, batches, pooling) stands outside it. There are two,
-//! both on candle: `encoder`, fast, for BERT and its kin; `transformers`, with the architectures of candle-transformers,
-//! for what `encoder` lacks. `config` says which family belongs to which; another backbone, with its own kernels or on
-//! another device, comes beside them without touching the rest.
+//! hidden states, and everything else (reading files, cutting texts, batches, pooling) stands outside it. `families` reads a
+//! checkpoint into one description of a transformer (`architecture`), which two engines compute: `cpu`, with kernels of its own, and
+//! `tensors`, with candle, on GPUs. `transformers` has, by candle-transformers, what the description has no words for. `place` says
+//! where a model is computed and with which numbers.
 //!
 //! A text's vector is the same bits alone and in any batch: each backbone says why.
 
+mod architecture;
 mod config;
-mod encoder;
+mod cpu;
+mod cutting;
 mod error;
+mod families;
 mod files;
-mod ops;
+mod json;
+mod modules;
+mod place;
 mod pooling;
 pub mod probe;
+mod sample;
 mod sentence;
+mod tensors;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 mod transformers;
 mod weights;
+mod wishes;
 
+pub use cutting::Truncation;
 pub use error::ModelError;
+pub use families::head::Head;
 pub use files::ModelFiles;
+pub use place::{Place, Precision};
 pub use pooling::Pooling;
-pub use sentence::{EncodeOptions, Encoded, SentenceEncoder, TextCutter};
+pub use sentence::{ClassScores, EncodeOptions, Encoded, SentenceEncoder, TextCutter};
 pub use tokenizer::PretrainedTokenizer;
 
 /// Texts as token ids laid end to end: no padding, so no mask.
@@ -42,10 +53,25 @@ pub(crate) trait Backbone: Send + Sync {
     /// Length of a hidden state.
     fn width(&self) -> usize;
 
+    /// How many blocks it has.
+    fn layers(&self) -> usize;
+
+    /// Tokens that are worth computing together; a bound on the memory of one thread. No result depends on it.
+    fn batch_tokens(&self) -> usize {
+        1024
+    }
+
     /// The longest text that it takes, in tokens.
     fn longest(&self) -> usize;
 
-    /// The last hidden states, row-major: one row of [`Backbone::width`] numbers for each id.
-    /// A text's rows are the same bits whatever stands beside it.
-    fn hidden(&self, batch: Batch<'_>) -> Result<Vec<f32>, ModelError>;
+    /// Hidden states, row-major: one row of [`Backbone::width`] numbers for each id. `layers` says after how many blocks, in rising
+    /// order: 0 is what goes into the first block, [`Backbone::layers`] what comes out at the end (with the last normalisation,
+    /// where there is one); of several, the mean. A text's rows are the same bits whatever stands beside it.
+    fn hidden(&self, batch: Batch<'_>, layers: &[usize]) -> Result<Vec<f32>, ModelError>;
+}
+
+/// The last of the layers that are asked for; an error unless there is one, of `blocks`.
+fn last_of(layers: &[usize], blocks: usize) -> Result<usize, ModelError> {
+    let asked = || ModelError::Compute(format!("layers {layers:?} of {blocks} are asked for"));
+    layers.last().copied().filter(|last| *last <= blocks).ok_or_else(asked)
 }

@@ -1,13 +1,16 @@
-//! To which bits does this machine add up a matrix product?
+//! Which bits does this machine give?
 //!
-//! Every product of an encoder goes through `gemm` (0.19). It chooses its kernel when the program runs (`avx512f`, else
+//! Our own engine gives the same wherever products and sums are fused, but for the platform's sines and logarithms. Every product of
+//! candle's tensors on a CPU goes through `gemm` (0.19). It chooses its kernel when the program runs (`avx512f`, else
 //! `avx2` with `fma`, else scalar code; `neon` on ARM), and cuts the depth of a product by the sizes of the processor's
 //! caches (`gemm_common::cache::kernel_params`). Both decide in which order, and with how many roundings, the terms of a sum are added.
 //! So the kernel's name alone does not tell the bits; the answer to a few fixed products does.
 
 use candle_core::{Device, Tensor};
 
-use super::ModelError;
+use super::place::{Place, Precision};
+use super::sentence::engine;
+use super::{Batch, ModelError, sample};
 
 /// Depths at which products are tried: those of small and large encoders, on both sides of where `gemm` begins to cut.
 const DEPTHS: [usize; 3] = [384, 1536, 3072];
@@ -22,6 +25,22 @@ pub fn products() -> Result<Vec<f32>, ModelError> {
         let left = Tensor::from_vec(numbers(SIDE * depth, 1), (SIDE, depth), &Device::Cpu)?;
         let right = Tensor::from_vec(numbers(depth * SIDE, 2), (depth, SIDE), &Device::Cpu)?;
         all.extend(left.matmul(&right)?.flatten_all()?.to_vec1::<f32>()?);
+    }
+    Ok(all)
+}
+
+/// What two small transformers say there to a few fixed texts, in the bits of this machine.
+///
+/// # Errors
+/// There is no such device, or it does not compute with such numbers.
+pub fn states(device: &str, precision: Precision) -> Result<Vec<f32>, ModelError> {
+    let place = Place::open(device, precision)?;
+    let lengths = [33, 2, 70];
+    let ids: Vec<u32> = (0..lengths.iter().sum::<usize>() as u32).map(|i| (i * i * 7 + 3) % 50).collect();
+    let mut all = Vec::new();
+    for architecture in [sample::encoder(), sample::decoder()] {
+        let engine = engine(architecture, &place)?;
+        all.extend(engine.hidden(Batch { ids: &ids, lengths: &lengths }, &[engine.layers()])?);
     }
     Ok(all)
 }
@@ -46,5 +65,12 @@ mod tests {
         let first = bits();
         assert_eq!(first.len(), DEPTHS.len() * SIDE * SIDE);
         assert_eq!(first, bits());
+        let states = |precision| {
+            let states = states("cpu", precision).unwrap();
+            states.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        assert_eq!(states(Precision::F32), states(Precision::F32));
+        assert_ne!(states(Precision::F32), states(Precision::Bf16));
+        assert!(super::states("tpu", Precision::F32).is_err());
     }
 }

@@ -1,41 +1,72 @@
-//! How do many texts become vectors? Tokens first, equal texts once, then batches of a bounded number of tokens side by
-//! side.
+//! How do many texts become vectors? Window by window: while the texts of one are computed, those of the next are tokenized.
+//! In a window equal texts count once, and batches of a bounded number of tokens run side by side.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::config::{ModelConfig, SentenceConfig};
-use super::encoder::Encoder;
+use super::architecture::Architecture;
+use super::config::ModelConfig;
+use super::cpu::Cpu;
+use super::cutting::{Reading, Seen, Truncation};
+use super::families::Model;
+use super::families::head::Head;
+use super::modules::Module;
+use super::place::{Place, Precision};
 use super::pooling::{Pooling, normalize};
-use super::tokenizer::Cut;
-use super::transformers::Transformers;
-use super::weights::Weights;
+use super::tensors::Tensors;
+use super::wishes::SentenceConfig;
 use super::{Backbone, Batch, ModelError, ModelFiles, PretrainedTokenizer};
 use crate::ml::Dense;
 
-/// A batch ends before it would have more tokens than this (a longer text is a batch of its own). It bounds the memory
-/// of one thread; no result depends on it.
-const BATCH_TOKENS: usize = 1024;
+/// A window ends before it would have more texts or bytes than these. They bound what is tokenized and not yet computed; no
+/// result depends on them.
+const WINDOW_TEXTS: usize = 1024;
+const WINDOW_BYTES: usize = 512 * 1024;
+
+/// So many windows are begun one inside the other: a bound on the depth of the stack.
+const WINDOWS_AT_ONCE: usize = 32;
 
 /// What may be chosen about a text's vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncodeOptions {
-    /// How to pool; `None`: as the model's own files say, else the mean.
+    /// Which hidden states are pooled: 0 is what goes into the first block, -1 what comes out of the last; of several, the mean.
+    /// Empty: the last.
+    pub layers: Vec<i64>,
+    /// How to pool; `None`: as the model's own files say, else the last token of a model that reads from left to right, else
+    /// the mean.
     pub pooling: Option<Pooling>,
     /// Scale each vector to length 1.
     pub normalize: bool,
+    /// Put before each text; `None`: as `prompt` says.
+    pub prefix: Option<String>,
+    /// The name of a prompt in the model's own files, put before each text; `None`: the default that they name, else nothing.
+    pub prompt: Option<String>,
     /// Cut texts to this many tokens, special ones included; `None`: the model's own `max_seq_length`, else all it can
     /// take.
     pub max_length: Option<usize>,
+    /// What is read of a text that is too long.
+    pub truncation: Truncation,
+    /// How many tokens of a text neighbouring windows share, where it is read in windows.
+    pub stride: usize,
 }
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        EncodeOptions { pooling: None, normalize: true, max_length: None }
+        EncodeOptions {
+            layers: Vec::new(),
+            pooling: None,
+            normalize: true,
+            prefix: None,
+            prompt: None,
+            max_length: None,
+            truncation: Truncation::Head,
+            stride: 0,
+        }
     }
 }
 
@@ -44,10 +75,23 @@ impl Default for EncodeOptions {
 pub struct Encoded {
     /// One row for each text, in the texts' order.
     pub vectors: Dense,
-    /// Tokens kept of each text, special ones included.
+    /// Tokens read of each text, special ones included; tokens that several windows read count for each.
     pub tokens: Vec<u64>,
     /// Tokens cut off each text.
     pub tokens_lost: Vec<u64>,
+    /// In how many pieces each text was read: 1, or more where it is read in windows.
+    pub windows: Vec<u64>,
+}
+
+/// What is told of classes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassScores {
+    /// Probabilities: they sum up to 1, or, where a text may have several labels, each is one by itself.
+    #[default]
+    Probabilities,
+    /// What the head says before that.
+    Logits,
 }
 
 /// A sentence encoder in memory.
@@ -56,44 +100,57 @@ pub struct SentenceEncoder {
     vocabulary: usize,
     tokenizer: PretrainedTokenizer,
     wishes: SentenceConfig,
+    modules: Vec<Module>,
+    /// What becomes of states, instead of pooling, where classes are asked for.
+    head: Option<(Head, ClassScores)>,
 }
 
 impl std::fmt::Debug for SentenceEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SentenceEncoder")
-            .field("width", &self.width())
-            .field("wishes", &self.wishes)
-            .finish_non_exhaustive()
+        f.debug_struct("SentenceEncoder").field("wishes", &self.wishes).finish_non_exhaustive()
     }
 }
 
 impl SentenceEncoder {
-    /// Reads a model.
+    /// Reads a model, to be computed at `place`.
     ///
     /// # Errors
     /// A file is missing or cannot be read; the architecture or one of its settings is not built in; a tensor is
     /// missing or has another shape than `config.json` says.
-    pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
+    pub fn load(files: &ModelFiles, place: &Place) -> Result<Self, ModelError> {
         let config = ModelConfig::read(files)?;
         let wishes = SentenceConfig::read(files)?;
-        let tokenizer = PretrainedTokenizer::load(files)?;
+        let tokenizer = tokenizer(files, &wishes)?;
         let vocabulary = config.vocabulary();
-        Ok(SentenceEncoder { backbone: backbone(config, files)?, vocabulary, tokenizer, wishes })
+        let modules = wishes.modules.iter().map(|named| Module::load(named, files)).collect::<Result<_, _>>()?;
+        Ok(SentenceEncoder {
+            backbone: backbone(&config, files, place)?,
+            vocabulary,
+            tokenizer,
+            wishes,
+            modules,
+            head: None,
+        })
     }
 
-    /// Length of a vector.
-    pub fn width(&self) -> usize {
-        self.backbone.width()
-    }
-
-    /// The vectors of `texts`: `texts.len()` rows of [`SentenceEncoder::width`] numbers, in order. A text's vector is
-    /// the same bits alone and among others, at any place, in a pool of any size; equal texts are computed once. Work
-    /// is spread over the current rayon pool. `progress` hears how many of how many texts are done, possibly out of
-    /// order and from several threads; where `stop` answers true, the call ends soon with [`ModelError::Interrupted`].
+    /// Reads a fine-tuned model with its head for classes, to be computed at `place`: a text's vector is what the head says of it, a
+    /// number for each class in the order of the model's own labels. Of the options, those for pooling and layers say nothing then.
     ///
     /// # Errors
-    /// `max_length` does not fit the model, the tokenizer refuses a text or does not belong to the weights, a vector is
-    /// not finite, or `stop` said so.
+    /// As of [`SentenceEncoder::load`]; the model has no such head.
+    pub fn load_classifier(files: &ModelFiles, place: &Place, scores: ClassScores) -> Result<Self, ModelError> {
+        let head = Head::read(files)?.ok_or(ModelError::NoHead)?;
+        Ok(SentenceEncoder { modules: Vec::new(), head: Some((head, scores)), ..SentenceEncoder::load(files, place)? })
+    }
+
+    /// The vectors of `texts`: one row for each, in order. A text's vector is the same bits alone and among others, at any place,
+    /// in a pool of any size; equal texts that stand near each other are computed once. Work is spread over the current rayon
+    /// pool. `progress` hears how many more texts are done, and how many tokens that took, possibly from several threads; where
+    /// `stop` answers true, the call ends soon with [`ModelError::Interrupted`].
+    ///
+    /// # Errors
+    /// An option does not fit the model, the tokenizer refuses a text or does not belong to the weights, a text is too long and
+    /// that is to be an error, a vector is not finite, or `stop` said so.
     pub fn encode(
         &self,
         texts: &[&str],
@@ -101,50 +158,251 @@ impl SentenceEncoder {
         progress: &(dyn Fn(usize, usize) + Sync),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Encoded, ModelError> {
-        let cuts = self.tokenize(texts, options.max_length, stop)?;
-        let firsts = firsts(&cuts);
-        let width = self.width();
-        let pooling = options.pooling.or(self.wishes.pooling).unwrap_or(Pooling::Mean);
-        let mut vectors = vec![0.0; texts.len() * width];
-        let total = firsts.iter().enumerate().filter(|(row, first)| row == *first).count();
-        let done = AtomicUsize::new(0);
-        batches(&cuts, &firsts, &mut vectors, width).into_par_iter().try_for_each(|batch| {
-            if stop() {
-                return Err(ModelError::Interrupted);
-            }
-            let lengths: Vec<usize> = batch.iter().map(|(row, _)| cuts[*row].ids.len()).collect();
-            let ids: Vec<u32> = batch.iter().flat_map(|(row, _)| &cuts[*row].ids).copied().collect();
-            let states = self.backbone.hidden(Batch { ids: &ids, lengths: &lengths })?;
-            let mut states = states.as_slice();
-            let texts = batch.len();
-            for ((row, vector), length) in batch.into_iter().zip(&lengths) {
-                let (text, rest) = states.split_at(length * width);
-                states = rest;
-                finish(text, pooling, options.normalize, vector).map_err(|()| ModelError::NotFinite { row })?;
-            }
-            progress(done.fetch_add(texts, Ordering::Relaxed) + texts, total);
-            Ok(())
-        })?;
-        for (row, first) in firsts.iter().enumerate().filter(|(row, first)| row != *first) {
-            vectors.copy_within(first * width..(first + 1) * width, row * width);
+        let reading = Reading::new((&self.tokenizer, self.vocabulary), &self.wishes, self.backbone.longest(), options)?;
+        let failed = AtomicBool::new(false);
+        let stop = &|| failed.load(Ordering::Relaxed) || stop();
+        let job = Job {
+            layers: match self.head {
+                None => layers(&options.layers, self.backbone.layers())?,
+                Some(_) => vec![self.backbone.layers()],
+            },
+            poolings: options.pooling.map_or_else(|| self.wishes.poolings.clone(), |pooling| vec![pooling]),
+            normalize: options.normalize && self.head.is_none(),
+            reading,
+            progress,
+            stop,
+            failed: &failed,
+        };
+        if options.truncation == Truncation::Error {
+            job.reading.refuse_long(texts, stop)?;
         }
-        Ok(Encoded {
-            vectors: Dense { rows: texts.len(), cols: width, values: vectors },
-            tokens: cuts.iter().map(|cut| cut.ids.len() as u64).collect(),
-            tokens_lost: cuts.iter().map(|cut| cut.lost as u64).collect(),
-        })
+        let width = match &self.head {
+            Some((head, _)) => head.labels().len(),
+            None => {
+                let pooled = self.backbone.width() * job.poolings.len();
+                self.modules.iter().try_fold(pooled, |width, module| module.width(width))?
+            }
+        };
+        let mut encoded = Encoded {
+            vectors: Dense { rows: texts.len(), cols: width, values: vec![0.0; texts.len() * width] },
+            tokens: vec![0; texts.len()],
+            tokens_lost: vec![0; texts.len()],
+            windows: vec![0; texts.len()],
+        };
+        for windows in windows(texts, &mut encoded).chunks_mut(WINDOWS_AT_ONCE) {
+            if let Some(first) = windows.first() {
+                let seen = job.reading.see(first.texts, first.first, stop)?;
+                self.work(&job, seen, windows)?;
+            }
+        }
+        Ok(encoded)
     }
 
-    /// The ids of every text.
-    fn tokenize(
-        &self,
-        texts: &[&str],
-        max_length: Option<usize>,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<Cut>, ModelError> {
-        let reading = Reading { tokenizer: &self.tokenizer, wishes: &self.wishes, vocabulary: self.vocabulary };
-        reading.cut(texts, max_length, self.backbone.longest(), stop)
+    /// Computes the first of some windows, which was tokenized, beside tokenizing and then computing the others. A thread takes up
+    /// a later window only while it has nothing to do for an earlier one.
+    fn work(&self, job: &Job<'_>, seen: Vec<Seen>, windows: &mut [Window<'_>]) -> Result<(), ModelError> {
+        let Some((now, later)) = windows.split_first_mut() else { return Ok(()) };
+        let (now, later) = rayon::join(
+            || job.watched(self.compute(job, &seen, now)),
+            || match later.first() {
+                Some(next) => {
+                    let seen = job.watched(job.reading.see(next.texts, next.first, job.stop))?;
+                    self.work(job, seen, later)
+                }
+                None => Ok(()),
+            },
+        );
+        match (now, later) {
+            // one of them failed, and so the other was stopped
+            (Err(ModelError::Interrupted), Err(error)) | (Err(error), _) => Err(error),
+            (Ok(()), later) => later,
+        }
     }
+
+    /// The vectors of a window.
+    fn compute(&self, job: &Job<'_>, seen: &[Seen], window: &mut Window<'_>) -> Result<(), ModelError> {
+        let width = window.vectors.len() / seen.len().max(1);
+        let firsts = firsts(seen);
+        let mut copies = vec![0; seen.len()];
+        firsts.iter().for_each(|first| copies[*first] += 1);
+        let distinct = || (0..seen.len()).filter(|row| firsts[*row] == *row);
+        let mut pieces: Vec<Piece<'_>> = distinct().flat_map(|row| Piece::of(row, &seen[row])).collect();
+        // longest first: what ends last is short
+        pieces.sort_by_key(|piece| (Reverse(piece.ids.len()), piece.row, piece.at));
+        let mut made = vec![0.0f32; pieces.len() * width];
+        batches(&pieces, &mut made, width, self.backbone.batch_tokens()).into_par_iter().try_for_each(
+            |(batch, vectors)| {
+                self.batch(job, batch, vectors, window.first)?;
+                let texts = batch.iter().filter(|piece| piece.at == 0).map(|piece| copies[piece.row]).sum();
+                (job.progress)(texts, batch.iter().map(|piece| piece.ids.len()).sum());
+                Ok::<(), ModelError>(())
+            },
+        )?;
+        let mut parts: Vec<Vec<&[f32]>> = seen.iter().map(|seen| vec![&[][..]; seen.pieces.len()]).collect();
+        for (piece, vector) in pieces.iter().zip(made.chunks_exact(width)) {
+            parts[piece.row][piece.at] = vector;
+        }
+        for row in distinct() {
+            let vector = &mut window.vectors[row * width..(row + 1) * width];
+            mean(&parts[row], vector);
+            if job.normalize {
+                normalize(vector);
+            }
+            if !vector.iter().all(|value| value.is_finite()) {
+                return Err(ModelError::NotFinite { row: window.first + row });
+            }
+        }
+        for (row, seen) in seen.iter().enumerate() {
+            window.tokens[row] = seen.tokens() as u64;
+            window.lost[row] = seen.lost as u64;
+            window.windows[row] = seen.pieces.len() as u64;
+            if firsts[row] != row {
+                window.vectors.copy_within(firsts[row] * width..(firsts[row] + 1) * width, row * width);
+            }
+        }
+        Ok(())
+    }
+
+    /// The vectors of some pieces of texts.
+    fn batch(&self, job: &Job<'_>, batch: &[Piece<'_>], vectors: &mut [f32], first: usize) -> Result<(), ModelError> {
+        if (job.stop)() {
+            return Err(ModelError::Interrupted);
+        }
+        let lengths: Vec<usize> = batch.iter().map(|piece| piece.ids.len()).collect();
+        let ids: Vec<u32> = batch.iter().flat_map(|piece| piece.ids).copied().collect();
+        let states = self.backbone.hidden(Batch { ids: &ids, lengths: &lengths }, &job.layers)?;
+        let (inner, outer) = (self.backbone.width(), vectors.len() / batch.len().max(1));
+        let mut states = states.as_slice();
+        for (piece, vector) in batch.iter().zip(vectors.chunks_exact_mut(outer)) {
+            let (text, rest) = states.split_at(piece.ids.len() * inner);
+            states = rest;
+            if text.is_empty() {
+                // a tokenizer without special tokens gives an empty text no token, and so no state
+                continue;
+            }
+            if let Some((head, scores)) = &self.head {
+                vector.copy_from_slice(&match scores {
+                    ClassScores::Probabilities => head.probabilities(text),
+                    ClassScores::Logits => head.scores(text),
+                });
+                continue;
+            }
+            let mut pooled = vec![0.0; inner * job.poolings.len()];
+            for (pooling, part) in job.poolings.iter().zip(pooled.chunks_exact_mut(inner)) {
+                pooling.pool(text, job.reading.skip, part);
+            }
+            if !pooled.iter().all(|value| value.is_finite()) {
+                // a module might hide it
+                return Err(ModelError::NotFinite { row: first + piece.row });
+            }
+            vector.copy_from_slice(&self.modules.iter().fold(pooled, |vector, module| module.apply(vector)));
+        }
+        Ok(())
+    }
+}
+
+/// What is to be done with all texts of a call.
+struct Job<'j> {
+    reading: Reading<'j>,
+    layers: Vec<usize>,
+    poolings: Vec<Pooling>,
+    normalize: bool,
+    progress: &'j (dyn Fn(usize, usize) + Sync),
+    stop: &'j (dyn Fn() -> bool + Sync),
+    failed: &'j AtomicBool,
+}
+
+impl Job<'_> {
+    /// After a failure everything else is stopped.
+    fn watched<T>(&self, outcome: Result<T, ModelError>) -> Result<T, ModelError> {
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+/// Some texts that are worked on together, and where what they come to belongs.
+struct Window<'w> {
+    /// The place of its first text among all.
+    first: usize,
+    texts: &'w [&'w str],
+    vectors: &'w mut [f32],
+    tokens: &'w mut [u64],
+    lost: &'w mut [u64],
+    windows: &'w mut [u64],
+}
+
+/// Divides texts into windows.
+fn windows<'w>(texts: &'w [&'w str], into: &'w mut Encoded) -> Vec<Window<'w>> {
+    let width = into.vectors.cols;
+    let (mut vectors, mut tokens) = (into.vectors.values.as_mut_slice(), into.tokens.as_mut_slice());
+    let (mut lost, mut windows) = (into.tokens_lost.as_mut_slice(), into.windows.as_mut_slice());
+    let (mut all, mut first, mut left) = (Vec::new(), 0, texts);
+    while !left.is_empty() {
+        let mut bytes = 0;
+        let fits = |text: &&&str| {
+            bytes += text.len();
+            bytes <= WINDOW_BYTES
+        };
+        let count = left.iter().take(WINDOW_TEXTS).take_while(fits).count().max(1);
+        let (now, later) = left.split_at(count);
+        all.push(Window {
+            first,
+            texts: now,
+            vectors: cut(&mut vectors, count * width),
+            tokens: cut(&mut tokens, count),
+            lost: cut(&mut lost, count),
+            windows: cut(&mut windows, count),
+        });
+        first += count;
+        left = later;
+    }
+    all
+}
+
+/// Takes so many values from the front.
+fn cut<'v, T>(values: &mut &'v mut [T], count: usize) -> &'v mut [T] {
+    let (now, later) = std::mem::take(values).split_at_mut(count);
+    *values = later;
+    now
+}
+
+/// A piece of a text, which the model reads at once.
+struct Piece<'p> {
+    ids: &'p [u32],
+    /// The text's place in its window.
+    row: usize,
+    /// The piece's place in its text.
+    at: usize,
+}
+
+impl<'p> Piece<'p> {
+    fn of(row: usize, seen: &'p Seen) -> impl Iterator<Item = Piece<'p>> {
+        seen.pieces.iter().enumerate().map(move |(at, ids)| Piece { ids, row, at })
+    }
+}
+
+/// The layers asked for, in rising order, as a backbone counts them.
+fn layers(asked: &[i64], blocks: usize) -> Result<Vec<usize>, ModelError> {
+    let states = blocks as i64 + 1;
+    let layer = |asked: &i64| match *asked {
+        layer if (0..states).contains(&layer) => Ok(layer as usize),
+        layer if (-states..0).contains(&layer) => Ok((states + layer) as usize),
+        asked => Err(ModelError::Layer { asked, layers: blocks }),
+    };
+    let mut layers: Vec<usize> = asked.iter().map(layer).collect::<Result<_, _>>()?;
+    layers.sort_unstable();
+    match layers.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(ModelError::LayerTwice { layer: pair[0] }),
+        None if layers.is_empty() => Ok(vec![blocks]),
+        None => Ok(layers),
+    }
+}
+
+fn tokenizer(files: &ModelFiles, wishes: &SentenceConfig) -> Result<PretrainedTokenizer, ModelError> {
+    let tokenizer = PretrainedTokenizer::load(files)?;
+    Ok(if wishes.plain { tokenizer.plain() } else { tokenizer })
 }
 
 /// How long texts are for a model, without its weights.
@@ -163,133 +421,109 @@ impl TextCutter {
     /// As of [`SentenceEncoder::load`], but for weights.
     pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
         let config = ModelConfig::read(files)?;
+        let wishes = SentenceConfig::read(files)?;
         Ok(TextCutter {
             longest: config.longest(),
             vocabulary: config.vocabulary(),
-            tokenizer: PretrainedTokenizer::load(files)?,
-            wishes: SentenceConfig::read(files)?,
+            tokenizer: tokenizer(files, &wishes)?,
+            wishes,
         })
     }
 
-    /// The tokens that [`SentenceEncoder::encode`] will cut off each text.
+    /// The tokens that [`SentenceEncoder::encode`] will cut off each text, or refuse it for.
     ///
     /// # Errors
     /// As there.
     pub fn tokens_lost(
         &self,
         texts: &[&str],
-        max_length: Option<usize>,
+        options: &EncodeOptions,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<u64>, ModelError> {
-        let reading = Reading { tokenizer: &self.tokenizer, wishes: &self.wishes, vocabulary: self.vocabulary };
-        let cuts = reading.cut(texts, max_length, self.longest, stop)?;
-        Ok(cuts.iter().map(|cut| cut.lost as u64).collect())
-    }
-}
-
-/// What decides the ids of a text.
-struct Reading<'m> {
-    tokenizer: &'m PretrainedTokenizer,
-    wishes: &'m SentenceConfig,
-    vocabulary: usize,
-}
-
-impl Reading<'_> {
-    /// The ids of every text, `most` of one at the most.
-    fn cut(
-        &self,
-        texts: &[&str],
-        max_length: Option<usize>,
-        most: usize,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<Cut>, ModelError> {
-        let least = self.tokenizer.special() + 1;
-        let length = max_length.unwrap_or_else(|| self.wishes.max_length.map_or(most, |wish| wish.min(most)));
-        if length < least || length > most {
-            return Err(ModelError::MaxLength { asked: length, least, most });
-        }
-        let read = |row: usize, text: &str| {
-            if stop() {
-                return Err(ModelError::Interrupted);
-            }
-            let lower = if self.wishes.lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
-            let cut = self.tokenizer.ids(&lower, length, row)?;
-            match cut.ids.iter().find(|id| **id as usize >= self.vocabulary) {
-                Some(id) => Err(ModelError::ForeignToken { row, id: *id, vocabulary: self.vocabulary }),
-                None => Ok(cut),
-            }
-        };
-        texts.par_iter().enumerate().map(|(row, text)| read(row, text)).collect()
+        let reading = Reading::new((&self.tokenizer, self.vocabulary), &self.wishes, self.longest, options)?;
+        let seen = reading.see(texts, 0, stop)?;
+        Ok(seen.iter().map(|seen| seen.lost as u64).collect())
     }
 }
 
 /// The transformer that `config` asks for.
-pub(super) fn backbone(config: ModelConfig, files: &ModelFiles) -> Result<Box<dyn Backbone>, ModelError> {
+pub(super) fn backbone(
+    config: &ModelConfig,
+    files: &ModelFiles,
+    place: &Place,
+) -> Result<Box<dyn Backbone>, ModelError> {
     // Batches run side by side, one to a thread: a product inside of one must not call for threads of its own. The
     // result is the same bits either way.
     gemm::set_threading_threshold(usize::MAX);
-    let weights = Weights::read(files, config.family())?;
-    Ok(match config {
-        ModelConfig::Encoder(config) => Box::new(Encoder::load(config, &weights)?),
-        ModelConfig::ModernBert(config) => Box::new(Transformers::load(&config, &weights)?),
+    Ok(match config.model(files)? {
+        Model::Described(architecture) => engine(*architecture, place)?,
+        Model::Deberta(deberta) if place.is_cpu() && place.precision() == Precision::F32 => deberta,
+        Model::Deberta(_) => {
+            let message = "DeBERTa is computed there with `precision: f32` alone, on `cpu`".to_owned();
+            return Err(ModelError::Device { name: place.to_string(), message });
+        }
     })
 }
 
-/// The vector of one text; an error if it is not finite.
-fn finish(states: &[f32], pooling: Pooling, unit: bool, vector: &mut [f32]) -> Result<(), ()> {
-    if states.is_empty() {
-        // a tokenizer without special tokens gives an empty text no token
-        return Ok(());
-    }
-    pooling.pool(states, vector);
-    if unit {
-        normalize(vector);
-    }
-    if vector.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(()) }
+/// What computes a description there.
+pub(super) fn engine(architecture: Architecture, place: &Place) -> Result<Box<dyn Backbone>, ModelError> {
+    Ok(if place.is_cpu() {
+        Box::new(Cpu::new(architecture, place.precision()))
+    } else {
+        Box::new(Tensors::load(architecture, place)?)
+    })
 }
 
-/// For every row, the first row that has the same tokens.
-fn firsts(cuts: &[Cut]) -> Vec<usize> {
-    let mut seen: HashMap<&[u32], usize> = HashMap::with_capacity(cuts.len());
-    cuts.iter().enumerate().map(|(row, cut)| *seen.entry(&cut.ids).or_insert(row)).collect()
-}
-
-/// Divides the distinct texts into batches, longest first: rows, each with the place for its vector.
-fn batches<'v>(
-    cuts: &[Cut],
-    firsts: &[usize],
-    vectors: &'v mut [f32],
-    width: usize,
-) -> Vec<Vec<(usize, &'v mut [f32])>> {
-    let places = vectors.chunks_exact_mut(width).enumerate();
-    let mut distinct: Vec<(usize, &mut [f32])> = places.filter(|(row, _)| firsts[*row] == *row).collect();
-    distinct.sort_by_key(|(row, _)| (Reverse(cuts[*row].ids.len()), *row));
-    let mut batches: Vec<Vec<(usize, &mut [f32])>> = Vec::new();
-    let mut tokens = BATCH_TOKENS;
-    for (row, place) in distinct {
-        let length = cuts[row].ids.len();
-        match batches.last_mut() {
-            Some(batch) if tokens + length <= BATCH_TOKENS => {
-                tokens += length;
-                batch.push((row, place));
-            }
-            _ => {
-                tokens = length;
-                batches.push(vec![(row, place)]);
+/// The mean of the vectors of a text's pieces, summed in their order in f64; of one, its very bits.
+fn mean(parts: &[&[f32]], vector: &mut [f32]) {
+    match parts {
+        [only] => vector.copy_from_slice(only),
+        several => {
+            for (column, mean) in vector.iter_mut().enumerate() {
+                let sum: f64 = several.iter().map(|part| f64::from(part[column])).sum();
+                *mean = (sum / several.len() as f64) as f32;
             }
         }
     }
-    batches
+}
+
+/// For every text, the first that is seen alike.
+fn firsts(seen: &[Seen]) -> Vec<usize> {
+    let mut before: HashMap<&[Vec<u32>], usize> = HashMap::with_capacity(seen.len());
+    seen.iter().enumerate().map(|(row, seen)| *before.entry(&seen.pieces).or_insert(row)).collect()
+}
+
+/// Divides pieces into batches, each with the place for its vectors.
+fn batches<'b, 'p>(
+    pieces: &'b [Piece<'p>],
+    mut vectors: &'b mut [f32],
+    width: usize,
+    most: usize,
+) -> Vec<(&'b [Piece<'p>], &'b mut [f32])> {
+    let (mut all, mut left) = (Vec::new(), pieces);
+    while !left.is_empty() {
+        let mut tokens = 0;
+        let fits = |piece: &&Piece<'_>| {
+            tokens += piece.ids.len();
+            tokens <= most
+        };
+        let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
+        all.push((now, cut(&mut vectors, now.len() * width)));
+        left = later;
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
     const QUIET: &(dyn Fn(usize, usize) + Sync) = &|_, _| {};
     const ON: &(dyn Fn() -> bool + Sync) = &|| false;
 
-    /// Adds up ids: the state of a token is (id, position, tokens in the text).
+    /// The state of a token is (id times the number of layers asked for, position, tokens in the text).
     struct Counting;
 
     impl Backbone for Counting {
@@ -297,17 +531,22 @@ mod tests {
             3
         }
 
+        fn layers(&self) -> usize {
+            1
+        }
+
         fn longest(&self) -> usize {
             2000
         }
 
-        fn hidden(&self, batch: Batch<'_>) -> Result<Vec<f32>, ModelError> {
+        fn hidden(&self, batch: Batch<'_>, layers: &[usize]) -> Result<Vec<f32>, ModelError> {
+            let times = layers.len() as f32;
             let mut ids = batch.ids.iter();
             let mut states = Vec::new();
             for length in batch.lengths {
                 for (at, id) in ids.by_ref().take(*length).enumerate() {
                     let id = if *id == 9 { f32::NAN } else { *id as f32 };
-                    states.extend([id, at as f32, *length as f32]);
+                    states.extend([id * times, at as f32, *length as f32]);
                 }
             }
             Ok(states)
@@ -326,30 +565,121 @@ mod tests {
             backbone: Box::new(Counting),
             vocabulary: 10,
             tokenizer: PretrainedTokenizer::load(&files).unwrap(),
-            wishes: SentenceConfig { max_length: Some(1000), ..SentenceConfig::default() },
+            wishes: SentenceConfig {
+                max_length: Some(1000),
+                poolings: vec![Pooling::Mean],
+                ..SentenceConfig::default()
+            },
+            modules: Vec::new(),
+            head: None,
         }
     }
 
     fn raw(max_length: Option<usize>) -> EncodeOptions {
-        EncodeOptions { pooling: Some(Pooling::Max), normalize: false, max_length }
+        EncodeOptions { pooling: Some(Pooling::Max), normalize: false, max_length, ..EncodeOptions::default() }
     }
 
     #[test]
-    fn each_text_gets_its_own_vector_whatever_the_batches() {
-        let texts: Vec<String> = (0..400).map(|i| "a b c d e".repeat(1 + i % 37)).collect();
+    fn each_text_gets_its_own_vector_whatever_the_batches_and_windows() {
+        let texts: Vec<String> = (0..2 * WINDOW_TEXTS + 400).map(|i| "a b c d e".repeat(1 + i % 37)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let done = AtomicUsize::new(0);
-        let heard = |now: usize, total: usize| {
-            assert_eq!(total, 37);
-            done.fetch_max(now, Ordering::Relaxed);
+        let (done, tokens) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let heard = |more: usize, read: usize| {
+            done.fetch_add(more, Ordering::Relaxed);
+            tokens.fetch_add(read, Ordering::Relaxed);
         };
-        let encoded = encoder().encode(&texts, &raw(None), &heard, ON).unwrap();
-        assert_eq!(done.into_inner(), 37);
-        for (row, text) in texts.iter().enumerate() {
-            let alone = encoder().encode(&[text], &raw(None), QUIET, ON).unwrap();
-            assert_eq!(encoded.vectors.row(row), alone.vectors.row(0));
+        for options in [raw(None), EncodeOptions { truncation: Truncation::Chunk, stride: 3, ..raw(Some(20)) }] {
+            done.store(0, Ordering::Relaxed);
+            tokens.store(0, Ordering::Relaxed);
+            let encoded = encoder().encode(&texts, &options, &heard, ON).unwrap();
+            let alone: Vec<Encoded> =
+                texts[..37].iter().map(|text| encoder().encode(&[text], &options, QUIET, ON).unwrap()).collect();
+            for row in 0..texts.len() {
+                assert_eq!(encoded.vectors.row(row), alone[row % 37].vectors.row(0));
+                assert_eq!(encoded.windows[row], alone[row % 37].windows[0]);
+            }
+            assert_eq!(done.load(Ordering::Relaxed), texts.len());
+            // in each of the three windows equal texts are computed once
+            let distinct: u64 = alone.iter().map(|alone| alone.tokens[0]).sum();
+            assert_eq!(tokens.load(Ordering::Relaxed) as u64, 3 * distinct);
+            for threads in [1, 4] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                assert_eq!(pool.install(|| encoder().encode(&texts, &options, QUIET, ON)).unwrap(), encoded);
+            }
         }
-        assert_eq!(encoded.vectors.rows, 400);
+    }
+
+    #[test]
+    fn a_window_is_bounded_by_texts_and_by_bytes() {
+        let (long, most) = ("x".repeat(WINDOW_BYTES + 1), "x".repeat(WINDOW_BYTES));
+        let texts: Vec<&str> = [vec!["a"; WINDOW_TEXTS + 1], vec![&long, "b", &most, "c"]].concat();
+        let mut encoded = encoder().encode(&[], &raw(None), QUIET, ON).unwrap();
+        encoded.vectors.values = vec![0.0; texts.len() * 3];
+        let counts = [&mut encoded.tokens, &mut encoded.tokens_lost, &mut encoded.windows];
+        counts.into_iter().for_each(|counts| counts.resize(texts.len(), 0));
+        let sizes: Vec<(usize, usize)> =
+            windows(&texts, &mut encoded).iter().map(|window| (window.first, window.texts.len())).collect();
+        assert_eq!(sizes, [(0, 1024), (1024, 1), (1025, 1), (1026, 1), (1027, 1), (1028, 1)]);
+    }
+
+    #[test]
+    fn a_text_in_windows_is_the_plain_mean_of_their_vectors() {
+        // windows a b c and d e: the largest ids are 6 and 8, the last places 4 and 3, the lengths 5 and 4
+        let options = EncodeOptions { truncation: Truncation::Chunk, ..raw(Some(5)) };
+        let encoded = encoder().encode(&["a b c d e", "a"], &options, QUIET, ON).unwrap();
+        assert_eq!(encoded.vectors.row(0), [7.0, 3.5, 4.5]);
+        assert_eq!((encoded.tokens, encoded.tokens_lost, encoded.windows), (vec![9, 3], vec![0, 0], vec![2, 1]));
+        let options = EncodeOptions { normalize: true, ..options };
+        let unit = encoder().encode(&["a b c d e"], &options, QUIET, ON).unwrap();
+        let length = (7.0f64 * 7.0 + 3.5 * 3.5 + 4.5 * 4.5).sqrt();
+        assert_eq!(unit.vectors.row(0), [7.0, 3.5, 4.5].map(|value| (value / length) as f32));
+    }
+
+    #[test]
+    fn layers_are_counted_as_hidden_states_are() {
+        assert_eq!(layers(&[], 6), Ok(vec![6]));
+        assert_eq!(layers(&[-1], 6), Ok(vec![6]));
+        assert_eq!(layers(&[-2, 0, -7 + 3], 6), Ok(vec![0, 3, 5]));
+        assert_eq!(layers(&[7], 6), Err(ModelError::Layer { asked: 7, layers: 6 }));
+        let message = layers(&[-8], 6).unwrap_err().to_string();
+        assert_eq!(message, "`layers` counts from 0 to 6, or from -1 back to -7, for this model, but -8 is asked for");
+        assert_eq!(layers(&[6, -1], 6), Err(ModelError::LayerTwice { layer: 6 }));
+        let options = EncodeOptions { layers: vec![0, 1], ..raw(None) };
+        let encoded = encoder().encode(&["a"], &options, QUIET, ON).unwrap();
+        // a has id 4, two layers were asked for
+        assert_eq!(encoded.vectors.row(0), [8.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn poolings_side_by_side_and_what_comes_after_them() {
+        let wishes = SentenceConfig { poolings: vec![Pooling::Cls, Pooling::Max], ..encoder().wishes };
+        let options = EncodeOptions { pooling: None, ..raw(None) };
+        let both = SentenceEncoder { wishes: wishes.clone(), ..encoder() };
+        let encoded = both.encode(&["e"], &options, QUIET, ON).unwrap();
+        assert_eq!(encoded.vectors.row(0), [1.0, 0.0, 3.0, 8.0, 2.0, 3.0]);
+        let after = SentenceEncoder { wishes, modules: vec![Module::Normalize], ..encoder() };
+        let encoded = after.encode(&["e"], &options, QUIET, ON).unwrap();
+        let length = (1.0f64 + 9.0 + 64.0 + 4.0 + 9.0).sqrt();
+        assert_eq!(encoded.vectors.row(0), [1.0, 0.0, 3.0, 8.0, 2.0, 3.0].map(|value| (value / length) as f32));
+    }
+
+    #[test]
+    fn a_prefix_is_read_with_each_text_and_pooled_unless_the_model_says_no() {
+        let options = EncodeOptions { prefix: Some("e ".to_owned()), ..raw(None) };
+        let encoded = encoder().encode(&["a", ""], &options, QUIET, ON).unwrap();
+        assert_eq!(encoded.vectors.values, [8.0, 3.0, 4.0, 8.0, 2.0, 3.0]);
+        let wishes = SentenceConfig { without_prompt: true, ..encoder().wishes };
+        let without = SentenceEncoder { wishes, ..encoder() };
+        let encoded = without.encode(&["a"], &options, QUIET, ON).unwrap();
+        assert_eq!(encoded.vectors.row(0), [4.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_may_be_an_error() {
+        let options = EncodeOptions { truncation: Truncation::Error, ..raw(Some(4)) };
+        let refused = encoder().encode(&["a b", "a b c", "a b c d"], &options, QUIET, ON);
+        assert_eq!(refused, Err(ModelError::TooLong { row: 1, tokens: 5, longest: 4, count: 2, of: 3 }));
+        assert!(encoder().encode(&["a b"], &options, QUIET, ON).is_ok());
     }
 
     #[test]
@@ -364,11 +694,16 @@ mod tests {
         let SentenceEncoder { vocabulary, tokenizer, wishes, .. } = encoder();
         let cutter = TextCutter { longest: 2000, vocabulary, tokenizer, wishes };
         let texts = ["a b c d", "a b", "", "a b c"];
-        for max_length in [Some(4), Some(3), None] {
-            let encoded = encoder().encode(&texts, &raw(max_length), QUIET, ON).unwrap();
-            assert_eq!(cutter.tokens_lost(&texts, max_length, ON).unwrap(), encoded.tokens_lost);
+        for truncation in [Truncation::Head, Truncation::Tail, Truncation::HeadTail, Truncation::Chunk] {
+            for (max_length, prefix) in [(Some(4), ""), (Some(3), ""), (None, ""), (Some(4), "e "), (None, "e ")] {
+                let options = EncodeOptions { truncation, prefix: Some(prefix.to_owned()), ..raw(max_length) };
+                let encoded = encoder().encode(&texts, &options, QUIET, ON).unwrap();
+                assert_eq!(cutter.tokens_lost(&texts, &options, ON).unwrap(), encoded.tokens_lost);
+            }
         }
-        let refused = cutter.tokens_lost(&texts, Some(2001), ON);
+        let long = EncodeOptions { truncation: Truncation::Error, ..raw(Some(4)) };
+        assert_eq!(cutter.tokens_lost(&texts, &long, ON).unwrap(), [2, 0, 0, 1]);
+        let refused = cutter.tokens_lost(&texts, &raw(Some(2001)), ON);
         assert!(matches!(refused, Err(ModelError::MaxLength { asked: 2001, least: 3, most: 2000 })));
     }
 

@@ -7,13 +7,16 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::config::ModelConfig;
-use super::sentence::backbone;
-use super::{Backbone, Batch, EncodeOptions, ModelFiles, PretrainedTokenizer, SentenceEncoder};
+use super::cpu::Cpu;
+use super::families::Model;
+use super::tensors::Tensors;
+use super::{Backbone, Batch, EncodeOptions, ModelFiles, Place, Precision, PretrainedTokenizer, SentenceEncoder};
 
 /// How far a number may be from transformers'.
 const TOLERANCE: f64 = 1e-5;
 
-const FAMILIES: [&str; 6] = ["bert", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta"];
+const FAMILIES: [&str; 10] =
+    ["bert", "distilbert", "electra", "gpt2", "llama", "modernbert", "mpnet", "qwen3", "roberta", "xlm-roberta"];
 
 /// The files of a tiny model, and what transformers makes of some texts, if the reference data is here.
 pub(super) fn tiny(family: &str) -> Option<(ModelFiles, Vec<Case>)> {
@@ -44,8 +47,24 @@ pub(super) struct Case {
     states: Vec<f64>,
 }
 
-fn load(files: &ModelFiles) -> Box<dyn Backbone> {
-    backbone(ModelConfig::read(files).unwrap(), files).unwrap()
+/// What can compute the model, by name.
+pub(super) fn engines(files: &ModelFiles) -> Vec<(&'static str, Box<dyn Backbone>)> {
+    match ModelConfig::read(files).unwrap().model(files).unwrap() {
+        Model::Described(architecture) => vec![
+            ("cpu", Box::new(Cpu::new((*architecture).clone(), Precision::F32))),
+            ("tensors", Box::new(Tensors::load(*architecture, &Place::default()).unwrap())),
+        ],
+        Model::Deberta(deberta) => vec![("transformers", deberta)],
+    }
+}
+
+fn of_all_families(test: impl Fn(&str, &dyn Backbone, &ModelFiles, &[Case])) {
+    for family in FAMILIES {
+        let Some((files, cases)) = tiny(family) else { return };
+        for (engine, backbone) in engines(&files) {
+            test(&format!("{family} on {engine}"), backbone.as_ref(), &files, &cases);
+        }
+    }
 }
 
 fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
@@ -58,15 +77,14 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn ids_and_hidden_states_are_those_of_transformers() {
-    for family in FAMILIES {
-        let Some((files, cases)) = tiny(family) else { return };
-        let (backbone, tokenizer) = (load(&files), PretrainedTokenizer::load(&files).unwrap());
+    of_all_families(|family, backbone, files, cases| {
+        let tokenizer = PretrainedTokenizer::load(files).unwrap();
         let mut worst = 0.0f64;
-        for Case { text, ids, states: wanted } in &cases {
+        for Case { text, ids, states: wanted } in cases {
             // the script keeps 128 ids, and runs an empty text as id 0
             let ours = tokenizer.ids(text, usize::MAX, 0).unwrap().ids;
             assert!(ours.starts_with(ids) && (ours == *ids || ids.len() == 128) || *ids == [0], "{family}: {text}");
-            let states = backbone.hidden(Batch { ids, lengths: &[ids.len()] }).unwrap();
+            let states = backbone.hidden(Batch { ids, lengths: &[ids.len()] }, &[backbone.layers()]).unwrap();
             assert_eq!(states.len(), wanted.len());
             for (state, wanted) in states.iter().zip(wanted) {
                 let difference = (f64::from(*state) - wanted).abs();
@@ -75,21 +93,19 @@ fn ids_and_hidden_states_are_those_of_transformers() {
             }
         }
         println!("{family}: at most {worst:.1e} from transformers");
-    }
+    });
 }
 
 #[test]
 fn a_text_has_the_same_bits_alone_and_beside_others() {
-    for family in FAMILIES {
-        let Some((files, cases)) = tiny(family) else { return };
-        let backbone = load(&files);
-        let texts = cases.into_iter().map(|case| case.ids).chain([vec![0], vec![5, 1, 7]]);
+    of_all_families(|family, backbone, _, cases| {
+        let texts = cases.iter().map(|case| case.ids.clone()).chain([vec![0], vec![5, 1, 7]]);
         // runs of equal lengths, which attention may take together
         let texts: Vec<Vec<u32>> = texts.flat_map(|text| [text.clone(), text.into_iter().rev().collect()]).collect();
         let states = |texts: &[&Vec<u32>]| {
             let ids: Vec<u32> = texts.iter().copied().flatten().copied().collect();
             let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-            bits(&backbone.hidden(Batch { ids: &ids, lengths: &lengths }).unwrap())
+            bits(&backbone.hidden(Batch { ids: &ids, lengths: &lengths }, &[backbone.layers()]).unwrap())
         };
         let alone: Vec<u32> = texts.iter().flat_map(|text| states(&[text])).collect();
         let all: Vec<&Vec<u32>> = texts.iter().collect();
@@ -104,14 +120,14 @@ fn a_text_has_the_same_bits_alone_and_beside_others() {
         for threads in [1, 4] {
             assert_eq!(in_pool(threads, || states(&all)), alone, "{family} on {threads} threads");
         }
-    }
+    });
 }
 
 #[test]
 fn vectors_are_the_same_bits_in_any_company_and_on_any_number_of_threads() {
     for family in FAMILIES {
         let Some((files, cases)) = tiny(family) else { return };
-        let encoder = SentenceEncoder::load(&files).unwrap();
+        let encoder = SentenceEncoder::load(&files, &Place::default()).unwrap();
         let texts: Vec<String> = (0..60).map(|i| format!("{} {i} {}", cases[i % 12].text, cases[i % 7].text)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let options = EncodeOptions { max_length: Some(128), ..EncodeOptions::default() };

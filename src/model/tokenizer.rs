@@ -1,6 +1,6 @@
 //! What are the tokens of a text, as a pretrained tokenizer sees them?
 
-use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
 
 use super::files::TOKENIZER;
 use super::{ModelError, ModelFiles};
@@ -47,6 +47,12 @@ impl PretrainedTokenizer {
         self.0.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
 
+    /// The same tokenizer without special tokens.
+    pub(super) fn plain(mut self) -> Self {
+        self.0.with_post_processor(None::<PostProcessorWrapper>);
+        self
+    }
+
     /// The ids of a text with special tokens, cut at its end so that at most `longest` stay; `longest` must be above
     /// [`PretrainedTokenizer::special`]. `row` is for messages.
     pub(super) fn ids(&self, text: &str, longest: usize, row: usize) -> Result<Cut, ModelError> {
@@ -57,6 +63,46 @@ impl PretrainedTokenizer {
         let lost = count - own.len();
         let encoding = self.0.post_process(own, None, true).map_err(|error| refused(&error, row))?;
         Ok(Cut { ids: encoding.get_ids().to_vec(), lost })
+    }
+
+    /// The ids of a text without special tokens, and how many of the first belong to its first `prefix` bytes. A token that
+    /// reaches beyond the prefix belongs to the text.
+    pub(super) fn own_ids(&self, text: &str, prefix: usize, row: usize) -> Result<(Vec<u32>, usize), ModelError> {
+        // only `encode` says where tokens stand
+        let own = if prefix == 0 { self.0.encode_fast(text, false) } else { self.0.encode(text, false) };
+        let own = own.map_err(|error| refused(&error, row))?;
+        let inside = own.get_offsets().iter().take_while(|(_, end)| prefix > 0 && *end <= prefix).count();
+        Ok((own.get_ids().to_vec(), inside))
+    }
+
+    /// How many of the first tokens are there because of a prefix: all that the prefix alone would have, but for a special token
+    /// at its end (as sentence-transformers counts a prompt's length).
+    pub(super) fn places_of(&self, prefix: &str) -> Result<usize, ModelError> {
+        if prefix.is_empty() {
+            return Ok(0);
+        }
+        let own = self.0.encode_fast(prefix, false).map_err(|error| refused(&error, 0))?;
+        let whole = self.0.post_process(own, None, true).map_err(|error| refused(&error, 0))?;
+        let ends = whole.get_special_tokens_mask().last() == Some(&1);
+        Ok(whole.len() - usize::from(ends))
+    }
+
+    /// Puts special tokens around ids.
+    pub(super) fn dressed(&self, ids: Vec<u32>, row: usize) -> Result<Vec<u32>, ModelError> {
+        let count = ids.len();
+        let own = Encoding::new(
+            ids,
+            vec![0; count],
+            vec![String::new(); count],
+            vec![None; count],
+            vec![(0, 0); count],
+            vec![0; count],
+            vec![1; count],
+            Vec::new(),
+            Default::default(),
+        );
+        let whole = self.0.post_process(own, None, true).map_err(|error| refused(&error, row))?;
+        Ok(whole.get_ids().to_vec())
     }
 }
 
@@ -95,6 +141,24 @@ mod tests {
         assert_eq!(words().ids("playing a a a a", 4, 0), Ok(Cut { ids: vec![1, 4, 5, 2], lost: 4 }));
         assert_eq!(words().ids("playing a a a", 3, 0), Ok(Cut { ids: vec![1, 4, 2], lost: 4 }));
         assert_eq!(words().ids("", 4, 0), Ok(Cut { ids: vec![1, 2], lost: 0 }));
+    }
+
+    #[test]
+    fn ids_can_be_dressed_by_hand() {
+        assert_eq!(words().own_ids("playing a", 0, 0), Ok((vec![4, 5, 6], 0)));
+        assert_eq!(words().dressed(vec![5, 6], 0), Ok(vec![1, 5, 6, 2]));
+        assert_eq!(words().dressed(Vec::new(), 0), Ok(vec![1, 2]));
+        let plain = words().plain();
+        assert_eq!((plain.special(), plain.ids("a", 512, 0)), (0, Ok(Cut { ids: vec![6], lost: 0 })));
+    }
+
+    #[test]
+    fn tokens_of_a_prefix_are_told_from_those_of_the_text() {
+        assert_eq!(words().own_ids("a a playing", 4, 0), Ok((vec![6, 6, 4, 5], 2)));
+        // the prefix ends within a word
+        assert_eq!(words().own_ids("a playing", 4, 0), Ok((vec![6, 4, 5], 1)));
+        assert_eq!([words().places_of("a a "), words().places_of("")], [Ok(3), Ok(0)]);
+        assert_eq!(words().plain().places_of("a a "), Ok(2));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Source for Fake {
 }
 
 impl RowWise for Fake {
-    fn open(&self, _: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, _: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         Err(StageError::failed("a fake computes nothing"))
     }
 

@@ -39,7 +39,7 @@ impl Session<'_> {
             Missing::Fetched => files.fetch(self.pipeline, &plan, &plan.order, self.fetcher, self.listener)?,
             Missing::LeftOut => files.take_known(&plan, &plan.order, self.fetcher),
         }
-        Ok(standing(self.pipeline, &plan, &files, &Machine::serving(self.pipeline)))
+        Ok(standing(self.pipeline, &plan, &files, &Machine::serving(self.pipeline, &self.options.device)))
     }
 }
 

@@ -56,7 +56,7 @@ impl Found {
 impl Session<'_> {
     /// What would run, and why. Reads the store; runs nothing, fetches nothing.
     pub fn look(&self) -> Result<Look, RunError> {
-        let machine = Machine::serving(self.pipeline);
+        let machine = Machine::serving(self.pipeline, &self.options.device);
         let pool = self.pool()?;
         let mut known = Known::default();
         loop {

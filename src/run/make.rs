@@ -221,6 +221,7 @@ impl Executor<'_> {
             stage,
             input: job.work.inputs.only()?,
             files: &job.work.files,
+            device: &self.options.device,
             store: self.store,
             circumstances: job.work.circumstances,
             unchanged: &unchanged,
@@ -260,5 +261,9 @@ struct Told<'a> {
 impl Progress for Told<'_> {
     fn progress(&self, done: u64, total: u64, noun: &'static str) {
         self.listener.event(&Event::Progress { id: self.id, done, total, noun });
+    }
+
+    fn worked(&self, more: &[(u64, &'static str)]) {
+        self.listener.event(&Event::Worked { id: self.id, more });
     }
 }

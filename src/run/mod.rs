@@ -61,6 +61,8 @@ pub enum Event<'a> {
     Started { unit: &'a Tag<'a>, lane: usize, at: Instant, attempt: u32, key: &'a Key },
     /// A unit has come some way.
     Progress { id: usize, done: u64, total: u64, noun: &'static str },
+    /// A unit has worked through so much more of each, first of what its progress counts.
+    Worked { id: usize, more: &'a [(u64, &'static str)] },
     /// Another process is making a unit: its artifact is waited for.
     Waiting { unit: &'a Tag<'a>, holder: &'a str },
     /// A unit failed after so many seconds and is tried again after a pause; `attempt` is the one to come.

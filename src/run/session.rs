@@ -62,6 +62,8 @@ pub enum KeepGoing {
 pub struct Options {
     /// Worker threads (at least 1).
     pub threads: usize,
+    /// Where transformers are computed, by name.
+    pub device: String,
     /// Bytes of memory that units on lanes may together be taken to need; one unit always may run.
     pub memory: u64,
     /// What to run again.
@@ -76,6 +78,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             threads: 1,
+            device: "cpu".to_owned(),
             memory: u64::MAX,
             force: Force::Nothing,
             keep_going: KeepGoing::No,
@@ -163,7 +166,7 @@ impl Session<'_> {
         // Until the end of this function, no other process clears up what this run needs.
         let _active = self.store.begin_run().map_err(|error| storage(&error))?;
         let pool = self.pool()?;
-        let machine = Machine::serving(self.pipeline);
+        let machine = Machine::serving(self.pipeline, &self.options.device);
         let history = self.store.timings();
         let mut states = States::default();
         let mut files = Gathered::default();

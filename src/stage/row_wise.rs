@@ -14,7 +14,8 @@ use super::{Ctx, Files, Parts, Stage, StageError};
 /// Maps each row by itself: may run on any rows in any order.
 pub trait RowWise: Stage {
     /// Makes ready to map rows: reads what it needs of its files, once for a unit. Not called where every row is remembered.
-    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError>;
+    /// `device` is where transformers are computed, by name.
+    fn open(&self, files: &Files, device: &str) -> Result<Box<dyn Mapper + '_>, StageError>;
 
     /// What is to be kept and told of a unit, from what was counted over all its rows.
     fn conclude(&self, totals: &Totals) -> Conclusion;
@@ -123,7 +124,7 @@ impl Conclusion {
 /// For tests of stages: all rows in one chunk, as the runner would hand them on.
 #[cfg(test)]
 pub(crate) fn map_whole(stage: &dyn RowWise, rows: &Parts, ctx: &Ctx<'_>) -> Result<super::Output, StageError> {
-    let Mapped { tables, counts } = stage.open(&Files::default())?.map(rows, ctx)?;
+    let Mapped { tables, counts } = stage.open(&Files::default(), "cpu")?.map(rows, ctx)?;
     let mut totals =
         Totals { rows: tables.first().map_or(0, |(_, table)| table.num_rows() as u64), ..Totals::default() };
     counts.iter().for_each(|(name, of_rows)| totals.add(name, of_rows));

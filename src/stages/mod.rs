@@ -28,6 +28,7 @@ pub static STAGES: &[Kind] = &[
     Kind::of::<tokenize::Tokenize>(),
     Kind::of::<tfidf::Tfidf>(),
     Kind::of::<embed::Embed>(),
+    Kind::of::<embed::Classify>(),
     Kind::of::<lexicon::Lexicon>(),
     Kind::of::<encode::Encode>(),
     Kind::of::<fuse::Fuse>(),

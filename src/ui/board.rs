@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::speed::Speed;
 use super::{count, duration};
 use crate::record::Outcome;
 use crate::run::{Event, Tag};
@@ -26,6 +27,7 @@ struct Unit {
     title: String,
     since: Instant,
     far: Option<(u64, u64, &'static str)>,
+    speed: Speed,
 }
 
 impl Board {
@@ -40,11 +42,17 @@ impl Board {
             Event::Outlook { seconds } => self.left = seconds.map(|seconds| (seconds, Some(Instant::now()))),
             Event::Started { unit, .. } => {
                 self.waiting.remove(&unit.id);
-                self.running.insert(unit.id, Unit { title: unit.title(), since: Instant::now(), far: None });
+                let began = Unit { title: unit.title(), since: Instant::now(), far: None, speed: Speed::default() };
+                self.running.insert(unit.id, began);
             }
             Event::Progress { id, done, total, noun } => {
                 if let Some(unit) = self.running.get_mut(id) {
                     unit.far = Some((*done, *total, noun));
+                }
+            }
+            Event::Worked { id, more } => {
+                if let Some(unit) = self.running.get_mut(id) {
+                    unit.speed.hear(more);
                 }
             }
             Event::Waiting { unit, .. } => {
@@ -104,8 +112,11 @@ impl Unit {
                 let full = (share * BAR as f64) as usize;
                 let bar = format!("{}{}", "━".repeat(full), "╌".repeat(BAR - full));
                 let left = spent / share * (1.0 - share);
-                let left =
-                    if share > 0.0 && left >= 1.0 { format!(", {} left", duration(left)) } else { String::new() };
+                let left = match self.speed.words(done, total) {
+                    words if !words.is_empty() => words,
+                    _ if share > 0.0 && left >= 1.0 => format!(", {} left", duration(left)),
+                    _ => String::new(),
+                };
                 format!("  {bar} {} of {} {noun}{left}", count(done), count(total))
             }
             Some((done, _, noun)) => format!("  {} {noun}", count(done)),
@@ -134,7 +145,12 @@ mod tests {
     use super::*;
 
     fn unit(title: &str, seconds: u64, far: Option<(u64, u64, &'static str)>) -> Unit {
-        Unit { title: title.to_owned(), since: Instant::now() - Duration::from_secs(seconds), far }
+        Unit {
+            title: title.to_owned(),
+            since: Instant::now() - Duration::from_secs(seconds),
+            far,
+            speed: Speed::default(),
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How do machines follow a run? One JSON object a line: `events.jsonl` in the run folder, or standard output.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::speed::Speed;
 use crate::problem::{Problems, to_json};
 use crate::record::Outcome;
 use crate::run::{Event, Listener, Tag};
@@ -77,6 +79,13 @@ enum What<'a> {
         total: u64,
         /// Of what: `texts`, `rows` …
         of: &'a str,
+        /// What is worked through in a second, by name (`texts`, `tokens`): what was remembered does not count. Left out while
+        /// not known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        per_second: BTreeMap<&'a str, f64>,
+        /// Seconds that the rest will take at this speed. Left out while not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds_left: Option<f64>,
     },
     /// Another process is making a unit; its artifact is waited for.
     Waiting {
@@ -149,39 +158,50 @@ struct UnitLine<'a> {
 ///
 /// Lines about what is reused, of which thousands come in a moment, are written with the next line about anything else.
 pub struct JsonLines<W: Write + Send> {
-    to: Mutex<BufWriter<W>>,
+    to: Mutex<State<W>>,
     started: Instant,
+}
+
+struct State<W: Write + Send> {
+    to: BufWriter<W>,
+    speeds: BTreeMap<usize, Speed>,
 }
 
 impl<W: Write + Send> JsonLines<W> {
     /// Lines go to `to`; times count from now.
     pub fn new(to: W) -> Self {
-        JsonLines { to: Mutex::new(BufWriter::new(to)), started: Instant::now() }
+        let state = State { to: BufWriter::new(to), speeds: BTreeMap::new() };
+        JsonLines { to: Mutex::new(state), started: Instant::now() }
     }
 
     /// Writes what has not been written yet.
     pub fn flush(&self) {
-        if let Ok(mut to) = self.to.lock() {
-            drop(to.flush());
+        if let Ok(mut state) = self.to.lock() {
+            drop(state.to.flush());
         }
     }
 }
 
 impl<W: Write + Send> Listener for JsonLines<W> {
     fn event(&self, event: &Event<'_>) {
-        let Some(what) = what(event) else { return };
+        let Ok(mut state) = self.to.lock() else { return };
+        let State { to, speeds } = &mut *state;
+        match event {
+            Event::Worked { id, more } => speeds.entry(*id).or_default().hear(more),
+            Event::Started { unit, .. } | Event::Finished { unit, .. } => drop(speeds.remove(&unit.id)),
+            _ => {}
+        }
+        let Some(what) = what(event, speeds) else { return };
         let line = Line { t: thousandths(self.started.elapsed().as_secs_f64()), what };
         let Ok(mut line) = serde_json::to_vec(&line) else { return };
         line.push(b'\n');
         let passing = matches!(event, Event::Finished { end, .. } if end.outcome == Outcome::Reused);
-        if let Ok(mut to) = self.to.lock() {
-            drop(to.write_all(&line).and_then(|()| if passing { Ok(()) } else { to.flush() }));
-        }
+        drop(to.write_all(&line).and_then(|()| if passing { Ok(()) } else { to.flush() }));
     }
 }
 
 /// An event as a line; `None` for those too fine for a log.
-fn what<'a>(event: &'a Event<'_>) -> Option<What<'a>> {
+fn what<'a>(event: &'a Event<'_>, speeds: &BTreeMap<usize, Speed>) -> Option<What<'a>> {
     Some(match event {
         Event::Fetching { what, bytes } => What::Fetching { what, bytes: *bytes },
         Event::Fetched { .. } => return None,
@@ -192,7 +212,19 @@ fn what<'a>(event: &'a Event<'_>) -> Option<What<'a>> {
         Event::Started { unit, lane, attempt, key, .. } => {
             What::Started { unit: named(unit), lane: *lane, attempt: *attempt, key: key.to_string() }
         }
-        Event::Progress { id, done, total, noun } => What::Progress { unit: *id, done: *done, total: *total, of: noun },
+        Event::Progress { id, done, total, noun } => {
+            let speed = speeds.get(id);
+            let rates = speed.into_iter().flat_map(Speed::rates);
+            What::Progress {
+                unit: *id,
+                done: *done,
+                total: *total,
+                of: noun,
+                per_second: rates.map(|(rate, noun)| (noun, thousandths(rate))).collect(),
+                seconds_left: speed.and_then(|speed| speed.left(*done, *total)).map(thousandths),
+            }
+        }
+        Event::Worked { .. } => return None,
         Event::Waiting { unit, holder } => What::Waiting { unit: named(unit), holder },
         Event::Retrying { unit, seconds, attempt, pause, why } => What::Retrying {
             unit: named(unit),

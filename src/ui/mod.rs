@@ -1,6 +1,7 @@
 //! What does a person see of a run? Listeners to run events, and the summary table.
 //!
-//! [`bars`] on a terminal (what they show is on a [`board`]), [`plain`] lines elsewhere, [`json`] lines for machines; [`trace`]
+//! [`bars`] on a terminal (what they show is on a [`board`]), [`plain`] lines elsewhere, [`json`] lines for machines, all with
+//! the same [`speed`]; [`trace`]
 //! remembers a run for its trace and its [`timeline`]; [`table`] is what comes at the end; [`ledger`] what the rows are like.
 //! Everything is written to a stream that `cli` hands in.
 
@@ -9,6 +10,7 @@ mod board;
 pub mod json;
 pub mod ledger;
 pub mod plain;
+mod speed;
 pub mod table;
 mod timeline;
 pub mod trace;

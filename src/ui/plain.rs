@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::board::Waits;
+use super::speed::Speed;
 use super::{Look, Verbosity, bytes, count, counted, duration};
 use crate::problem::{Problems, render};
 use crate::record::Outcome;
@@ -40,6 +41,9 @@ struct Running {
     title: String,
     since: Instant,
     far: String,
+    /// How much is done and of how much, and how fast.
+    done: (u64, u64),
+    speed: Speed,
 }
 
 impl<W: Write + Send> Plain<W> {
@@ -103,7 +107,13 @@ impl<W> State<W> {
                 None
             }
             Event::Started { unit, .. } => {
-                let running = Running { title: unit.title(), since: Instant::now(), far: String::new() };
+                let running = Running {
+                    title: unit.title(),
+                    since: Instant::now(),
+                    far: String::new(),
+                    done: (0, 0),
+                    speed: Speed::default(),
+                };
                 self.running.insert(unit.id, running);
                 if std::mem::replace(&mut self.any, true) {
                     return None;
@@ -122,7 +132,12 @@ impl<W> State<W> {
                         0 => format!("{} {noun}", count(*done)),
                         _ => format!("{} of {} {noun}", count(*done), count(*total)),
                     };
+                    unit.done = (*done, *total);
                 }
+                None
+            }
+            Event::Worked { id, more } => {
+                self.running.get_mut(id).into_iter().for_each(|unit| unit.speed.hear(more));
                 None
             }
             Event::Waiting { unit, holder } => self.waits.line(unit, holder),
@@ -161,6 +176,7 @@ impl<W> State<W> {
 impl Running {
     fn line(&self) -> String {
         let far = if self.far.is_empty() { String::new() } else { format!(": {}", self.far) };
-        format!("  {}{far}, running for {}", self.title, duration(self.since.elapsed().as_secs_f64()))
+        let speed = self.speed.words(self.done.0, self.done.1);
+        format!("  {}{far}{speed}, running for {}", self.title, duration(self.since.elapsed().as_secs_f64()))
     }
 }

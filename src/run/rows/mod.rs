@@ -41,6 +41,8 @@ pub(super) struct Job<'a> {
     pub(super) stage: &'a dyn RowWise,
     pub(super) input: &'a Parts,
     pub(super) files: &'a Files,
+    /// Where transformers are computed, by name.
+    pub(super) device: &'a str,
     pub(super) store: &'a Store,
     /// What rows depend on besides their content.
     pub(super) circumstances: Digest,
@@ -231,7 +233,7 @@ impl Work<'_> {
         let mapper = match self.mapper.take() {
             Some(mapper) => mapper,
             None => {
-                let mapper = self.job.stage.open(self.job.files)?;
+                let mapper = self.job.stage.open(self.job.files, self.job.device)?;
                 // What other bytes would give must not be remembered under the digests of these.
                 (self.job.unchanged)()?;
                 mapper
@@ -282,6 +284,10 @@ impl Progress for Within<'_> {
     fn progress(&self, done: u64, total: u64, _: &'static str) {
         let part = if total == 0 { 0 } else { (u128::from(self.share) * u128::from(done) / u128::from(total)) as u64 };
         self.outer.progress(self.base + part.min(self.share), self.all, "rows");
+    }
+
+    fn worked(&self, more: &[(u64, &'static str)]) {
+        self.outer.worked(more);
     }
 }
 

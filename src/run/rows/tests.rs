@@ -49,7 +49,7 @@ impl Stage for Fake {
 }
 
 impl RowWise for Fake {
-    fn open(&self, _: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, _: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(self))
     }
@@ -123,6 +123,7 @@ impl Bench {
         let (unit, input) = self.input(texts);
         let trouble = |what: &str| self.troubles.lock().unwrap().push(what.to_owned());
         let job = Job {
+            device: "cpu",
             stage,
             input: &input,
             files: &Files::default(),

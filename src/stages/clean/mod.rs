@@ -166,7 +166,7 @@ impl Stage for Clean {
 }
 
 impl RowWise for Clean {
-    fn open(&self, _: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, _: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         Ok(Box::new(self))
     }
 

@@ -1,104 +1,97 @@
 //! What vector does a pretrained sentence encoder give each text?
 
+mod classify;
+mod params;
 mod survey;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use arrow::array::Array;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::fetch;
 use crate::ml::Block;
-use crate::model::{EncodeOptions, Encoded, ModelError, ModelFiles, Pooling, SentenceEncoder};
+use crate::model::{
+    ClassScores, EncodeOptions, Encoded, ModelError, ModelFiles, Place, Precision, SentenceEncoder, Truncation,
+};
 use crate::problem::Problems;
 use crate::stage::{
     Conclusion, Ctx, FileNeed, Files, Form, Mapped, Mapper, Numeric, Parts, Port, Refusal, RowWise, Scope, Stage,
-    StageError, StageKind, Totals, Work, elided,
+    StageError, StageKind, Totals, Work,
 };
 use crate::table::{features, text};
+pub(super) use classify::Classify;
+use params::Params;
 
 /// The kind `embed`.
 pub(super) struct Embed;
 
-/// Runs a pretrained sentence encoder (BERT, CamemBERT, DistilBERT, ELECTRA, ModernBERT, RoBERTa, XLM-RoBERTa;
-/// safetensors) on each text. A text's vector is the same bits alone and among any others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["model"]))]
-pub(super) struct Params {
-    /// The encoder: a known name (`all-minilm-l6-v2`), a folder, `hf:org/name@revision`, or `pypi:name@version!folder`.
-    #[schemars(length(min = 1))]
-    model: String,
-    /// How the states of a text's tokens become one vector; without it, as the model's own files say, else `mean`.
-    pooling: Option<Pooling>,
-    /// Scale each vector to length 1.
-    normalize: bool,
-    /// Cut longer texts to this many tokens, special ones included; without it, where the model's own files say
-    /// (`max_seq_length`), else at the most that the model can take.
-    #[schemars(range(min = 1))]
-    max_length: Option<usize>,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        let EncodeOptions { pooling, normalize, max_length } = EncodeOptions::default();
-        Params { model: String::new(), pooling, normalize, max_length }
-    }
-}
-
 impl StageKind for Embed {
     const KIND: &'static str = "embed";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "a dense vector for each text, from a pretrained sentence encoder";
     const EXAMPLE: &'static str = "{ use: embed, from: clean, with: { model: all-minilm-l6-v2 } }";
     type Params = Params;
 
     fn build(params: Params, at: &Scope<'_>) -> Result<Work, Problems> {
-        let mut problems = Problems::default();
-        if params.max_length == Some(0) {
-            problems.push(at.problem("out-of-range", &["max_length"], "`max_length` must be above 0, but is 0"));
-        }
-        if params.model.is_empty() {
-            let problem = at.problem("missing-param", &["model"], "`embed` needs `model`");
-            problems.push(problem.help("write for instance `model: all-minilm-l6-v2`"));
-            return Err(problems);
-        }
-        match fetch::model(&params.model, at.base) {
-            Ok(model) if problems.0.is_empty() => Ok(Work::RowWise(Box::new(Encoding {
-                files: model.files,
-                options: EncodeOptions {
-                    pooling: params.pooling,
-                    normalize: params.normalize,
-                    max_length: params.max_length,
-                },
-            }))),
-            Ok(_) => Err(problems),
-            Err(error) => {
-                let problem = at.problem("invalid-param", &["model"], error.message);
-                problems.push(error.help.into_iter().fold(problem, |problem, help| problem.help(help)));
-                Err(problems)
-            }
-        }
+        let files = modelled::<Self>(&params.model, "all-minilm-l6-v2", params.problems(at), at)?;
+        Ok(Work::RowWise(Box::new(Encoding {
+            files,
+            gives: Gives::Vectors,
+            precision: params.precision,
+            options: params.options(),
+        })))
     }
 
-    /// The model is known by the digests of its files, so its name, or the folder it lies in, is left out.
     fn canonical(params: &Params) -> Value {
-        let mut canonical = elided(params, &Params::default());
-        if let Some(fields) = canonical.as_object_mut() {
-            fields.remove("model");
+        params.canonical()
+    }
+}
+
+/// The files of the model that a stage names, unless there are problems; `like` is one that could be named.
+fn modelled<K: StageKind>(
+    model: &str,
+    like: &str,
+    mut problems: Problems,
+    at: &Scope<'_>,
+) -> Result<Vec<(String, fetch::Spec)>, Problems> {
+    if model.is_empty() {
+        let problem = at.problem("missing-param", &["model"], format!("`{}` needs `model`", K::KIND));
+        problems.push(problem.help(format!("write for instance `model: {like}`")));
+        return Err(problems);
+    }
+    match fetch::model(model, at.base) {
+        Ok(model) if problems.0.is_empty() => Ok(model.files),
+        Ok(_) => Err(problems),
+        Err(error) => {
+            let problem = at.problem("invalid-param", &["model"], error.message);
+            problems.push(error.help.into_iter().fold(problem, |problem, help| problem.help(help)));
+            Err(problems)
         }
-        canonical
     }
 }
 
 struct Encoding {
     files: Vec<(String, fetch::Spec)>,
+    gives: Gives,
+    precision: Precision,
     options: EncodeOptions,
+}
+
+/// What a text becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gives {
+    Vectors,
+    Classes(ClassScores),
 }
 
 impl Stage for Encoding {
     fn numeric(&self) -> Numeric {
-        Numeric::Simd
+        match self.precision {
+            Precision::F32 => Numeric::Model,
+            Precision::Bf16 => Numeric::ModelBf16,
+            Precision::F16 => Numeric::ModelF16,
+        }
     }
 
     fn port(&self, inputs: &[Port]) -> Result<Port, Refusal> {
@@ -133,9 +126,18 @@ fn needs(files: &[(String, fetch::Spec)]) -> Vec<FileNeed> {
 }
 
 impl RowWise for Encoding {
-    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
-        let encoder = SentenceEncoder::load(&read(files)?).map_err(failed)?;
-        Ok(Box::new(Open { encoder, options: &self.options }))
+    fn open(&self, files: &Files, device: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
+        let place = Place::open(device, self.precision).map_err(failed)?;
+        let files = read(files)?;
+        let encoder = match self.gives {
+            Gives::Vectors => SentenceEncoder::load(&files, &place),
+            Gives::Classes(scores) => SentenceEncoder::load_classifier(&files, &place, scores),
+        };
+        let name = match self.gives {
+            Gives::Vectors => Embed::KIND,
+            Gives::Classes(_) => Classify::KIND,
+        };
+        Ok(Box::new(Open { encoder: encoder.map_err(failed)?, name, options: &self.options }))
     }
 
     fn conclude(&self, totals: &Totals) -> Conclusion {
@@ -145,6 +147,13 @@ impl RowWise for Encoding {
             .fact("tokens", tokens.sum)
             .fact("truncated_rows", lost.rows)
             .fact("tokens_lost", lost.sum);
+        let conclusion = match self.options.truncation {
+            Truncation::Chunk => {
+                let (windows, parted) = (totals.of("windows"), totals.of("in_windows"));
+                conclusion.fact("windows", windows.sum).fact("rows_in_windows", parted.rows)
+            }
+            _ => conclusion,
+        };
         match truncation(totals.rows, lost.rows, lost.sum, tokens.sum) {
             Some(warning) => conclusion.warn(warning),
             None => conclusion,
@@ -158,15 +167,17 @@ impl RowWise for Encoding {
     fn survey(&self) -> Option<(Box<dyn RowWise>, Value)> {
         let weights = |name: &str| name.contains(".safetensors");
         let files = self.files.iter().filter(|(name, _)| !weights(name)).cloned().collect();
-        let max_length = self.options.max_length;
-        let params = max_length.map_or_else(|| json!({}), |length| json!({ "max_length": length }));
-        Some((Box::new(survey::Survey { files, max_length }), params))
+        let options = self.options.clone();
+        let params = params::cutting(&options);
+        Some((Box::new(survey::Survey { files, options }), params))
     }
 }
 
 /// An encoder in memory.
 struct Open<'s> {
     encoder: SentenceEncoder,
+    /// Of the block.
+    name: &'static str,
     options: &'s EncodeOptions,
 }
 
@@ -182,11 +193,24 @@ impl Mapper for Open<'_> {
             row.into_iter()
                 .fold(failed(error), |failure, row| failure.because(format!("its `row_id` is `{}`", ids.value(row))))
         };
-        let heard = |done: usize, total: usize| ctx.progress.progress(done as u64, total as u64, "texts");
-        let Encoded { vectors, tokens, tokens_lost } =
+        let done = AtomicU64::new(0);
+        let heard = |more: usize, read: usize| {
+            ctx.progress.worked(&[(more as u64, "texts"), (read as u64, "tokens")]);
+            let done = done.fetch_add(more as u64, Ordering::Relaxed) + more as u64;
+            ctx.progress.progress(done, texts.len() as u64, "texts");
+        };
+        let Encoded { vectors, tokens, tokens_lost, windows } =
             self.encoder.encode(&texts, self.options, &heard, &|| ctx.is_cancelled()).map_err(named)?;
-        let block = features::to_table(ids, "embed", &Block::Dense(vectors)).map_err(StageError::caused)?;
-        Ok(Mapped::table(features::block_part(0), block).count("tokens", tokens).count("tokens_lost", tokens_lost))
+        let block = features::to_table(ids, self.name, &Block::Dense(vectors)).map_err(StageError::caused)?;
+        let mapped = Mapped::table(features::block_part(0), block);
+        let mapped = mapped.count("tokens", tokens).count("tokens_lost", tokens_lost);
+        Ok(match self.options.truncation {
+            Truncation::Chunk => {
+                let parted = windows.iter().map(|windows| u64::from(*windows > 1)).collect();
+                mapped.count("windows", windows).count("in_windows", parted)
+            }
+            _ => mapped,
+        })
     }
 }
 
@@ -205,6 +229,21 @@ fn failed(error: ModelError) -> StageError {
     let (param, help) = match &error {
         ModelError::Interrupted => return StageError::Interrupted,
         ModelError::MaxLength { .. } => ("max_length", None),
+        ModelError::TooLong { .. } => (
+            "truncation",
+            Some(
+                "raise `max_length` if the model allows it, or choose what is read; `fuseline check FILE --data` counts all",
+            ),
+        ),
+        ModelError::Stride { .. } => ("stride", None),
+        ModelError::Layer { .. } | ModelError::LayerTwice { .. } => ("layers", None),
+        ModelError::Prompt { .. } => ("prompt", None),
+        ModelError::NoHead => {
+            ("model", Some("for vectors write `use: embed`; classes need a model fine-tuned for them"))
+        }
+        ModelError::Device { .. } => {
+            ("precision", Some("`--device` and the setting `device` say where models are computed"))
+        }
         ModelError::Family { .. } | ModelError::Unsupported { .. } => {
             ("model", Some("choose a model of a known family"))
         }
@@ -218,9 +257,10 @@ fn failed(error: ModelError) -> StageError {
 /// The row that an error is about.
 fn row_of(error: &ModelError) -> Option<usize> {
     match error {
-        ModelError::Tokenize { row, .. } | ModelError::ForeignToken { row, .. } | ModelError::NotFinite { row } => {
-            Some(*row)
-        }
+        ModelError::Tokenize { row, .. }
+        | ModelError::ForeignToken { row, .. }
+        | ModelError::NotFinite { row }
+        | ModelError::TooLong { row, .. } => Some(*row),
         _ => None,
     }
 }
@@ -271,20 +311,13 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_asks_for_the_model() {
-        let schema = schemars::SchemaGenerator::default().into_root_schema_for::<Params>();
-        assert_eq!(schema.get("required"), Some(&json!(["model"])));
-    }
-
-    #[test]
-    fn defaults_are_left_out_of_the_key() {
-        let params = |value| serde_json::from_value::<Params>(value).unwrap();
-        let spelled = params(json!({ "model": "m", "pooling": null, "normalize": true, "max_length": null }));
-        assert_eq!(Embed::canonical(&spelled), json!({}));
-        let other = params(json!({ "model": "m", "pooling": "cls", "normalize": false, "max_length": 64 }));
-        assert_eq!(Embed::canonical(&other), json!({ "pooling": "cls", "normalize": false, "max_length": 64 }));
-        let elsewhere = params(json!({ "model": "./m", "pooling": "cls", "normalize": false, "max_length": 64 }));
-        assert_eq!(Embed::canonical(&other), Embed::canonical(&elsewhere));
+    fn what_contradicts_itself_is_told_before_anything_runs() {
+        let params = json!({ "model": "all-minilm-l6-v2", "stride": 4, "prefix": "a", "prompt": "b", "layers": [] });
+        let problems = built(params).err().map(|problems| problems.0).unwrap_or_default();
+        let told: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        let all = ["`layers` names no layer", "`stride` is for windows", "`prefix` and `prompt` both say"];
+        assert_eq!(told.len(), all.len());
+        assert!(told.iter().zip(all).all(|(told, begins)| told.starts_with(begins)), "{told:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
 use super::{failed, needs, read};
 use crate::fetch;
-use crate::model::TextCutter;
+use crate::model::{EncodeOptions, TextCutter};
 use crate::stage::{
     Conclusion, Ctx, FileNeed, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Stage, StageError, Totals,
 };
@@ -15,7 +15,7 @@ use crate::table::text;
 /// Gives `notes` (row_id, tokens_lost).
 pub(super) struct Survey {
     pub(super) files: Vec<(String, fetch::Spec)>,
-    pub(super) max_length: Option<usize>,
+    pub(super) options: EncodeOptions,
 }
 
 impl Stage for Survey {
@@ -33,9 +33,9 @@ impl Stage for Survey {
 }
 
 impl RowWise for Survey {
-    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, files: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         let cutter = TextCutter::load(&read(files)?).map_err(failed)?;
-        Ok(Box::new(Open { cutter, max_length: self.max_length }))
+        Ok(Box::new(Open { cutter, options: &self.options }))
     }
 
     fn conclude(&self, totals: &Totals) -> Conclusion {
@@ -44,19 +44,19 @@ impl RowWise for Survey {
     }
 }
 
-struct Open {
+struct Open<'s> {
     cutter: TextCutter,
-    max_length: Option<usize>,
+    options: &'s EncodeOptions,
 }
 
-impl Mapper for Open {
+impl Mapper for Open<'_> {
     fn map(&self, rows: &Parts, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
         ctx.check()?;
         let table = rows.table("text")?;
         let ids = text::row_ids(&table).map_err(StageError::caused)?;
         let texts: Vec<&str> =
             text::texts(&table).map_err(StageError::caused)?.iter().map(Option::unwrap_or_default).collect();
-        let lost = self.cutter.tokens_lost(&texts, self.max_length, &|| ctx.is_cancelled()).map_err(failed)?;
+        let lost = self.cutter.tokens_lost(&texts, self.options, &|| ctx.is_cancelled()).map_err(failed)?;
         let counts = Int64Array::from_iter_values(lost.iter().map(|lost| *lost as i64));
         let columns: [(&str, ArrayRef, bool); 2] =
             [("row_id", Arc::new(ids.clone()), false), ("tokens_lost", Arc::new(counts), false)];

@@ -76,7 +76,7 @@ impl Stage for Profile {
 }
 
 impl RowWise for Profile {
-    fn open(&self, _: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, _: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         Ok(Box::new(Profile))
     }
 

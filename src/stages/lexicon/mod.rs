@@ -170,7 +170,7 @@ impl Stage for Lookup {
 }
 
 impl RowWise for Lookup {
-    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, files: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         let lines = self.read(files, LEXICON, "source")?;
         let valences = table::valences(&lines, self.format).map_err(|error| error.at_param(&["source"]))?;
         let emoji = match self.spells() {

@@ -110,7 +110,7 @@ impl Stage for Cutting {
 }
 
 impl RowWise for Cutting {
-    fn open(&self, files: &Files) -> Result<Box<dyn Mapper + '_>, StageError> {
+    fn open(&self, files: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         Ok(match &self.cutter {
             Cutter::Own(analyzer) => Box::new(Open::Own(analyzer)),
             Cutter::Pretrained(_) => Box::new(Open::Pretrained(Box::new(load(files)?))),

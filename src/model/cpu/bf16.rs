@@ -1,0 +1,168 @@
+//! How are pairs of bf16 multiplied by the processor? AVX512-BF16 adds two products of bf16 to an f32 at once, twice as many as f32
+//! ones.
+//!
+//! The only place of the engine with unsafe code: `pulp` does not know the instruction. Its twin for all other machines is
+//! the f32 tile over rounded numbers.
+
+use pulp::Arch;
+
+use super::math::wide;
+use super::product::Product;
+
+/// The nearest bf16, ties to even; NaN stays NaN. As the high half of an f32.
+#[inline(always)]
+fn high_half(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
+    if x.is_nan() { 0x7fc0_0000 } else { nearest }
+}
+
+/// Two numbers as bf16, the first in the low half.
+#[inline(always)]
+fn pair(first: f32, second: f32) -> u32 {
+    (high_half(first) >> 16) | high_half(second)
+}
+
+/// Rounds all numbers.
+pub(super) fn round(arch: Arch, values: &mut [f32]) {
+    wide(
+        arch,
+        #[inline(always)]
+        || values.iter_mut().for_each(|value| *value = f32::from_bits(high_half(*value))),
+    );
+}
+
+/// Neighbours become pairs.
+pub(super) fn pairs(arch: Arch, values: &[f32], pairs: &mut [u32]) {
+    wide(
+        arch,
+        #[inline(always)]
+        || {
+            for (pair_of, values) in pairs.iter_mut().zip(values.as_chunks::<2>().0) {
+                *pair_of = pair(values[0], values[1]);
+            }
+        },
+    );
+}
+
+/// Two lines become one of pairs.
+pub(super) fn pair_up(arch: Arch, first: &[f32], second: &[f32], pairs: &mut [u32]) {
+    wide(
+        arch,
+        #[inline(always)]
+        || {
+            for ((pair_of, first), second) in pairs.iter_mut().zip(first).zip(second) {
+                *pair_of = pair(*first, *second);
+            }
+        },
+    );
+}
+
+/// Whether this machine has the instruction.
+pub(super) fn available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// `product` of pairs.
+///
+/// # Panics
+/// Where [`available`] is false.
+#[expect(unsafe_code, reason = "the instruction is there: it was asked for")]
+pub(super) fn times(x: &[u32], panels: &[u32], product: Product<'_>) {
+    assert!(available(), "products of bf16 on a machine without them");
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: `available` says that the processor has what the function is compiled for.
+    unsafe {
+        x86::times(x, panels, product);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, panels, product);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32};
+    use std::mem::transmute;
+
+    use crate::model::cpu::product::{LOW, Product, WIDE};
+    use crate::model::cpu::rows::STEP;
+
+    /// Rows of a tile.
+    const HIGH: usize = 14;
+    /// Numbers in a vector.
+    const LANES: usize = 16;
+    /// Pairs of a step.
+    const PAIRS: usize = STEP / 2;
+    /// Two vectors side by side.
+    type Line<T> = [[T; LANES]; WIDE];
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub(super) fn times(x: &[u32], panels: &[u32], product: Product<'_>) {
+        let Product { x_stride, count, panel_stride, depth, bias, out, out_stride, .. } = product;
+        let (x_stride, panel_stride, depth, wide) = (x_stride / 2, panel_stride / 2, depth / 2, WIDE * LANES);
+        for (at, bias) in bias.as_chunks::<LANES>().0.as_chunks::<WIDE>().0.iter().enumerate() {
+            let panel = &panels[at * panel_stride..][..depth * wide];
+            let steps = panel.as_chunks::<LANES>().0.as_chunks::<WIDE>().0.as_chunks::<PAIRS>().0;
+            let mut row = 0;
+            while row < count {
+                let (left, out) = (count - row, &mut out[row * out_stride + at * wide..]);
+                let x = &x[row * x_stride..];
+                if left > HIGH / 2 {
+                    tile::<HIGH>(x, x_stride, depth, steps, bias, left, out, out_stride);
+                    row += HIGH;
+                } else {
+                    tile::<LOW>(x, x_stride, depth, steps, bias, left, out, out_stride);
+                    row += LOW;
+                }
+            }
+        }
+    }
+
+    /// `bias + Σ row_i · panel_i` for up to `HIGH` rows. Loops by index: closures here would not be compiled for the instruction.
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[inline]
+    #[expect(unsafe_code, reason = "vectors are arrays of the same size, and every pattern of bits is one")]
+    #[expect(clippy::too_many_arguments, reason = "the innermost loop")]
+    fn tile<const HIGH: usize>(
+        x: &[u32],
+        x_stride: usize,
+        depth: usize,
+        steps: &[[Line<u32>; PAIRS]],
+        bias: &Line<f32>,
+        left: usize,
+        out: &mut [f32],
+        out_stride: usize,
+    ) {
+        let mut rows: [&[[u32; PAIRS]]; HIGH] = [&[]; HIGH];
+        for r in 0..HIGH {
+            rows[r] = x[r.min(left - 1) * x_stride..][..depth].as_chunks::<PAIRS>().0;
+        }
+        // SAFETY: twice 16 f32 are two vectors.
+        let mut sums = [unsafe { transmute::<Line<f32>, [__m512; WIDE]>(*bias) }; HIGH];
+        for (at, lines) in steps.iter().enumerate() {
+            let mut step: [&[u32; PAIRS]; HIGH] = [&[0; PAIRS]; HIGH];
+            for r in 0..HIGH {
+                step[r] = &rows[r][at];
+            }
+            for i in 0..PAIRS {
+                // SAFETY: twice 16 pairs are two vectors.
+                let line = unsafe { transmute::<Line<u32>, [__m512bh; WIDE]>(lines[i]) };
+                for r in 0..HIGH {
+                    // SAFETY: 16 pairs are a vector.
+                    let x: __m512bh = unsafe { transmute(_mm512_set1_epi32(step[r][i].cast_signed())) };
+                    for v in 0..WIDE {
+                        sums[r][v] = _mm512_dpbf16_ps(sums[r][v], x, line[v]);
+                    }
+                }
+            }
+        }
+        for r in 0..HIGH.min(left) {
+            // SAFETY: two vectors are twice 16 f32.
+            let sums = unsafe { transmute::<[__m512; WIDE], Line<f32>>(sums[r]) };
+            out[r * out_stride..][..WIDE * LANES].copy_from_slice(sums.as_flattened());
+        }
+    }
+}
