@@ -60,30 +60,28 @@ impl Operand {
 
     /// The place holds rows: neighbours make a pair.
     pub(super) fn rows(&mut self, kernels: Kernels) -> &mut Self {
-        let Operand { single, pairs } = self;
-        match kernels.products {
-            Products::Single => {}
-            Products::Rounded => bf16::round(kernels.arch, single),
-            Products::Pairs => {
-                pairs.fit(single.len() / 2);
-                bf16::pairs(kernels.arch, single, pairs);
-            }
-        }
-        self
+        self.taken_as(kernels, |single, pairs| bf16::pairs(kernels.arch, single, pairs))
     }
 
     /// The place holds lines of panels that are `wide` numbers wide: lines make pairs.
     pub(super) fn lines(&mut self, kernels: Kernels, wide: usize) -> &mut Self {
+        self.taken_as(kernels, |single, pairs| {
+            for (pairs, lines) in pairs.chunks_exact_mut(wide).zip(single.chunks_exact(2 * wide)) {
+                let (first, second) = lines.split_at(wide);
+                bf16::pair_up(kernels.arch, first, second, pairs);
+            }
+        })
+    }
+
+    /// Makes of what stands in the place what products take.
+    fn taken_as(&mut self, kernels: Kernels, pair: impl FnOnce(&[f32], &mut [u32])) -> &mut Self {
         let Operand { single, pairs } = self;
         match kernels.products {
             Products::Single => {}
             Products::Rounded => bf16::round(kernels.arch, single),
             Products::Pairs => {
                 pairs.fit(single.len() / 2);
-                for (pairs, lines) in pairs.chunks_exact_mut(wide).zip(single.chunks_exact(2 * wide)) {
-                    let (first, second) = lines.split_at(wide);
-                    bf16::pair_up(kernels.arch, first, second, pairs);
-                }
+                pair(single, pairs);
             }
         }
         self
