@@ -32,17 +32,21 @@ pub(super) fn round(arch: Arch, values: &mut [f32]) {
     );
 }
 
-/// Neighbours become pairs.
-pub(super) fn pairs(arch: Arch, values: &[f32], pairs: &mut [u32]) {
-    wide(
-        arch,
-        #[inline(always)]
-        || {
-            for (pair_of, values) in pairs.iter_mut().zip(values.as_chunks::<2>().0) {
-                *pair_of = pair(values[0], values[1]);
-            }
-        },
-    );
+/// Neighbours become pairs: rows of `values`, `stride` apart, as many numbers of each as fill a row of pairs that is half as long
+/// as `depth`.
+///
+/// # Panics
+/// Where [`available`] is false.
+#[expect(unsafe_code, reason = "the instruction is there: it was asked for")]
+pub(super) fn pairs(values: &[f32], stride: usize, depth: usize, pairs: &mut [u32]) {
+    assert!(available(), "products of bf16 on a machine without them");
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: `available` says that the processor has what the function is compiled for.
+    unsafe {
+        x86::pairs(values, stride, depth, pairs);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, stride, depth, pairs);
 }
 
 /// Two lines become one of pairs.
@@ -84,7 +88,7 @@ pub(super) fn times(x: &[u32], panels: &[u32], product: Product<'_>) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32};
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_set1_epi32};
     use std::mem::transmute;
 
     use crate::model::cpu::product::{LOW, Product, WIDE};
@@ -94,10 +98,28 @@ mod x86 {
     const HIGH: usize = 14;
     /// Numbers in a vector.
     const LANES: usize = 16;
-    /// Pairs of a step.
-    const PAIRS: usize = STEP / 2;
+    /// Pairs that are worked on at a stretch: two, so that the addresses of the rows, more than there are registers for, are
+    /// fetched half as often.
+    const PAIRS: usize = 2;
+    /// Such stretches of a step.
+    const STRETCHES: usize = STEP / 2 / PAIRS;
     /// Two vectors side by side.
     type Line<T> = [[T; LANES]; WIDE];
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[expect(unsafe_code, reason = "vectors are arrays of the same size, and every pattern of bits is one")]
+    pub(super) fn pairs(values: &[f32], stride: usize, depth: usize, pairs: &mut [u32]) {
+        for (row, pairs) in values.chunks(stride).zip(pairs.chunks_exact_mut(depth / 2)) {
+            let row = row[..depth].as_chunks::<LANES>().0.as_chunks::<WIDE>().0;
+            for (pairs, numbers) in pairs.as_chunks_mut::<LANES>().0.iter_mut().zip(row) {
+                // SAFETY: twice 16 f32 are two vectors, and 16 pairs are one.
+                *pairs = unsafe {
+                    let [first, second] = transmute::<Line<f32>, [__m512; WIDE]>(*numbers);
+                    transmute::<__m512bh, [u32; LANES]>(_mm512_cvtne2ps_pbh(second, first))
+                };
+            }
+        }
+    }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub(super) fn times(x: &[u32], panels: &[u32], product: Product<'_>) {
@@ -105,7 +127,7 @@ mod x86 {
         let (x_stride, panel_stride, depth, wide) = (x_stride / 2, panel_stride / 2, depth / 2, WIDE * LANES);
         for (at, bias) in bias.as_chunks::<LANES>().0.as_chunks::<WIDE>().0.iter().enumerate() {
             let panel = &panels[at * panel_stride..][..depth * wide];
-            let steps = panel.as_chunks::<LANES>().0.as_chunks::<WIDE>().0.as_chunks::<PAIRS>().0;
+            let steps = panel.as_chunks::<LANES>().0.as_chunks::<WIDE>().0.as_chunks::<PAIRS>().0.as_chunks::<STRETCHES>().0;
             let mut row = 0;
             while row < count {
                 let (left, out) = (count - row, &mut out[row * out_stride + at * wide..]);
@@ -130,39 +152,44 @@ mod x86 {
         x: &[u32],
         x_stride: usize,
         depth: usize,
-        steps: &[[Line<u32>; PAIRS]],
+        steps: &[[[Line<u32>; PAIRS]; STRETCHES]],
         bias: &Line<f32>,
         left: usize,
         out: &mut [f32],
         out_stride: usize,
     ) {
-        let mut rows: [&[[u32; PAIRS]]; HIGH] = [&[]; HIGH];
+        let mut rows: [&[[[u32; PAIRS]; STRETCHES]]; HIGH] = [&[]; HIGH];
         for r in 0..HIGH {
-            rows[r] = x[r.min(left - 1) * x_stride..][..depth].as_chunks::<PAIRS>().0;
+            rows[r] = x[r.min(left - 1) * x_stride..][..depth].as_chunks::<PAIRS>().0.as_chunks::<STRETCHES>().0;
         }
         // SAFETY: twice 16 f32 are two vectors.
         let mut sums = [unsafe { transmute::<Line<f32>, [__m512; WIDE]>(*bias) }; HIGH];
-        for (at, lines) in steps.iter().enumerate() {
-            let mut step: [&[u32; PAIRS]; HIGH] = [&[0; PAIRS]; HIGH];
+        for (at, stretches) in steps.iter().enumerate() {
+            let mut step: [&[[u32; PAIRS]; STRETCHES]; HIGH] = [&[[0; PAIRS]; STRETCHES]; HIGH];
             for r in 0..HIGH {
                 step[r] = &rows[r][at];
             }
-            for i in 0..PAIRS {
-                // SAFETY: twice 16 pairs are two vectors.
-                let line = unsafe { transmute::<Line<u32>, [__m512bh; WIDE]>(lines[i]) };
-                for r in 0..HIGH {
-                    // SAFETY: 16 pairs are a vector.
-                    let x: __m512bh = unsafe { transmute(_mm512_set1_epi32(step[r][i].cast_signed())) };
-                    for v in 0..WIDE {
-                        sums[r][v] = _mm512_dpbf16_ps(sums[r][v], x, line[v]);
+            for (at, lines) in stretches.iter().enumerate() {
+                for i in 0..PAIRS {
+                    // SAFETY: twice 16 pairs are two vectors.
+                    let line = unsafe { transmute::<Line<u32>, [__m512bh; WIDE]>(lines[i]) };
+                    for r in 0..HIGH {
+                        // SAFETY: 16 pairs are a vector.
+                        let x: __m512bh = unsafe { transmute(_mm512_set1_epi32(step[r][at][i].cast_signed())) };
+                        for v in 0..WIDE {
+                            sums[r][v] = _mm512_dpbf16_ps(sums[r][v], x, line[v]);
+                        }
                     }
                 }
             }
         }
-        for r in 0..HIGH.min(left) {
-            // SAFETY: two vectors are twice 16 f32.
-            let sums = unsafe { transmute::<[__m512; WIDE], Line<f32>>(sums[r]) };
-            out[r * out_stride..][..WIDE * LANES].copy_from_slice(sums.as_flattened());
+        // not up to `left` alone: a loop whose length is known keeps the sums in registers
+        for r in 0..HIGH {
+            if r < left {
+                // SAFETY: two vectors are twice 16 f32.
+                let sums = unsafe { transmute::<[__m512; WIDE], Line<f32>>(sums[r]) };
+                out[r * out_stride..][..WIDE * LANES].copy_from_slice(sums.as_flattened());
+            }
         }
     }
 }

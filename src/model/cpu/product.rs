@@ -60,7 +60,20 @@ impl Operand {
 
     /// The place holds rows: neighbours make a pair.
     pub(super) fn rows(&mut self, kernels: Kernels) -> &mut Self {
-        self.taken_as(kernels, |single, pairs| bf16::pairs(kernels.arch, single, pairs))
+        self.taken_as(kernels, |single, pairs| bf16::pairs(single, single.len(), single.len(), pairs))
+    }
+
+    /// Takes rows, `stride` apart, of which `depth` numbers count.
+    fn take_rows(&mut self, kernels: Kernels, values: &[f32], stride: usize, depth: usize, count: usize) -> &mut Self {
+        if kernels.products == Products::Pairs {
+            self.pairs.fit(count * depth / 2);
+            bf16::pairs(values, stride, depth, &mut self.pairs);
+            return self;
+        }
+        for (to, row) in self.place(count * depth).chunks_exact_mut(depth).zip(values.chunks(stride)) {
+            to.copy_from_slice(&row[..depth]);
+        }
+        self.rows(kernels)
     }
 
     /// The place holds lines of panels that are `wide` numbers wide: lines make pairs.
@@ -185,10 +198,8 @@ impl Packed {
         let (x, x_stride) = match kernels.products {
             Products::Single => (Numbers::Single(x.rest(from.start)), x.stride()),
             _ => {
-                for (to, at) in scratch.place(count * depth).chunks_exact_mut(depth).zip(from) {
-                    to.copy_from_slice(x.row(at));
-                }
-                (scratch.rows(kernels).from(kernels, 0), depth)
+                let taken = scratch.take_rows(kernels, x.rest(from.start), x.stride(), depth, count);
+                (taken.from(kernels, 0), depth)
             }
         };
         let panels = self.panels.from(kernels, 0);
