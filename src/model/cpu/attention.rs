@@ -81,7 +81,7 @@ impl Heads {
             for head in key_head * group..(key_head + 1) * group {
                 self.lay_queries(kernels, projected, from, length, head, space);
                 self.lay_biases(length, head, space);
-                for query in (0..length).step_by(product::high(kernels.arch)) {
+                for query in (0..length).step_by(product::high(kernels)) {
                     self.mix(kernels, length, query, space);
                     let mixed = space.mixed.chunks_exact(padded(self.head));
                     for (at, mixed) in (from + query..from + length).zip(mixed) {
@@ -96,7 +96,7 @@ impl Heads {
     fn mix(&self, kernels: Kernels, length: usize, from: usize, space: &mut HeadSpace) {
         let HeadSpace { queries, keys, values, weights, mixed, zeros, biases, .. } = space;
         let (arch, wide, depth) = (kernels.arch, product::wide(kernels.arch), padded(self.head));
-        let count = product::high(arch).min(length - from);
+        let count = product::high(kernels).min(length - from);
         // whole steps around all keys that any of the queries sees
         let first = self.seen(from, length).start / STEP * STEP;
         let last = padded(self.seen(from + count - 1, length).end);
@@ -114,7 +114,7 @@ impl Heads {
             out: weights.place(count * line),
             out_stride: line,
         }
-        .run(arch);
+        .run(kernels);
         let mut totals = Vec::with_capacity(count);
         for (at, row) in (from..).zip(weights.place(count * line).chunks_exact_mut(line)) {
             if !biases.is_empty() {
@@ -136,7 +136,7 @@ impl Heads {
             out: mixed,
             out_stride: depth,
         }
-        .run(arch);
+        .run(kernels);
         for (row, total) in mixed.chunks_exact_mut(depth).zip(totals) {
             let factor = 1.0 / total;
             row.iter_mut().for_each(|value| *value *= factor);

@@ -25,7 +25,7 @@ use super::architecture::{Activation, Architecture, Block, Embedding, Linear, Pl
 use super::place::Precision;
 use super::{Backbone, Batch, ModelError, last_of};
 
-/// Rows that go through a feed-forward part together: their inner states stay in the cache. A multiple of every tile's height.
+/// About so many rows go through a feed-forward part together: their inner states stay in the cache.
 const FEED_ROWS: usize = 84;
 
 /// Enough rows that few are left over from whole tiles, few enough that they stay near.
@@ -81,6 +81,7 @@ impl Cpu {
         let products = match precision {
             // no CPU multiplies f16; `Place` refuses it
             Precision::F32 | Precision::F16 => Products::Single,
+            Precision::Bf16 if bf16::tiles_available() => Products::Tiles,
             Precision::Bf16 if bf16::available() => Products::Pairs,
             Precision::Bf16 => Products::Rounded,
         };
@@ -232,10 +233,11 @@ impl Layer {
             self.heads.attend(kernels, projected, from, *length, context, head);
             from += length;
         }
-        part.shape(FEED_ROWS, width);
-        inner.shape(FEED_ROWS, self.widths.2);
-        gates.shape(if self.gate.is_some() { FEED_ROWS } else { 0 }, self.widths.2);
-        normal.shape(count.max(FEED_ROWS), width);
+        let feed_rows = FEED_ROWS.next_multiple_of(product::high(kernels));
+        part.shape(feed_rows, width);
+        inner.shape(feed_rows, self.widths.2);
+        gates.shape(if self.gate.is_some() { feed_rows } else { 0 }, self.widths.2);
+        normal.shape(count.max(feed_rows), width);
         let add = |states: &mut Rows, part: &Rows, from: usize, rows: usize, norm: Option<&Normal>| {
             for at in 0..rows {
                 match norm.filter(|_| !self.norm_first) {
@@ -244,8 +246,8 @@ impl Layer {
                 }
             }
         };
-        for from in (0..count).step_by(FEED_ROWS) {
-            let rows = FEED_ROWS.min(count - from);
+        for from in (0..count).step_by(feed_rows) {
+            let rows = feed_rows.min(count - from);
             self.output.times(kernels, context, from..from + rows, part, scratch);
             add(states, part, from, rows, self.attention_norm.as_ref());
             let (input, at) = if self.norm_first {

@@ -29,8 +29,10 @@ pub(super) const LOW: usize = 4;
 pub(super) enum Products {
     /// f32.
     Single,
-    /// bf16 in pairs, by the processor's own instruction.
+    /// bf16 in pairs, by vectors that multiply them.
     Pairs,
+    /// bf16 in pairs, by tiles that multiply them.
+    Tiles,
     /// Numbers rounded to bf16, multiplied as f32.
     Rounded,
 }
@@ -65,7 +67,7 @@ impl Operand {
 
     /// Takes rows, `stride` apart, of which `depth` numbers count.
     fn take_rows(&mut self, kernels: Kernels, values: &[f32], stride: usize, depth: usize, count: usize) -> &mut Self {
-        if kernels.products == Products::Pairs {
+        if matches!(kernels.products, Products::Pairs | Products::Tiles) {
             self.pairs.fit(count * depth / 2);
             bf16::pairs(values, stride, depth, &mut self.pairs);
             return self;
@@ -92,7 +94,7 @@ impl Operand {
         match kernels.products {
             Products::Single => {}
             Products::Rounded => bf16::round(kernels.arch, single),
-            Products::Pairs => {
+            Products::Pairs | Products::Tiles => {
                 pairs.fit(single.len() / 2);
                 pair(single, pairs);
             }
@@ -104,7 +106,7 @@ impl Operand {
     pub(super) fn from(&self, kernels: Kernels, number: usize) -> Numbers<'_> {
         match kernels.products {
             Products::Single | Products::Rounded => Numbers::Single(&self.single[number..]),
-            Products::Pairs => Numbers::Pairs(&self.pairs[number / 2..]),
+            Products::Pairs | Products::Tiles => Numbers::Pairs(&self.pairs[number / 2..]),
         }
     }
 
@@ -112,7 +114,7 @@ impl Operand {
     fn settled(mut self, kernels: Kernels) -> Self {
         match kernels.products {
             Products::Single | Products::Rounded => self.pairs = Aligned::default(),
-            Products::Pairs => self.single = Aligned::default(),
+            Products::Pairs | Products::Tiles => self.single = Aligned::default(),
         }
         self
     }
@@ -152,10 +154,13 @@ pub(super) struct Product<'a> {
 
 impl Product<'_> {
     /// Multiplies.
-    pub(super) fn run(self, arch: Arch) {
+    pub(super) fn run(self, kernels: Kernels) {
         match (self.x, self.panels) {
-            (Numbers::Single(x), Numbers::Single(panels)) => arch.dispatch(Times { x, panels, product: self }),
-            (Numbers::Pairs(x), Numbers::Pairs(panels)) => bf16::times(x, panels, self),
+            (Numbers::Single(x), Numbers::Single(panels)) => kernels.arch.dispatch(Times { x, panels, product: self }),
+            (Numbers::Pairs(x), Numbers::Pairs(panels)) => match kernels.products {
+                Products::Tiles => bf16::times_in_tiles(x, panels, self),
+                _ => bf16::times(x, panels, self),
+            },
             _ => unreachable!("rows and panels are laid out alike"),
         }
     }
@@ -204,7 +209,7 @@ impl Packed {
         };
         let panels = self.panels.from(kernels, 0);
         let (panel_stride, bias, out) = (depth * wide(kernels.arch), &*self.bias, out.rest_mut(0));
-        Product { x, x_stride, count, panels, panel_stride, depth, bias, out, out_stride }.run(kernels.arch);
+        Product { x, x_stride, count, panels, panel_stride, depth, bias, out, out_stride }.run(kernels);
     }
 }
 
@@ -223,8 +228,11 @@ pub(super) fn wide(arch: Arch) -> usize {
 }
 
 /// The most rows of a tile: as many as the machine has registers for.
-pub(super) fn high(arch: Arch) -> usize {
-    height(wide(arch) / WIDE)
+pub(super) fn high(kernels: Kernels) -> usize {
+    match kernels.products {
+        Products::Tiles => 32,
+        _ => height(wide(kernels.arch) / WIDE),
+    }
 }
 
 const fn height(lanes: usize) -> usize {

@@ -104,11 +104,13 @@ fn bf16_by_the_processor_is_bf16_by_rounding() {
             let difference = largest_difference(&rounded, &exact);
             assert!((1e-4..0.2).contains(&difference), "{arch:?}: bf16 is {difference} from f32");
             // pairs are as wide as the widest vectors
-            if bf16::available() && product::wide(arch) == 32 {
-                let pairs = Cpu::with(architecture.clone(), Kernels { arch, products: Products::Pairs });
+            let wide = product::wide(arch) == 32;
+            let processors = [(bf16::available(), Products::Pairs), (bf16::tiles_available(), Products::Tiles)];
+            for (_, products) in processors.into_iter().filter(|(there, _)| *there && wide) {
+                let pairs = Cpu::with(architecture.clone(), Kernels { arch, products });
                 // sums in another order now and then round to another bf16
                 let near = largest_difference(&states(&pairs, &texts(), &layers), &rounded);
-                assert!(near < difference / 2.0, "{near} against {difference}");
+                assert!(near < difference / 2.0, "{products:?}: {near} against {difference}");
             }
         }
     }
