@@ -46,7 +46,7 @@ pub(in crate::stages) struct Params {
     /// How many tokens of a text neighbouring windows share, where `truncation` is `chunk`; at most half a window.
     stride: usize,
     /// What numbers the model's products are made of: `f32`; `bf16`, about twice as fast where the processor multiplies pairs of them
-    /// (AVX512-BF16; elsewhere the same numbers at the speed of f32), with vectors that differ in the third digit; `f16` on GPUs.
+    /// (AMX, AVX512-BF16; elsewhere the same numbers at the speed of f32), with vectors that differ in the third digit; `f16` on GPUs.
     pub(super) precision: Precision,
 }
 
