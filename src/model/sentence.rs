@@ -20,6 +20,7 @@ use super::place::{Place, Precision};
 use super::pooling::{Pooling, normalize};
 use super::tensors::Tensors;
 use super::wishes::SentenceConfig;
+use super::words::{Place as WordPlace, Subtokens, Text, Words};
 use super::{Backbone, Batch, ModelError, ModelFiles, PretrainedTokenizer};
 use crate::ml::Dense;
 
@@ -53,6 +54,8 @@ pub struct EncodeOptions {
     pub truncation: Truncation,
     /// How many tokens of a text neighbouring windows share, where it is read in windows.
     pub stride: usize,
+    /// How the sub-tokens of a given token become its vector.
+    pub subtokens: Subtokens,
 }
 
 impl Default for EncodeOptions {
@@ -66,6 +69,7 @@ impl Default for EncodeOptions {
             max_length: None,
             truncation: Truncation::Head,
             stride: 0,
+            subtokens: Subtokens::Mean,
         }
     }
 }
@@ -73,7 +77,7 @@ impl Default for EncodeOptions {
 /// The vectors of some texts, and what was counted on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
-    /// One row for each text, in the texts' order.
+    /// One row for each text, in the texts' order; where tokens were given, one for each of these.
     pub vectors: Dense,
     /// Tokens read of each text, special ones included; tokens that several windows read count for each.
     pub tokens: Vec<u64>,
@@ -81,6 +85,10 @@ pub struct Encoded {
     pub tokens_lost: Vec<u64>,
     /// In how many pieces each text was read: 1, or more where it is read in windows.
     pub windows: Vec<u64>,
+    /// Given tokens of each text that were cut off as a whole: their vectors are zeros.
+    pub given_cut: Vec<u64>,
+    /// Given tokens of each text for which the model's tokenizer has no token: their vectors are zeros.
+    pub given_blank: Vec<u64>,
 }
 
 /// What is told of classes.
@@ -158,16 +166,59 @@ impl SentenceEncoder {
         progress: &(dyn Fn(usize, usize) + Sync),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Encoded, ModelError> {
+        let poolings = options.pooling.map_or_else(|| self.wishes.poolings.clone(), |pooling| vec![pooling]);
+        let gives = match &self.head {
+            Some((head, scores)) => Gives::Classes(head, *scores),
+            None => Gives::Sentences(poolings),
+        };
+        let texts: Vec<Text<'_>> = texts.iter().map(|text| Text::Whole(text)).collect();
+        self.read(&texts, gives, options, progress, stop)
+    }
+
+    /// The vectors of given tokens: for each of `rows`, one for each of its tokens, in order, all rows one after the other. The
+    /// tokens of a row are read as one text, each tokenized by itself. A token's vector is the mean of its sub-tokens' states, or the
+    /// first of these; in windows, the mean of what it is in each that holds some of it. Zeros, for a token that was cut off or has
+    /// no sub-token. The rest is as of [`SentenceEncoder::encode`]. Of the options, `pooling`, `prefix` and `prompt` say nothing; nor
+    /// do the model's own prompts, nor what its files have come after pooling.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode_tokens(
+        &self,
+        rows: &[Vec<&str>],
+        options: &EncodeOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Encoded, ModelError> {
+        let texts: Vec<Text<'_>> = rows.iter().map(|row| Text::Words(row)).collect();
+        self.read(&texts, Gives::Tokens(options.subtokens), &bare(options), progress, stop)
+    }
+
+    fn read(
+        &self,
+        texts: &[Text<'_>],
+        gives: Gives<'_>,
+        options: &EncodeOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Encoded, ModelError> {
         let reading = Reading::new((&self.tokenizer, self.vocabulary), &self.wishes, self.backbone.longest(), options)?;
         let failed = AtomicBool::new(false);
         let stop = &|| failed.load(Ordering::Relaxed) || stop();
+        let (layers, width) = match &gives {
+            Gives::Classes(head, _) => (vec![self.backbone.layers()], head.labels().len()),
+            Gives::Tokens(_) => (layers(&options.layers, self.backbone.layers())?, self.backbone.width()),
+            Gives::Sentences(poolings) => {
+                let pooled = self.backbone.width() * poolings.len();
+                let width = self.modules.iter().try_fold(pooled, |width, module| module.width(width))?;
+                (layers(&options.layers, self.backbone.layers())?, width)
+            }
+        };
         let job = Job {
-            layers: match self.head {
-                None => layers(&options.layers, self.backbone.layers())?,
-                Some(_) => vec![self.backbone.layers()],
-            },
-            poolings: options.pooling.map_or_else(|| self.wishes.poolings.clone(), |pooling| vec![pooling]),
+            layers,
+            width,
             normalize: options.normalize && self.head.is_none(),
+            gives,
             reading,
             progress,
             stop,
@@ -176,19 +227,7 @@ impl SentenceEncoder {
         if options.truncation == Truncation::Error {
             job.reading.refuse_long(texts, stop)?;
         }
-        let width = match &self.head {
-            Some((head, _)) => head.labels().len(),
-            None => {
-                let pooled = self.backbone.width() * job.poolings.len();
-                self.modules.iter().try_fold(pooled, |width, module| module.width(width))?
-            }
-        };
-        let mut encoded = Encoded {
-            vectors: Dense { rows: texts.len(), cols: width, values: vec![0.0; texts.len() * width] },
-            tokens: vec![0; texts.len()],
-            tokens_lost: vec![0; texts.len()],
-            windows: vec![0; texts.len()],
-        };
+        let mut encoded = Encoded::of(texts, width);
         for windows in windows(texts, &mut encoded).chunks_mut(WINDOWS_AT_ONCE) {
             if let Some(first) = windows.first() {
                 let seen = job.reading.see(first.texts, first.first, stop)?;
@@ -221,15 +260,17 @@ impl SentenceEncoder {
 
     /// The vectors of a window.
     fn compute(&self, job: &Job<'_>, seen: &[Seen], window: &mut Window<'_>) -> Result<(), ModelError> {
-        let width = window.vectors.len() / seen.len().max(1);
-        let firsts = firsts(seen);
+        let (width, firsts) = (job.width, firsts(seen));
+        // where the vectors of each text begin
+        let begin = |before: &mut usize, seen: &Seen| Some(std::mem::replace(before, *before + seen.vectors()));
+        let begins: Vec<usize> = seen.iter().scan(0, begin).collect();
         let mut copies = vec![0; seen.len()];
         firsts.iter().for_each(|first| copies[*first] += 1);
-        let distinct = || (0..seen.len()).filter(|row| firsts[*row] == *row);
-        let mut pieces: Vec<Piece<'_>> = distinct().flat_map(|row| Piece::of(row, &seen[row])).collect();
+        let distinct = (0..seen.len()).filter(|row| firsts[*row] == *row);
+        let mut pieces: Vec<Piece<'_>> = distinct.flat_map(|row| Piece::of(row, &seen[row])).collect();
         // longest first: what ends last is short
         pieces.sort_by_key(|piece| (Reverse(piece.ids.len()), piece.row, piece.at));
-        let mut made = vec![0.0f32; pieces.len() * width];
+        let mut made = vec![0.0f32; pieces.iter().map(Piece::vectors).sum::<usize>() * width];
         batches(&pieces, &mut made, width, self.backbone.batch_tokens()).into_par_iter().try_for_each(
             |(batch, vectors)| {
                 self.batch(job, batch, vectors, window.first)?;
@@ -238,13 +279,18 @@ impl SentenceEncoder {
                 Ok::<(), ModelError>(())
             },
         )?;
-        let mut parts: Vec<Vec<&[f32]>> = seen.iter().map(|seen| vec![&[][..]; seen.pieces.len()]).collect();
-        for (piece, vector) in pieces.iter().zip(made.chunks_exact(width)) {
-            parts[piece.row][piece.at] = vector;
-        }
-        for row in distinct() {
-            let vector = &mut window.vectors[row * width..(row + 1) * width];
-            mean(&parts[row], vector);
+        let places = pieces.iter().flat_map(|piece| {
+            let begin = begins[piece.row];
+            piece.places().map(move |place| (begin + place, piece))
+        });
+        let parts = places.zip(made.chunks_exact(width));
+        let mut parts: Vec<Part<'_>> =
+            parts.map(|((at, piece), vector)| Part { at, piece: piece.at, row: piece.row, vector }).collect();
+        parts.sort_unstable_by_key(|part| (part.at, part.piece));
+        for parts in parts.chunk_by(|a, b| a.at == b.at) {
+            let Some(Part { at, row, .. }) = parts.first() else { continue };
+            let vector = &mut window.vectors[at * width..(at + 1) * width];
+            mean(parts, vector);
             if job.normalize {
                 normalize(vector);
             }
@@ -256,8 +302,12 @@ impl SentenceEncoder {
             window.tokens[row] = seen.tokens() as u64;
             window.lost[row] = seen.lost as u64;
             window.windows[row] = seen.pieces.len() as u64;
+            if let Some(Words { cut, blank, .. }) = &seen.words {
+                (window.given_cut[row], window.given_blank[row]) = (*cut as u64, *blank as u64);
+            }
             if firsts[row] != row {
-                window.vectors.copy_within(firsts[row] * width..(firsts[row] + 1) * width, row * width);
+                let from = begins[firsts[row]] * width;
+                window.vectors.copy_within(from..from + seen.vectors() * width, begins[row] * width);
             }
         }
         Ok(())
@@ -271,41 +321,80 @@ impl SentenceEncoder {
         let lengths: Vec<usize> = batch.iter().map(|piece| piece.ids.len()).collect();
         let ids: Vec<u32> = batch.iter().flat_map(|piece| piece.ids).copied().collect();
         let states = self.backbone.hidden(Batch { ids: &ids, lengths: &lengths }, &job.layers)?;
-        let (inner, outer) = (self.backbone.width(), vectors.len() / batch.len().max(1));
-        let mut states = states.as_slice();
-        for (piece, vector) in batch.iter().zip(vectors.chunks_exact_mut(outer)) {
+        let inner = self.backbone.width();
+        let (mut states, mut vectors) = (states.as_slice(), vectors);
+        for piece in batch {
             let (text, rest) = states.split_at(piece.ids.len() * inner);
             states = rest;
+            let vectors = cut(&mut vectors, piece.vectors() * job.width);
             if text.is_empty() {
                 // a tokenizer without special tokens gives an empty text no token, and so no state
                 continue;
             }
-            if let Some((head, scores)) = &self.head {
-                vector.copy_from_slice(&match scores {
-                    ClassScores::Probabilities => head.probabilities(text),
-                    ClassScores::Logits => head.scores(text),
-                });
-                continue;
+            match &job.gives {
+                Gives::Classes(head, ClassScores::Probabilities) => vectors.copy_from_slice(&head.probabilities(text)),
+                Gives::Classes(head, ClassScores::Logits) => vectors.copy_from_slice(&head.scores(text)),
+                Gives::Tokens(subtokens) => {
+                    for (place, vector) in piece.words.iter().copied().flatten().zip(vectors.chunks_exact_mut(inner)) {
+                        subtokens.pool(&text[place.states.start * inner..place.states.end * inner], vector);
+                    }
+                }
+                Gives::Sentences(poolings) => {
+                    let mut pooled = vec![0.0; inner * poolings.len()];
+                    for (pooling, part) in poolings.iter().zip(pooled.chunks_exact_mut(inner)) {
+                        pooling.pool(text, job.reading.skip, part);
+                    }
+                    if !pooled.iter().all(|value| value.is_finite()) {
+                        // a module might hide it
+                        return Err(ModelError::NotFinite { row: first + piece.row });
+                    }
+                    let after = self.modules.iter().fold(pooled, |vector, module| module.apply(vector));
+                    vectors.copy_from_slice(&after);
+                }
             }
-            let mut pooled = vec![0.0; inner * job.poolings.len()];
-            for (pooling, part) in job.poolings.iter().zip(pooled.chunks_exact_mut(inner)) {
-                pooling.pool(text, job.reading.skip, part);
-            }
-            if !pooled.iter().all(|value| value.is_finite()) {
-                // a module might hide it
-                return Err(ModelError::NotFinite { row: first + piece.row });
-            }
-            vector.copy_from_slice(&self.modules.iter().fold(pooled, |vector, module| module.apply(vector)));
         }
         Ok(())
     }
+}
+
+impl Encoded {
+    /// Room for what `texts` come to.
+    fn of(texts: &[Text<'_>], width: usize) -> Encoded {
+        let rows = texts.iter().map(|text| text.vectors()).sum();
+        let none = || vec![0; texts.len()];
+        Encoded {
+            vectors: Dense { rows, cols: width, values: vec![0.0; rows * width] },
+            tokens: none(),
+            tokens_lost: none(),
+            windows: none(),
+            given_cut: none(),
+            given_blank: none(),
+        }
+    }
+}
+
+/// The same options, without what stands before a text: no given token is of it.
+fn bare(options: &EncodeOptions) -> EncodeOptions {
+    EncodeOptions { prefix: Some(String::new()), prompt: None, ..options.clone() }
+}
+
+/// What becomes of a text's hidden states.
+enum Gives<'g> {
+    /// One vector, of several poolings side by side.
+    Sentences(Vec<Pooling>),
+    /// A vector for each given token.
+    Tokens(Subtokens),
+    /// What a head says.
+    Classes(&'g Head, ClassScores),
 }
 
 /// What is to be done with all texts of a call.
 struct Job<'j> {
     reading: Reading<'j>,
     layers: Vec<usize>,
-    poolings: Vec<Pooling>,
+    gives: Gives<'j>,
+    /// Of a vector.
+    width: usize,
     normalize: bool,
     progress: &'j (dyn Fn(usize, usize) + Sync),
     stop: &'j (dyn Fn() -> bool + Sync),
@@ -326,23 +415,26 @@ impl Job<'_> {
 struct Window<'w> {
     /// The place of its first text among all.
     first: usize,
-    texts: &'w [&'w str],
+    texts: &'w [Text<'w>],
     vectors: &'w mut [f32],
     tokens: &'w mut [u64],
     lost: &'w mut [u64],
     windows: &'w mut [u64],
+    given_cut: &'w mut [u64],
+    given_blank: &'w mut [u64],
 }
 
 /// Divides texts into windows.
-fn windows<'w>(texts: &'w [&'w str], into: &'w mut Encoded) -> Vec<Window<'w>> {
+fn windows<'w>(texts: &'w [Text<'w>], into: &'w mut Encoded) -> Vec<Window<'w>> {
     let width = into.vectors.cols;
     let (mut vectors, mut tokens) = (into.vectors.values.as_mut_slice(), into.tokens.as_mut_slice());
     let (mut lost, mut windows) = (into.tokens_lost.as_mut_slice(), into.windows.as_mut_slice());
+    let (mut given_cut, mut given_blank) = (into.given_cut.as_mut_slice(), into.given_blank.as_mut_slice());
     let (mut all, mut first, mut left) = (Vec::new(), 0, texts);
     while !left.is_empty() {
         let mut bytes = 0;
-        let fits = |text: &&&str| {
-            bytes += text.len();
+        let fits = |text: &&Text<'_>| {
+            bytes += text.bytes();
             bytes <= WINDOW_BYTES
         };
         let count = left.iter().take(WINDOW_TEXTS).take_while(fits).count().max(1);
@@ -350,10 +442,12 @@ fn windows<'w>(texts: &'w [&'w str], into: &'w mut Encoded) -> Vec<Window<'w>> {
         all.push(Window {
             first,
             texts: now,
-            vectors: cut(&mut vectors, count * width),
+            vectors: cut(&mut vectors, now.iter().map(|text| text.vectors()).sum::<usize>() * width),
             tokens: cut(&mut tokens, count),
             lost: cut(&mut lost, count),
             windows: cut(&mut windows, count),
+            given_cut: cut(&mut given_cut, count),
+            given_blank: cut(&mut given_blank, count),
         });
         first += count;
         left = later;
@@ -375,12 +469,36 @@ struct Piece<'p> {
     row: usize,
     /// The piece's place in its text.
     at: usize,
+    /// The given tokens that stand in it; `None` for a whole text.
+    words: Option<&'p [WordPlace]>,
 }
 
 impl<'p> Piece<'p> {
     fn of(row: usize, seen: &'p Seen) -> impl Iterator<Item = Piece<'p>> {
-        seen.pieces.iter().enumerate().map(move |(at, ids)| Piece { ids, row, at })
+        seen.pieces.iter().enumerate().map(move |(at, ids)| Piece { ids, row, at, words: seen.places(at) })
     }
+
+    /// How many vectors it comes to.
+    fn vectors(&self) -> usize {
+        self.words.map_or(1, <[WordPlace]>::len)
+    }
+
+    /// Which of its text's vectors these are parts of.
+    fn places(&self) -> impl Iterator<Item = usize> + use<'p> {
+        let whole = self.words.is_none().then_some(0);
+        whole.into_iter().chain(self.words.into_iter().flatten().map(|place| place.word))
+    }
+}
+
+/// What a piece says of a vector.
+struct Part<'m> {
+    /// Which of the window's vectors.
+    at: usize,
+    /// The piece's place in its text.
+    piece: usize,
+    /// The text's place in its window.
+    row: usize,
+    vector: &'m [f32],
 }
 
 /// The layers asked for, in rising order, as a backbone counts them.
@@ -440,6 +558,30 @@ impl TextCutter {
         options: &EncodeOptions,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<u64>, ModelError> {
+        let texts: Vec<Text<'_>> = texts.iter().map(|text| Text::Whole(text)).collect();
+        self.lost(&texts, options, stop)
+    }
+
+    /// The tokens that [`SentenceEncoder::encode_tokens`] will cut off each row, or refuse it for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tokens_lost_of_tokens(
+        &self,
+        rows: &[Vec<&str>],
+        options: &EncodeOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u64>, ModelError> {
+        let texts: Vec<Text<'_>> = rows.iter().map(|row| Text::Words(row)).collect();
+        self.lost(&texts, &bare(options), stop)
+    }
+
+    fn lost(
+        &self,
+        texts: &[Text<'_>],
+        options: &EncodeOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u64>, ModelError> {
         let reading = Reading::new((&self.tokenizer, self.vocabulary), &self.wishes, self.longest, options)?;
         let seen = reading.see(texts, 0, stop)?;
         Ok(seen.iter().map(|seen| seen.lost as u64).collect())
@@ -475,12 +617,12 @@ pub(super) fn engine(architecture: Architecture, place: &Place) -> Result<Box<dy
 }
 
 /// The mean of the vectors of a text's pieces, summed in their order in f64; of one, its very bits.
-fn mean(parts: &[&[f32]], vector: &mut [f32]) {
+fn mean(parts: &[Part<'_>], vector: &mut [f32]) {
     match parts {
-        [only] => vector.copy_from_slice(only),
+        [only] => vector.copy_from_slice(only.vector),
         several => {
             for (column, mean) in vector.iter_mut().enumerate() {
-                let sum: f64 = several.iter().map(|part| f64::from(part[column])).sum();
+                let sum: f64 = several.iter().map(|part| f64::from(part.vector[column])).sum();
                 *mean = (sum / several.len() as f64) as f32;
             }
         }
@@ -489,8 +631,9 @@ fn mean(parts: &[&[f32]], vector: &mut [f32]) {
 
 /// For every text, the first that is seen alike.
 fn firsts(seen: &[Seen]) -> Vec<usize> {
-    let mut before: HashMap<&[Vec<u32>], usize> = HashMap::with_capacity(seen.len());
-    seen.iter().enumerate().map(|(row, seen)| *before.entry(&seen.pieces).or_insert(row)).collect()
+    let mut before: HashMap<(&[Vec<u32>], Option<&Words>), usize> = HashMap::with_capacity(seen.len());
+    let known = seen.iter().map(|seen| (seen.pieces.as_slice(), seen.words.as_ref()));
+    known.enumerate().map(|(row, known)| *before.entry(known).or_insert(row)).collect()
 }
 
 /// Divides pieces into batches, each with the place for its vectors.
@@ -508,7 +651,7 @@ fn batches<'b, 'p>(
             tokens <= most
         };
         let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
-        all.push((now, cut(&mut vectors, now.len() * width)));
+        all.push((now, cut(&mut vectors, now.iter().map(Piece::vectors).sum::<usize>() * width)));
         left = later;
     }
     all
@@ -613,10 +756,8 @@ mod tests {
     fn a_window_is_bounded_by_texts_and_by_bytes() {
         let (long, most) = ("x".repeat(WINDOW_BYTES + 1), "x".repeat(WINDOW_BYTES));
         let texts: Vec<&str> = [vec!["a"; WINDOW_TEXTS + 1], vec![&long, "b", &most, "c"]].concat();
-        let mut encoded = encoder().encode(&[], &raw(None), QUIET, ON).unwrap();
-        encoded.vectors.values = vec![0.0; texts.len() * 3];
-        let counts = [&mut encoded.tokens, &mut encoded.tokens_lost, &mut encoded.windows];
-        counts.into_iter().for_each(|counts| counts.resize(texts.len(), 0));
+        let texts: Vec<Text<'_>> = texts.into_iter().map(Text::Whole).collect();
+        let mut encoded = Encoded::of(&texts, 3);
         let sizes: Vec<(usize, usize)> =
             windows(&texts, &mut encoded).iter().map(|window| (window.first, window.texts.len())).collect();
         assert_eq!(sizes, [(0, 1024), (1024, 1), (1025, 1), (1026, 1), (1027, 1), (1028, 1)]);

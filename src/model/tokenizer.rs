@@ -1,6 +1,9 @@
 //! What are the tokens of a text, as a pretrained tokenizer sees them?
 
-use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
+use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+use tokenizers::{
+    Encoding, PostProcessor, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection,
+};
 
 use super::files::TOKENIZER;
 use super::{ModelError, ModelFiles};
@@ -87,8 +90,48 @@ impl PretrainedTokenizer {
         Ok(whole.len() - usize::from(ends))
     }
 
+    /// The ids of a word by itself, without special tokens, as it reads after a space: where the tokenizer takes the space for a
+    /// part of the word (GPT-2, RoBERTa …), one stands before it (transformers' `add_prefix_space=True`), but an id for the space alone is
+    /// left out.
+    pub(super) fn word_ids(&self, word: &str, row: usize) -> Result<Vec<u32>, ModelError> {
+        if word.is_empty() || word.starts_with(' ') || !self.spaced() {
+            return Ok(self.own_ids(word, 0, row)?.0);
+        }
+        let (mut ids, space) = self.own_ids(&format!(" {word}"), 1, row)?;
+        ids.drain(..space);
+        Ok(ids)
+    }
+
+    /// True if a word after a space has other tokens than the same word at the beginning of a text.
+    fn spaced(&self) -> bool {
+        let normalized = self.0.get_normalizer().is_some();
+        let spaced = |pre: &PreTokenizerWrapper| match pre {
+            PreTokenizerWrapper::ByteLevel(bytes) => !bytes.add_prefix_space,
+            PreTokenizerWrapper::Metaspace(marked) => {
+                marked.get_prepend_scheme() == PrependScheme::Never && !normalized
+            }
+            _ => false,
+        };
+        match self.0.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::Sequence(several)) => several.as_ref().iter().any(spaced),
+            Some(one) => spaced(one),
+            None => false,
+        }
+    }
+
     /// Puts special tokens around ids.
     pub(super) fn dressed(&self, ids: Vec<u32>, row: usize) -> Result<Vec<u32>, ModelError> {
+        Ok(self.around(ids, row)?.get_ids().to_vec())
+    }
+
+    /// The same, and where the first of the ids stands then.
+    pub(super) fn placed(&self, ids: Vec<u32>, row: usize) -> Result<(Vec<u32>, usize), ModelError> {
+        let whole = self.around(ids, row)?;
+        let before = whole.get_special_tokens_mask().iter().take_while(|special| **special == 1).count();
+        Ok((whole.get_ids().to_vec(), before))
+    }
+
+    fn around(&self, ids: Vec<u32>, row: usize) -> Result<Encoding, ModelError> {
         let count = ids.len();
         let own = Encoding::new(
             ids,
@@ -101,8 +144,7 @@ impl PretrainedTokenizer {
             Vec::new(),
             Default::default(),
         );
-        let whole = self.0.post_process(own, None, true).map_err(|error| refused(&error, row))?;
-        Ok(whole.get_ids().to_vec())
+        self.0.post_process(own, None, true).map_err(|error| refused(&error, row))
     }
 }
 
