@@ -91,15 +91,12 @@ impl PretrainedTokenizer {
     }
 
     /// The ids of a word by itself, without special tokens, as it reads after a space: where the tokenizer takes the space for a
-    /// part of the word (GPT-2, RoBERTa …), one stands before it (transformers' `add_prefix_space=True`), but an id for the space alone is
-    /// left out.
+    /// part of the word (GPT-2, RoBERTa …), one stands before it, as with transformers' `add_prefix_space=True`.
     pub(super) fn word_ids(&self, word: &str, row: usize) -> Result<Vec<u32>, ModelError> {
         if word.is_empty() || word.starts_with(' ') || !self.spaced() {
             return Ok(self.own_ids(word, 0, row)?.0);
         }
-        let (mut ids, space) = self.own_ids(&format!(" {word}"), 1, row)?;
-        ids.drain(..space);
-        Ok(ids)
+        Ok(self.own_ids(&format!(" {word}"), 0, row)?.0)
     }
 
     /// True if a word after a space has other tokens than the same word at the beginning of a text.
@@ -190,8 +187,51 @@ mod tests {
         assert_eq!(words().own_ids("playing a", 0, 0), Ok((vec![4, 5, 6], 0)));
         assert_eq!(words().dressed(vec![5, 6], 0), Ok(vec![1, 5, 6, 2]));
         assert_eq!(words().dressed(Vec::new(), 0), Ok(vec![1, 2]));
+        assert_eq!(words().placed(vec![5, 6], 0), Ok((vec![1, 5, 6, 2], 1)));
+        assert_eq!(words().placed(Vec::new(), 0).map(|(ids, _)| ids), Ok(vec![1, 2]));
+        assert_eq!(words().plain().placed(vec![5, 6], 0), Ok((vec![5, 6], 0)));
         let plain = words().plain();
         assert_eq!((plain.special(), plain.ids("a", 512, 0)), (0, Ok(Cut { ids: vec![6], lost: 0 })));
+    }
+
+    #[test]
+    fn words_by_themselves_are_what_the_crate_makes_of_given_words() {
+        let given = ["Playing", "a", "", "\u{200b}", "game a"];
+        let whole = words().0.encode(&given[..], false).unwrap();
+        for (word, text) in given.iter().enumerate() {
+            let of_word = whole.get_word_ids().iter().zip(whole.get_ids()).filter(|(id, _)| **id == Some(word as u32));
+            let ids: Vec<u32> = of_word.map(|(_, id)| *id).collect();
+            assert_eq!(words().word_ids(text, 0).unwrap(), ids, "{text}");
+        }
+        assert_eq!(words().word_ids("playing", 0), Ok(vec![4, 5]));
+    }
+
+    #[test]
+    fn a_word_reads_as_after_a_space() {
+        let bytes = |pre: &str| {
+            let json = format!(
+                r#"{{ "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+                "post_processor": null, "decoder": null, "pre_tokenizer": {pre},
+                "model": {{ "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+                "vocab": {{ "a": 0, "b": 1, "Ġ": 2, "Ġa": 3 }}, "merges": ["Ġ a"] }} }}"#
+            );
+            let files = ModelFiles::from_iter([(TOKENIZER.to_owned(), json.into_bytes())]);
+            PretrainedTokenizer::load(&files).unwrap()
+        };
+        let level = |prefix: bool| {
+            format!(r#"{{ "type": "ByteLevel", "add_prefix_space": {prefix}, "trim_offsets": true, "use_regex": true }}"#)
+        };
+        let after_split = format!(
+            r#"{{ "type": "Sequence", "pretokenizers": [{{ "type": "Split", "pattern": {{ "Regex": " ?[a-z]+" }},
+            "behavior": "Isolated", "invert": false }}, {}] }}"#,
+            level(false).replace("\"use_regex\": true", "\"use_regex\": false")
+        );
+        for tokenizer in [bytes(&level(false)), bytes(&level(true)), bytes(&after_split)] {
+            let ids = ["a", "ba", " a", ""].map(|word| tokenizer.word_ids(word, 0).unwrap());
+            assert_eq!(ids, [vec![3], vec![2, 1, 0], vec![3], vec![]]);
+        }
+        assert_eq!(bytes(&level(false)).own_ids("a", 0, 0), Ok((vec![0], 0)));
     }
 
     #[test]

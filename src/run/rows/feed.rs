@@ -34,15 +34,10 @@ pub(super) struct Chunk<'f> {
 }
 
 impl Feed {
-    /// Opens the parts; each is held against its digest. A chunk has at most `chunk_rows` rows, and `most_items` items of lists unless
-    /// one row alone has more.
-    pub(super) fn open(
-        store: &Store,
-        input: &Parts,
-        chunk_rows: usize,
-        most_items: Option<usize>,
-    ) -> Result<Self, StageError> {
-        let mut feed = Feed { streams: Vec::new(), beside: Parts::default(), head: Vec::new(), rows: 0, most_items };
+    /// Opens the parts; each is held against its digest.
+    pub(super) fn open(store: &Store, input: &Parts, chunk_rows: usize) -> Result<Self, StageError> {
+        let (streams, beside, head) = (Vec::new(), Parts::default(), Vec::new());
+        let mut feed = Feed { streams, beside, head, rows: 0, most_items: None };
         for (name, part) in input.iter() {
             let digest =
                 part.digest().ok_or_else(|| StageError::failed("a row-wise stage reads stored tables only"))?;
@@ -60,6 +55,11 @@ impl Feed {
             true => Err(StageError::failed("the tables of an input have not equally many rows")),
             false => Ok(feed),
         }
+    }
+
+    /// The same, with at most so many items of lists in a chunk, unless one row alone has more.
+    pub(super) fn within(self, most_items: Option<usize>) -> Self {
+        Feed { most_items, ..self }
     }
 
     /// All rows.
@@ -145,5 +145,23 @@ impl Chunk<'_> {
     pub(super) fn keys(&self) -> Result<Vec<RowKey>, StageError> {
         let tables: Vec<(&str, &RecordBatch)> = self.tables.iter().map(|(name, table)| (*name, table)).collect();
         row_keys(self.head, &tables).map_err(StageError::caused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::*;
+    use crate::table::{text, tokens};
+
+    #[test]
+    fn a_chunk_has_no_more_items_than_one_row_or_the_bound() {
+        let ids = StringArray::from(vec!["a", "b", "c", "d"]);
+        let table = tokens::table(&ids, [vec!["x"; 3], vec![], vec!["x"; 2], vec!["x"]]).unwrap();
+        let within = |from: usize, most: usize| rows_within(&table.slice(from, 4 - from), most);
+        assert_eq!([within(0, 2), within(0, 3), within(0, 5), within(0, 6), within(1, 2)], [1, 2, 3, 4, 2]);
+        let plain = text::table(["a"], ["x y"]).unwrap();
+        assert_eq!(rows_within(&plain, 1), usize::MAX);
     }
 }
