@@ -437,6 +437,49 @@ mod tests {
     }
 
     #[test]
+    fn tokens_come_from_tokens_alone_and_give_a_vector_each() {
+        let work = built(json!({ "model": "all-minilm-l6-v2", "level": "token" })).unwrap_or_else(|all| panic!("{all:?}"));
+        let stage = work.stage();
+        assert_eq!(stage.port(&[Port::Tokens]).ok(), Some(Port::Sequence));
+        let refused = stage.port(&[Port::Rows]).unwrap_err();
+        assert_eq!(refused.wants, "tokens");
+        assert!((refused.fits)(Port::Tokens) && !(refused.fits)(Port::Rows));
+        assert!(refused.help.unwrap().contains("`tokenize`"));
+        assert!(stage.port(&[Port::Sequence]).unwrap_err().help.is_none());
+        assert_eq!(stage.reads(0), ["tokens"]);
+        let Work::RowWise(stage) = work else { panic!("not by rows") };
+        let (survey, params) = stage.survey().unwrap();
+        assert_eq!((survey.reads(0), params), (&["tokens"][..], json!({ "level": "token" })));
+        assert!(stage.most_items().is_some());
+    }
+
+    #[test]
+    fn what_is_for_texts_is_not_for_tokens_and_the_other_way_round() {
+        let told = |params: serde_json::Value| {
+            let problems = built(params).err().map(|problems| problems.0).unwrap_or_default();
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        let tokens = json!({ "model": "e5-small-v2", "level": "token", "pooling": "cls", "prefix": "", "truncation": "chunk" });
+        let all = [
+            "`pooling` is not for `level: token`: `subtokens` says how a token's vector is made",
+            "`prefix` is not for `level: token`: given tokens are read as they are",
+        ];
+        assert_eq!(told(tokens), all);
+        assert_eq!(told(json!({ "model": "e5-small-v2", "level": "token", "prompt": "query" })).len(), 1);
+        let texts = json!({ "model": "e5-small-v2", "subtokens": "first" });
+        assert_eq!(told(texts), ["`subtokens` is not for `level: document`: texts have `pooling`"]);
+    }
+
+    #[test]
+    fn tokens_without_a_vector_are_worth_a_word_past_one_in_a_hundred() {
+        assert_eq!((unread(1000, 10), unknown(1000, 10), unread(0, 0)), (None, None, None));
+        let warning = unread(1000, 11).unwrap();
+        assert!(warning.starts_with("11 of 1000 given tokens (1.1 %) were cut off"), "{warning}");
+        let warning = unknown(10, 10).unwrap();
+        assert!(warning.starts_with("10 of 10 given tokens (100.0 %) are nothing"), "{warning}");
+    }
+
+    #[test]
     fn cutting_more_than_one_text_in_a_hundred_is_worth_a_word() {
         assert_eq!(truncation(1000, 10, 99, 99), None);
         let warning = truncation(1000, 11, 100, 300).unwrap();
