@@ -116,11 +116,7 @@ impl<'m> Reading<'m> {
     }
 
     /// An error where a text is too long.
-    pub(super) fn refuse_long(
-        &self,
-        texts: &[Text<'_>],
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<(), ModelError> {
+    pub(super) fn refuse_long(&self, texts: &[Text<'_>], stop: &(dyn Fn() -> bool + Sync)) -> Result<(), ModelError> {
         let length = |(row, text): (usize, &Text<'_>)| match self.text(*text, row) {
             _ if stop() => Err(ModelError::Interrupted),
             Ok(seen) if seen.lost > 0 => Ok(Some((row, seen.tokens() + seen.lost))),

@@ -1,9 +1,7 @@
 //! What are the tokens of a text, as a pretrained tokenizer sees them?
 
 use tokenizers::pre_tokenizers::metaspace::PrependScheme;
-use tokenizers::{
-    Encoding, PostProcessor, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection,
-};
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection};
 
 use super::files::TOKENIZER;
 use super::{ModelError, ModelFiles};
@@ -220,7 +218,9 @@ mod tests {
             PretrainedTokenizer::load(&files).unwrap()
         };
         let level = |prefix: bool| {
-            format!(r#"{{ "type": "ByteLevel", "add_prefix_space": {prefix}, "trim_offsets": true, "use_regex": true }}"#)
+            format!(
+                r#"{{ "type": "ByteLevel", "add_prefix_space": {prefix}, "trim_offsets": true, "use_regex": true }}"#
+            )
         };
         let after_split = format!(
             r#"{{ "type": "Sequence", "pretokenizers": [{{ "type": "Split", "pattern": {{ "Regex": " ?[a-z]+" }},

@@ -265,7 +265,10 @@ fn each_token_of_a_pipeline_has_a_vector_and_is_embedded_once() {
     let told = project.ok(["run", "p.yaml", "--set", "vectors.max_length=5", "--out", "cut"]).stderr;
     let cut: usize = (0..66).map(|row: usize| (row % 7 + 1).saturating_sub(3)).sum();
     assert_eq!(unit("cut")["facts"]["given_tokens_cut"], cut);
-    assert!(told.contains(&format!("{cut} of {} given tokens", (0..66).map(|row| row % 7 + 1).sum::<usize>())), "{told}");
+    assert!(
+        told.contains(&format!("{cut} of {} given tokens", (0..66).map(|row| row % 7 + 1).sum::<usize>())),
+        "{told}"
+    );
     let looked = project.ok(["check", "p.yaml", "--data", "--set", "vectors.max_length=5"]).stdout;
     assert!(looked.lines().any(|line| line.starts_with("cut by vectors") && line.contains("tokens)")), "{looked}");
 

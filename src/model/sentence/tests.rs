@@ -49,11 +49,7 @@ fn encoder() -> SentenceEncoder {
         backbone: Box::new(Counting),
         vocabulary: 10,
         tokenizer: PretrainedTokenizer::load(&files).unwrap(),
-        wishes: SentenceConfig {
-            max_length: Some(1000),
-            poolings: vec![Pooling::Mean],
-            ..SentenceConfig::default()
-        },
+        wishes: SentenceConfig { max_length: Some(1000), poolings: vec![Pooling::Mean], ..SentenceConfig::default() },
         modules: Vec::new(),
         head: None,
     }

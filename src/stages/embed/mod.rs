@@ -31,7 +31,8 @@ pub(super) struct Embed;
 impl StageKind for Embed {
     const KIND: &'static str = "embed";
     const VERSION: u32 = 2;
-    const SUMMARY: &'static str = "a dense vector for each text, or each token of it, from a pretrained sentence encoder";
+    const SUMMARY: &'static str =
+        "a dense vector for each text, or each token of it, from a pretrained sentence encoder";
     const EXAMPLE: &'static str = "{ use: embed, from: clean, with: { model: all-minilm-l6-v2 } }";
     type Params = Params;
 
@@ -438,7 +439,8 @@ mod tests {
 
     #[test]
     fn tokens_come_from_tokens_alone_and_give_a_vector_each() {
-        let work = built(json!({ "model": "all-minilm-l6-v2", "level": "token" })).unwrap_or_else(|all| panic!("{all:?}"));
+        let work =
+            built(json!({ "model": "all-minilm-l6-v2", "level": "token" })).unwrap_or_else(|all| panic!("{all:?}"));
         let stage = work.stage();
         assert_eq!(stage.port(&[Port::Tokens]).ok(), Some(Port::Sequence));
         let refused = stage.port(&[Port::Rows]).unwrap_err();
@@ -459,7 +461,8 @@ mod tests {
             let problems = built(params).err().map(|problems| problems.0).unwrap_or_default();
             problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
         };
-        let tokens = json!({ "model": "e5-small-v2", "level": "token", "pooling": "cls", "prefix": "", "truncation": "chunk" });
+        let tokens =
+            json!({ "model": "e5-small-v2", "level": "token", "pooling": "cls", "prefix": "", "truncation": "chunk" });
         let all = [
             "`pooling` is not for `level: token`: `subtokens` says how a token's vector is made",
             "`prefix` is not for `level: token`: given tokens are read as they are",
