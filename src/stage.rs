@@ -10,6 +10,7 @@
 //! |---|---|
 //! | rows | `text` (row_id, text) · `target` (row_id, label?, value?, fold?, split?, group?, weight?, label_set?) · where the data has them `columns` (row_id, and a typed column for each that is kept), `spans` (row_id, tokens, spans) and `notes` (row_id, and a count for each thing that was done to a row) |
 //! | tokens | `tokens` (row_id, tokens: list of strings) |
+//! | token vectors | `vectors` (row_id, vectors: list of vectors of one width, one for each token; see [`crate::table::vectors`]) |
 //! | features | `block.00`, `block.01`, … (see [`crate::table::features`]) · `names.00`, … (index, name) for sparse blocks |
 //! | predictions | `predictions` (row_id, predicted, `score:<class>` …) |
 //! | splits | `fold.RR.KK` (row_id, train, test), one for each repeat and fold |
@@ -72,6 +73,8 @@ pub enum Port {
     Rows,
     /// Lists of tokens.
     Tokens,
+    /// For each token of a list, a vector.
+    Sequence,
     /// Numeric rows.
     Features(Form),
     /// A fitted learner's predictions, once there are folds.
@@ -87,6 +90,7 @@ impl fmt::Display for Port {
         f.write_str(match self {
             Port::Rows => "text",
             Port::Tokens => "tokens",
+            Port::Sequence => "token vectors",
             Port::Features(Form::Sparse) => "sparse features",
             Port::Features(Form::Dense) => "dense features",
             Port::Features(Form::Mixed) => "sparse and dense features",

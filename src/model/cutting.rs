@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tokenizer::Cut;
 use super::wishes::SentenceConfig;
+use super::words::{self, Place, Text, Words};
 use super::{EncodeOptions, ModelError, PretrainedTokenizer};
 
 /// What is read of a text that is too long. Special tokens and the prefix always stay.
@@ -24,7 +25,8 @@ pub enum Truncation {
     HeadTail,
     /// None: it is an error.
     Error,
-    /// All of it, in windows: the text's vector is the mean of the windows' vectors, each of the same weight.
+    /// All of it, in windows: the text's vector is the mean of the windows' vectors, each of the same weight; a given token's, of
+    /// those that it has in the windows which hold it.
     Chunk,
 }
 
@@ -35,12 +37,24 @@ pub(super) struct Seen {
     pub(super) pieces: Vec<Vec<u32>>,
     /// How many tokens did not fit.
     pub(super) lost: usize,
+    /// Of given tokens: what stands where.
+    pub(super) words: Option<Words>,
 }
 
 impl Seen {
     /// How many ids there are.
     pub(super) fn tokens(&self) -> usize {
         self.pieces.iter().map(Vec::len).sum()
+    }
+
+    /// How many vectors the text comes to.
+    pub(super) fn vectors(&self) -> usize {
+        self.words.as_ref().map_or(1, |words| words.count)
+    }
+
+    /// The given tokens that stand in a piece; `None` for a whole text.
+    pub(super) fn places(&self, piece: usize) -> Option<&[Place]> {
+        self.words.as_ref().map(|words| words.places.get(piece).map_or(&[][..], Vec::as_slice))
     }
 }
 
@@ -91,19 +105,19 @@ impl<'m> Reading<'m> {
     /// What is seen of each text; the first is number `first` in messages.
     pub(super) fn see(
         &self,
-        texts: &[&str],
+        texts: &[Text<'_>],
         first: usize,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Seen>, ModelError> {
-        let see = |(at, text): (usize, &&str)| {
-            if stop() { Err(ModelError::Interrupted) } else { self.text(text, first + at) }
+        let see = |(at, text): (usize, &Text<'_>)| {
+            if stop() { Err(ModelError::Interrupted) } else { self.text(*text, first + at) }
         };
         texts.par_iter().enumerate().map(see).collect()
     }
 
     /// An error where a text is too long.
-    pub(super) fn refuse_long(&self, texts: &[&str], stop: &(dyn Fn() -> bool + Sync)) -> Result<(), ModelError> {
-        let length = |(row, text): (usize, &&str)| match self.text(text, row) {
+    pub(super) fn refuse_long(&self, texts: &[Text<'_>], stop: &(dyn Fn() -> bool + Sync)) -> Result<(), ModelError> {
+        let length = |(row, text): (usize, &Text<'_>)| match self.text(*text, row) {
             _ if stop() => Err(ModelError::Interrupted),
             Ok(seen) if seen.lost > 0 => Ok(Some((row, seen.tokens() + seen.lost))),
             Ok(_) => Ok(None),
@@ -117,20 +131,10 @@ impl<'m> Reading<'m> {
         Err(ModelError::TooLong { row, tokens, longest: self.longest, count, of: texts.len() })
     }
 
-    fn text(&self, text: &str, row: usize) -> Result<Seen, ModelError> {
-        let mut whole = match self.prefix.is_empty() {
-            true => Cow::Borrowed(text),
-            false => Cow::Owned(format!("{}{text}", self.prefix)),
-        };
-        if self.lowercase {
-            whole = Cow::Owned(whole.to_lowercase());
-        }
-        let seen = match self.truncation {
-            Truncation::Head | Truncation::Error => {
-                let Cut { ids, lost } = self.tokenizer.ids(&whole, self.longest, row)?;
-                Seen { pieces: vec![ids], lost }
-            }
-            Truncation::Tail | Truncation::HeadTail | Truncation::Chunk => self.parted(&whole, row)?,
+    fn text(&self, text: Text<'_>, row: usize) -> Result<Seen, ModelError> {
+        let seen = match text {
+            Text::Whole(text) => self.whole(text, row)?,
+            Text::Words(words) => self.words(words, row)?,
         };
         match seen.pieces.iter().flatten().find(|id| **id as usize >= self.vocabulary) {
             Some(id) => Err(ModelError::ForeignToken { row, id: *id, vocabulary: self.vocabulary }),
@@ -138,12 +142,55 @@ impl<'m> Reading<'m> {
         }
     }
 
+    fn whole(&self, text: &str, row: usize) -> Result<Seen, ModelError> {
+        let mut whole = match self.prefix.is_empty() {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(format!("{}{text}", self.prefix)),
+        };
+        if self.lowercase {
+            whole = Cow::Owned(whole.to_lowercase());
+        }
+        match self.truncation {
+            Truncation::Head | Truncation::Error => {
+                let Cut { ids, lost } = self.tokenizer.ids(&whole, self.longest, row)?;
+                Ok(Seen { pieces: vec![ids], lost, words: None })
+            }
+            Truncation::Tail | Truncation::HeadTail | Truncation::Chunk => self.parted(&whole, row),
+        }
+    }
+
+    /// What is seen of given tokens: each is tokenized by itself, and they are read one after the other.
+    fn words(&self, words: &[&str], row: usize) -> Result<Seen, ModelError> {
+        let (mut ids, mut ends) = (Vec::new(), Vec::with_capacity(words.len()));
+        for word in words {
+            ids.extend(match self.lowercase {
+                true => self.tokenizer.word_ids(&word.to_lowercase(), row)?,
+                false => self.tokenizer.word_ids(word, row)?,
+            });
+            ends.push(ids.len());
+        }
+        let room = self.longest - self.tokenizer.special();
+        let (mut pieces, mut befores) = (Vec::new(), Vec::new());
+        let parts = words::parts(&ends, room, self.truncation, self.stride);
+        for part in &parts {
+            let read = part.iter().flat_map(|stretch| &ids[stretch.clone()]).copied().collect();
+            let (piece, before) = self.tokenizer.placed(read, row)?;
+            pieces.push(piece);
+            befores.push(before);
+        }
+        let lost = match self.truncation {
+            Truncation::Chunk => 0,
+            _ => ids.len().saturating_sub(room),
+        };
+        Ok(Seen { pieces, lost, words: Some(Words::new(&ends, &parts, &befores)) })
+    }
+
     /// The same where other than the first tokens are read.
     fn parted(&self, whole: &str, row: usize) -> Result<Seen, ModelError> {
         let (ids, prefix) = self.tokenizer.own_ids(whole, self.prefix.len(), row)?;
         let room = self.longest - self.tokenizer.special();
         if ids.len() <= room {
-            return Ok(Seen { pieces: vec![self.tokenizer.dressed(ids, row)?], lost: 0 });
+            return Ok(Seen { pieces: vec![self.tokenizer.dressed(ids, row)?], lost: 0, words: None });
         }
         // beside its text, a prefix might come to more tokens than alone
         let (prefix, text) = ids.split_at(prefix.min(room - 1));
@@ -155,13 +202,13 @@ impl<'m> Reading<'m> {
                 let step = room - self.stride.min(room / 2);
                 let starts = (0..).step_by(step).take_while(|start| *start == 0 || start - step + room < text.len());
                 let windows = starts.map(|start| dressed(&[&text[start..text.len().min(start + room)]]));
-                Seen { pieces: windows.collect::<Result<_, _>>()?, lost: 0 }
+                Seen { pieces: windows.collect::<Result<_, _>>()?, lost: 0, words: None }
             }
-            Truncation::Tail => Seen { pieces: vec![dressed(&[&text[lost..]])?], lost },
+            Truncation::Tail => Seen { pieces: vec![dressed(&[&text[lost..]])?], lost, words: None },
             _ => {
                 let head = room.div_ceil(2);
                 let pieces = vec![dressed(&[&text[..head], &text[text.len() - (room - head)..]])?];
-                Seen { pieces, lost }
+                Seen { pieces, lost, words: None }
             }
         })
     }
@@ -193,7 +240,7 @@ mod tests {
     fn seen(options: &EncodeOptions, text: &str) -> Result<Seen, ModelError> {
         let (tokenizer, wishes) = (letters(), SentenceConfig::default());
         let reading = Reading::new((&tokenizer, 14), &wishes, 100, options)?;
-        Ok(reading.see(&[text], 0, ON)?.remove(0))
+        Ok(reading.see(&[Text::Whole(text)], 0, ON)?.remove(0))
     }
 
     #[test]
@@ -209,7 +256,7 @@ mod tests {
             (Truncation::HeadTail, "j ", vec![1, 13, 4, 5, 12, 13, 2], 6),
         ] {
             let found = seen(&options(7, way, 0, prefix), text).unwrap();
-            assert_eq!(found, Seen { pieces: vec![ids], lost }, "{way:?}");
+            assert_eq!(found, Seen { pieces: vec![ids], lost, words: None }, "{way:?}");
             // what fits is left whole
             let short = seen(&options(7, way, 0, prefix), "a").unwrap();
             assert_eq!(short, seen(&options(7, Truncation::Head, 0, prefix), "a").unwrap(), "{way:?}");
@@ -247,8 +294,8 @@ mod tests {
     fn the_first_text_that_is_too_long_is_named_and_all_are_counted() {
         let (tokenizer, wishes) = (letters(), SentenceConfig::default());
         let reading = Reading::new((&tokenizer, 14), &wishes, 100, &options(4, Truncation::Error, 0, "")).unwrap();
-        assert_eq!(reading.refuse_long(&["a b", ""], ON), Ok(()));
-        let refused = reading.refuse_long(&["a", "a b c d", "a b", "a b c"], ON);
+        assert_eq!(reading.refuse_long(&["a b", ""].map(Text::Whole), ON), Ok(()));
+        let refused = reading.refuse_long(&["a", "a b c d", "a b", "a b c"].map(Text::Whole), ON);
         assert_eq!(refused, Err(ModelError::TooLong { row: 1, tokens: 6, longest: 4, count: 2, of: 4 }));
     }
 }

@@ -1,7 +1,7 @@
 //! What vector does a text have? Pretrained sentence encoders: their files, architectures, tokens, batches and pooling.
 //!
 //! The way in is [`SentenceEncoder`]. Inside, one seam matters: a [`Backbone`] turns token ids laid end to end into
-//! hidden states, and everything else (reading files, cutting texts, batches, pooling) stands outside it. `families` reads a
+//! hidden states, and everything else (reading files, cutting texts, given tokens, batches, pooling) stands outside it. `families` reads a
 //! checkpoint into one description of a transformer (`architecture`), which two engines compute: `cpu`, with kernels of its own, and
 //! `tensors`, with candle, on GPUs. `transformers` has, by candle-transformers, what the description has no words for. `place` says
 //! where a model is computed and with which numbers.
@@ -29,6 +29,7 @@ mod tokenizer;
 mod transformers;
 mod weights;
 mod wishes;
+mod words;
 
 pub use cutting::Truncation;
 pub use error::ModelError;
@@ -38,6 +39,7 @@ pub use place::{Place, Precision};
 pub use pooling::Pooling;
 pub use sentence::{ClassScores, EncodeOptions, Encoded, SentenceEncoder, TextCutter};
 pub use tokenizer::PretrainedTokenizer;
+pub use words::Subtokens;
 
 /// Texts as token ids laid end to end: no padding, so no mask.
 #[derive(Debug, Clone, Copy)]

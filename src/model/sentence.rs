@@ -20,6 +20,7 @@ use super::place::{Place, Precision};
 use super::pooling::{Pooling, normalize};
 use super::tensors::Tensors;
 use super::wishes::SentenceConfig;
+use super::words::{Place as WordPlace, Subtokens, Text, Words};
 use super::{Backbone, Batch, ModelError, ModelFiles, PretrainedTokenizer};
 use crate::ml::Dense;
 
@@ -53,6 +54,8 @@ pub struct EncodeOptions {
     pub truncation: Truncation,
     /// How many tokens of a text neighbouring windows share, where it is read in windows.
     pub stride: usize,
+    /// How the sub-tokens of a given token become its vector.
+    pub subtokens: Subtokens,
 }
 
 impl Default for EncodeOptions {
@@ -66,6 +69,7 @@ impl Default for EncodeOptions {
             max_length: None,
             truncation: Truncation::Head,
             stride: 0,
+            subtokens: Subtokens::Mean,
         }
     }
 }
@@ -73,7 +77,7 @@ impl Default for EncodeOptions {
 /// The vectors of some texts, and what was counted on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
-    /// One row for each text, in the texts' order.
+    /// One row for each text, in the texts' order; where tokens were given, one for each of these.
     pub vectors: Dense,
     /// Tokens read of each text, special ones included; tokens that several windows read count for each.
     pub tokens: Vec<u64>,
@@ -81,6 +85,10 @@ pub struct Encoded {
     pub tokens_lost: Vec<u64>,
     /// In how many pieces each text was read: 1, or more where it is read in windows.
     pub windows: Vec<u64>,
+    /// Given tokens of each text that were cut off as a whole: their vectors are zeros.
+    pub given_cut: Vec<u64>,
+    /// Given tokens of each text for which the model's tokenizer has no token: their vectors are zeros.
+    pub given_blank: Vec<u64>,
 }
 
 /// What is told of classes.
@@ -158,16 +166,59 @@ impl SentenceEncoder {
         progress: &(dyn Fn(usize, usize) + Sync),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Encoded, ModelError> {
+        let poolings = options.pooling.map_or_else(|| self.wishes.poolings.clone(), |pooling| vec![pooling]);
+        let gives = match &self.head {
+            Some((head, scores)) => Gives::Classes(head, *scores),
+            None => Gives::Sentences(poolings),
+        };
+        let texts: Vec<Text<'_>> = texts.iter().map(|text| Text::Whole(text)).collect();
+        self.read(&texts, gives, options, progress, stop)
+    }
+
+    /// The vectors of given tokens: for each of `rows`, one for each of its tokens, in order, all rows one after the other. The
+    /// tokens of a row are read as one text, each tokenized by itself. A token's vector is the mean of its sub-tokens' states, or the
+    /// first of these; in windows, the mean of what it is in each that holds some of it. Zeros, for a token that was cut off or has
+    /// no sub-token. The rest is as of [`SentenceEncoder::encode`]. Of the options, `pooling`, `prefix` and `prompt` say nothing; nor
+    /// do the model's own prompts, nor what its files have come after pooling.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode_tokens(
+        &self,
+        rows: &[Vec<&str>],
+        options: &EncodeOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Encoded, ModelError> {
+        let texts: Vec<Text<'_>> = rows.iter().map(|row| Text::Words(row)).collect();
+        self.read(&texts, Gives::Tokens(options.subtokens), &bare(options), progress, stop)
+    }
+
+    fn read(
+        &self,
+        texts: &[Text<'_>],
+        gives: Gives<'_>,
+        options: &EncodeOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Encoded, ModelError> {
         let reading = Reading::new((&self.tokenizer, self.vocabulary), &self.wishes, self.backbone.longest(), options)?;
         let failed = AtomicBool::new(false);
         let stop = &|| failed.load(Ordering::Relaxed) || stop();
+        let (layers, width) = match &gives {
+            Gives::Classes(head, _) => (vec![self.backbone.layers()], head.labels().len()),
+            Gives::Tokens(_) => (layers(&options.layers, self.backbone.layers())?, self.backbone.width()),
+            Gives::Sentences(poolings) => {
+                let pooled = self.backbone.width() * poolings.len();
+                let width = self.modules.iter().try_fold(pooled, |width, module| module.width(width))?;
+                (layers(&options.layers, self.backbone.layers())?, width)
+            }
+        };
         let job = Job {
-            layers: match self.head {
-                None => layers(&options.layers, self.backbone.layers())?,
-                Some(_) => vec![self.backbone.layers()],
-            },
-            poolings: options.pooling.map_or_else(|| self.wishes.poolings.clone(), |pooling| vec![pooling]),
+            layers,
+            width,
             normalize: options.normalize && self.head.is_none(),
+            gives,
             reading,
             progress,
             stop,
@@ -176,19 +227,7 @@ impl SentenceEncoder {
         if options.truncation == Truncation::Error {
             job.reading.refuse_long(texts, stop)?;
         }
-        let width = match &self.head {
-            Some((head, _)) => head.labels().len(),
-            None => {
-                let pooled = self.backbone.width() * job.poolings.len();
-                self.modules.iter().try_fold(pooled, |width, module| module.width(width))?
-            }
-        };
-        let mut encoded = Encoded {
-            vectors: Dense { rows: texts.len(), cols: width, values: vec![0.0; texts.len() * width] },
-            tokens: vec![0; texts.len()],
-            tokens_lost: vec![0; texts.len()],
-            windows: vec![0; texts.len()],
-        };
+        let mut encoded = Encoded::of(texts, width);
         for windows in windows(texts, &mut encoded).chunks_mut(WINDOWS_AT_ONCE) {
             if let Some(first) = windows.first() {
                 let seen = job.reading.see(first.texts, first.first, stop)?;
@@ -221,15 +260,17 @@ impl SentenceEncoder {
 
     /// The vectors of a window.
     fn compute(&self, job: &Job<'_>, seen: &[Seen], window: &mut Window<'_>) -> Result<(), ModelError> {
-        let width = window.vectors.len() / seen.len().max(1);
-        let firsts = firsts(seen);
+        let (width, firsts) = (job.width, firsts(seen));
+        // where the vectors of each text begin
+        let begin = |before: &mut usize, seen: &Seen| Some(std::mem::replace(before, *before + seen.vectors()));
+        let begins: Vec<usize> = seen.iter().scan(0, begin).collect();
         let mut copies = vec![0; seen.len()];
         firsts.iter().for_each(|first| copies[*first] += 1);
-        let distinct = || (0..seen.len()).filter(|row| firsts[*row] == *row);
-        let mut pieces: Vec<Piece<'_>> = distinct().flat_map(|row| Piece::of(row, &seen[row])).collect();
+        let distinct = (0..seen.len()).filter(|row| firsts[*row] == *row);
+        let mut pieces: Vec<Piece<'_>> = distinct.flat_map(|row| Piece::of(row, &seen[row])).collect();
         // longest first: what ends last is short
         pieces.sort_by_key(|piece| (Reverse(piece.ids.len()), piece.row, piece.at));
-        let mut made = vec![0.0f32; pieces.len() * width];
+        let mut made = vec![0.0f32; pieces.iter().map(Piece::vectors).sum::<usize>() * width];
         batches(&pieces, &mut made, width, self.backbone.batch_tokens()).into_par_iter().try_for_each(
             |(batch, vectors)| {
                 self.batch(job, batch, vectors, window.first)?;
@@ -238,13 +279,18 @@ impl SentenceEncoder {
                 Ok::<(), ModelError>(())
             },
         )?;
-        let mut parts: Vec<Vec<&[f32]>> = seen.iter().map(|seen| vec![&[][..]; seen.pieces.len()]).collect();
-        for (piece, vector) in pieces.iter().zip(made.chunks_exact(width)) {
-            parts[piece.row][piece.at] = vector;
-        }
-        for row in distinct() {
-            let vector = &mut window.vectors[row * width..(row + 1) * width];
-            mean(&parts[row], vector);
+        let places = pieces.iter().flat_map(|piece| {
+            let begin = begins[piece.row];
+            piece.places().map(move |place| (begin + place, piece))
+        });
+        let parts = places.zip(made.chunks_exact(width));
+        let mut parts: Vec<Part<'_>> =
+            parts.map(|((at, piece), vector)| Part { at, piece: piece.at, row: piece.row, vector }).collect();
+        parts.sort_unstable_by_key(|part| (part.at, part.piece));
+        for parts in parts.chunk_by(|a, b| a.at == b.at) {
+            let Some(Part { at, row, .. }) = parts.first() else { continue };
+            let vector = &mut window.vectors[at * width..(at + 1) * width];
+            mean(parts, vector);
             if job.normalize {
                 normalize(vector);
             }
@@ -256,8 +302,12 @@ impl SentenceEncoder {
             window.tokens[row] = seen.tokens() as u64;
             window.lost[row] = seen.lost as u64;
             window.windows[row] = seen.pieces.len() as u64;
+            if let Some(Words { cut, blank, .. }) = &seen.words {
+                (window.given_cut[row], window.given_blank[row]) = (*cut as u64, *blank as u64);
+            }
             if firsts[row] != row {
-                window.vectors.copy_within(firsts[row] * width..(firsts[row] + 1) * width, row * width);
+                let from = begins[firsts[row]] * width;
+                window.vectors.copy_within(from..from + seen.vectors() * width, begins[row] * width);
             }
         }
         Ok(())
@@ -271,41 +321,80 @@ impl SentenceEncoder {
         let lengths: Vec<usize> = batch.iter().map(|piece| piece.ids.len()).collect();
         let ids: Vec<u32> = batch.iter().flat_map(|piece| piece.ids).copied().collect();
         let states = self.backbone.hidden(Batch { ids: &ids, lengths: &lengths }, &job.layers)?;
-        let (inner, outer) = (self.backbone.width(), vectors.len() / batch.len().max(1));
-        let mut states = states.as_slice();
-        for (piece, vector) in batch.iter().zip(vectors.chunks_exact_mut(outer)) {
+        let inner = self.backbone.width();
+        let (mut states, mut vectors) = (states.as_slice(), vectors);
+        for piece in batch {
             let (text, rest) = states.split_at(piece.ids.len() * inner);
             states = rest;
+            let vectors = cut(&mut vectors, piece.vectors() * job.width);
             if text.is_empty() {
                 // a tokenizer without special tokens gives an empty text no token, and so no state
                 continue;
             }
-            if let Some((head, scores)) = &self.head {
-                vector.copy_from_slice(&match scores {
-                    ClassScores::Probabilities => head.probabilities(text),
-                    ClassScores::Logits => head.scores(text),
-                });
-                continue;
+            match &job.gives {
+                Gives::Classes(head, ClassScores::Probabilities) => vectors.copy_from_slice(&head.probabilities(text)),
+                Gives::Classes(head, ClassScores::Logits) => vectors.copy_from_slice(&head.scores(text)),
+                Gives::Tokens(subtokens) => {
+                    for (place, vector) in piece.words.iter().copied().flatten().zip(vectors.chunks_exact_mut(inner)) {
+                        subtokens.pool(&text[place.states.start * inner..place.states.end * inner], vector);
+                    }
+                }
+                Gives::Sentences(poolings) => {
+                    let mut pooled = vec![0.0; inner * poolings.len()];
+                    for (pooling, part) in poolings.iter().zip(pooled.chunks_exact_mut(inner)) {
+                        pooling.pool(text, job.reading.skip, part);
+                    }
+                    if !pooled.iter().all(|value| value.is_finite()) {
+                        // a module might hide it
+                        return Err(ModelError::NotFinite { row: first + piece.row });
+                    }
+                    let after = self.modules.iter().fold(pooled, |vector, module| module.apply(vector));
+                    vectors.copy_from_slice(&after);
+                }
             }
-            let mut pooled = vec![0.0; inner * job.poolings.len()];
-            for (pooling, part) in job.poolings.iter().zip(pooled.chunks_exact_mut(inner)) {
-                pooling.pool(text, job.reading.skip, part);
-            }
-            if !pooled.iter().all(|value| value.is_finite()) {
-                // a module might hide it
-                return Err(ModelError::NotFinite { row: first + piece.row });
-            }
-            vector.copy_from_slice(&self.modules.iter().fold(pooled, |vector, module| module.apply(vector)));
         }
         Ok(())
     }
+}
+
+impl Encoded {
+    /// Room for what `texts` come to.
+    fn of(texts: &[Text<'_>], width: usize) -> Encoded {
+        let rows = texts.iter().map(|text| text.vectors()).sum();
+        let none = || vec![0; texts.len()];
+        Encoded {
+            vectors: Dense { rows, cols: width, values: vec![0.0; rows * width] },
+            tokens: none(),
+            tokens_lost: none(),
+            windows: none(),
+            given_cut: none(),
+            given_blank: none(),
+        }
+    }
+}
+
+/// The same options, without what stands before a text: no given token is of it.
+fn bare(options: &EncodeOptions) -> EncodeOptions {
+    EncodeOptions { prefix: Some(String::new()), prompt: None, ..options.clone() }
+}
+
+/// What becomes of a text's hidden states.
+enum Gives<'g> {
+    /// One vector, of several poolings side by side.
+    Sentences(Vec<Pooling>),
+    /// A vector for each given token.
+    Tokens(Subtokens),
+    /// What a head says.
+    Classes(&'g Head, ClassScores),
 }
 
 /// What is to be done with all texts of a call.
 struct Job<'j> {
     reading: Reading<'j>,
     layers: Vec<usize>,
-    poolings: Vec<Pooling>,
+    gives: Gives<'j>,
+    /// Of a vector.
+    width: usize,
     normalize: bool,
     progress: &'j (dyn Fn(usize, usize) + Sync),
     stop: &'j (dyn Fn() -> bool + Sync),
@@ -326,23 +415,26 @@ impl Job<'_> {
 struct Window<'w> {
     /// The place of its first text among all.
     first: usize,
-    texts: &'w [&'w str],
+    texts: &'w [Text<'w>],
     vectors: &'w mut [f32],
     tokens: &'w mut [u64],
     lost: &'w mut [u64],
     windows: &'w mut [u64],
+    given_cut: &'w mut [u64],
+    given_blank: &'w mut [u64],
 }
 
 /// Divides texts into windows.
-fn windows<'w>(texts: &'w [&'w str], into: &'w mut Encoded) -> Vec<Window<'w>> {
+fn windows<'w>(texts: &'w [Text<'w>], into: &'w mut Encoded) -> Vec<Window<'w>> {
     let width = into.vectors.cols;
     let (mut vectors, mut tokens) = (into.vectors.values.as_mut_slice(), into.tokens.as_mut_slice());
     let (mut lost, mut windows) = (into.tokens_lost.as_mut_slice(), into.windows.as_mut_slice());
+    let (mut given_cut, mut given_blank) = (into.given_cut.as_mut_slice(), into.given_blank.as_mut_slice());
     let (mut all, mut first, mut left) = (Vec::new(), 0, texts);
     while !left.is_empty() {
         let mut bytes = 0;
-        let fits = |text: &&&str| {
-            bytes += text.len();
+        let fits = |text: &&Text<'_>| {
+            bytes += text.bytes();
             bytes <= WINDOW_BYTES
         };
         let count = left.iter().take(WINDOW_TEXTS).take_while(fits).count().max(1);
@@ -350,10 +442,12 @@ fn windows<'w>(texts: &'w [&'w str], into: &'w mut Encoded) -> Vec<Window<'w>> {
         all.push(Window {
             first,
             texts: now,
-            vectors: cut(&mut vectors, count * width),
+            vectors: cut(&mut vectors, now.iter().map(|text| text.vectors()).sum::<usize>() * width),
             tokens: cut(&mut tokens, count),
             lost: cut(&mut lost, count),
             windows: cut(&mut windows, count),
+            given_cut: cut(&mut given_cut, count),
+            given_blank: cut(&mut given_blank, count),
         });
         first += count;
         left = later;
@@ -375,12 +469,36 @@ struct Piece<'p> {
     row: usize,
     /// The piece's place in its text.
     at: usize,
+    /// The given tokens that stand in it; `None` for a whole text.
+    words: Option<&'p [WordPlace]>,
 }
 
 impl<'p> Piece<'p> {
     fn of(row: usize, seen: &'p Seen) -> impl Iterator<Item = Piece<'p>> {
-        seen.pieces.iter().enumerate().map(move |(at, ids)| Piece { ids, row, at })
+        seen.pieces.iter().enumerate().map(move |(at, ids)| Piece { ids, row, at, words: seen.places(at) })
     }
+
+    /// How many vectors it comes to.
+    fn vectors(&self) -> usize {
+        self.words.map_or(1, <[WordPlace]>::len)
+    }
+
+    /// Which of its text's vectors these are parts of.
+    fn places(&self) -> impl Iterator<Item = usize> + use<'p> {
+        let whole = self.words.is_none().then_some(0);
+        whole.into_iter().chain(self.words.into_iter().flatten().map(|place| place.word))
+    }
+}
+
+/// What a piece says of a vector.
+struct Part<'m> {
+    /// Which of the window's vectors.
+    at: usize,
+    /// The piece's place in its text.
+    piece: usize,
+    /// The text's place in its window.
+    row: usize,
+    vector: &'m [f32],
 }
 
 /// The layers asked for, in rising order, as a backbone counts them.
@@ -440,6 +558,30 @@ impl TextCutter {
         options: &EncodeOptions,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<u64>, ModelError> {
+        let texts: Vec<Text<'_>> = texts.iter().map(|text| Text::Whole(text)).collect();
+        self.lost(&texts, options, stop)
+    }
+
+    /// The tokens that [`SentenceEncoder::encode_tokens`] will cut off each row, or refuse it for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tokens_lost_of_tokens(
+        &self,
+        rows: &[Vec<&str>],
+        options: &EncodeOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u64>, ModelError> {
+        let texts: Vec<Text<'_>> = rows.iter().map(|row| Text::Words(row)).collect();
+        self.lost(&texts, &bare(options), stop)
+    }
+
+    fn lost(
+        &self,
+        texts: &[Text<'_>],
+        options: &EncodeOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<u64>, ModelError> {
         let reading = Reading::new((&self.tokenizer, self.vocabulary), &self.wishes, self.longest, options)?;
         let seen = reading.see(texts, 0, stop)?;
         Ok(seen.iter().map(|seen| seen.lost as u64).collect())
@@ -475,12 +617,12 @@ pub(super) fn engine(architecture: Architecture, place: &Place) -> Result<Box<dy
 }
 
 /// The mean of the vectors of a text's pieces, summed in their order in f64; of one, its very bits.
-fn mean(parts: &[&[f32]], vector: &mut [f32]) {
+fn mean(parts: &[Part<'_>], vector: &mut [f32]) {
     match parts {
-        [only] => vector.copy_from_slice(only),
+        [only] => vector.copy_from_slice(only.vector),
         several => {
             for (column, mean) in vector.iter_mut().enumerate() {
-                let sum: f64 = several.iter().map(|part| f64::from(part[column])).sum();
+                let sum: f64 = several.iter().map(|part| f64::from(part.vector[column])).sum();
                 *mean = (sum / several.len() as f64) as f32;
             }
         }
@@ -489,8 +631,9 @@ fn mean(parts: &[&[f32]], vector: &mut [f32]) {
 
 /// For every text, the first that is seen alike.
 fn firsts(seen: &[Seen]) -> Vec<usize> {
-    let mut before: HashMap<&[Vec<u32>], usize> = HashMap::with_capacity(seen.len());
-    seen.iter().enumerate().map(|(row, seen)| *before.entry(&seen.pieces).or_insert(row)).collect()
+    let mut before: HashMap<(&[Vec<u32>], Option<&Words>), usize> = HashMap::with_capacity(seen.len());
+    let known = seen.iter().map(|seen| (seen.pieces.as_slice(), seen.words.as_ref()));
+    known.enumerate().map(|(row, known)| *before.entry(known).or_insert(row)).collect()
 }
 
 /// Divides pieces into batches, each with the place for its vectors.
@@ -508,230 +651,11 @@ fn batches<'b, 'p>(
             tokens <= most
         };
         let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
-        all.push((now, cut(&mut vectors, now.len() * width)));
+        all.push((now, cut(&mut vectors, now.iter().map(Piece::vectors).sum::<usize>() * width)));
         left = later;
     }
     all
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use super::*;
-
-    const QUIET: &(dyn Fn(usize, usize) + Sync) = &|_, _| {};
-    const ON: &(dyn Fn() -> bool + Sync) = &|| false;
-
-    /// The state of a token is (id times the number of layers asked for, position, tokens in the text).
-    struct Counting;
-
-    impl Backbone for Counting {
-        fn width(&self) -> usize {
-            3
-        }
-
-        fn layers(&self) -> usize {
-            1
-        }
-
-        fn longest(&self) -> usize {
-            2000
-        }
-
-        fn hidden(&self, batch: Batch<'_>, layers: &[usize]) -> Result<Vec<f32>, ModelError> {
-            let times = layers.len() as f32;
-            let mut ids = batch.ids.iter();
-            let mut states = Vec::new();
-            for length in batch.lengths {
-                for (at, id) in ids.by_ref().take(*length).enumerate() {
-                    let id = if *id == 9 { f32::NAN } else { *id as f32 };
-                    states.extend([id * times, at as f32, *length as f32]);
-                }
-            }
-            Ok(states)
-        }
-    }
-
-    /// `[CLS]` is 1, `[SEP]` 2, an unknown word 3, the letters a to e are 4 to 8, `x` is 9.
-    fn encoder() -> SentenceEncoder {
-        let json = r###"{ "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-            "pre_tokenizer": { "type": "Whitespace" }, "decoder": null,
-            "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1] },
-            "model": { "type": "WordLevel", "unk_token": "[UNK]", "vocab": { "[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3,
-                "a": 4, "b": 5, "c": 6, "d": 7, "e": 8, "x": 9 } } }"###;
-        let files = ModelFiles::from_iter([("tokenizer.json".to_owned(), json.as_bytes().to_vec())]);
-        SentenceEncoder {
-            backbone: Box::new(Counting),
-            vocabulary: 10,
-            tokenizer: PretrainedTokenizer::load(&files).unwrap(),
-            wishes: SentenceConfig {
-                max_length: Some(1000),
-                poolings: vec![Pooling::Mean],
-                ..SentenceConfig::default()
-            },
-            modules: Vec::new(),
-            head: None,
-        }
-    }
-
-    fn raw(max_length: Option<usize>) -> EncodeOptions {
-        EncodeOptions { pooling: Some(Pooling::Max), normalize: false, max_length, ..EncodeOptions::default() }
-    }
-
-    #[test]
-    fn each_text_gets_its_own_vector_whatever_the_batches_and_windows() {
-        let texts: Vec<String> = (0..2 * WINDOW_TEXTS + 400).map(|i| "a b c d e".repeat(1 + i % 37)).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let (done, tokens) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let heard = |more: usize, read: usize| {
-            done.fetch_add(more, Ordering::Relaxed);
-            tokens.fetch_add(read, Ordering::Relaxed);
-        };
-        for options in [raw(None), EncodeOptions { truncation: Truncation::Chunk, stride: 3, ..raw(Some(20)) }] {
-            done.store(0, Ordering::Relaxed);
-            tokens.store(0, Ordering::Relaxed);
-            let encoded = encoder().encode(&texts, &options, &heard, ON).unwrap();
-            let alone: Vec<Encoded> =
-                texts[..37].iter().map(|text| encoder().encode(&[text], &options, QUIET, ON).unwrap()).collect();
-            for row in 0..texts.len() {
-                assert_eq!(encoded.vectors.row(row), alone[row % 37].vectors.row(0));
-                assert_eq!(encoded.windows[row], alone[row % 37].windows[0]);
-            }
-            assert_eq!(done.load(Ordering::Relaxed), texts.len());
-            // in each of the three windows equal texts are computed once
-            let distinct: u64 = alone.iter().map(|alone| alone.tokens[0]).sum();
-            assert_eq!(tokens.load(Ordering::Relaxed) as u64, 3 * distinct);
-            for threads in [1, 4] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                assert_eq!(pool.install(|| encoder().encode(&texts, &options, QUIET, ON)).unwrap(), encoded);
-            }
-        }
-    }
-
-    #[test]
-    fn a_window_is_bounded_by_texts_and_by_bytes() {
-        let (long, most) = ("x".repeat(WINDOW_BYTES + 1), "x".repeat(WINDOW_BYTES));
-        let texts: Vec<&str> = [vec!["a"; WINDOW_TEXTS + 1], vec![&long, "b", &most, "c"]].concat();
-        let mut encoded = encoder().encode(&[], &raw(None), QUIET, ON).unwrap();
-        encoded.vectors.values = vec![0.0; texts.len() * 3];
-        let counts = [&mut encoded.tokens, &mut encoded.tokens_lost, &mut encoded.windows];
-        counts.into_iter().for_each(|counts| counts.resize(texts.len(), 0));
-        let sizes: Vec<(usize, usize)> =
-            windows(&texts, &mut encoded).iter().map(|window| (window.first, window.texts.len())).collect();
-        assert_eq!(sizes, [(0, 1024), (1024, 1), (1025, 1), (1026, 1), (1027, 1), (1028, 1)]);
-    }
-
-    #[test]
-    fn a_text_in_windows_is_the_plain_mean_of_their_vectors() {
-        // windows a b c and d e: the largest ids are 6 and 8, the last places 4 and 3, the lengths 5 and 4
-        let options = EncodeOptions { truncation: Truncation::Chunk, ..raw(Some(5)) };
-        let encoded = encoder().encode(&["a b c d e", "a"], &options, QUIET, ON).unwrap();
-        assert_eq!(encoded.vectors.row(0), [7.0, 3.5, 4.5]);
-        assert_eq!((encoded.tokens, encoded.tokens_lost, encoded.windows), (vec![9, 3], vec![0, 0], vec![2, 1]));
-        let options = EncodeOptions { normalize: true, ..options };
-        let unit = encoder().encode(&["a b c d e"], &options, QUIET, ON).unwrap();
-        let length = (7.0f64 * 7.0 + 3.5 * 3.5 + 4.5 * 4.5).sqrt();
-        assert_eq!(unit.vectors.row(0), [7.0, 3.5, 4.5].map(|value| (value / length) as f32));
-    }
-
-    #[test]
-    fn layers_are_counted_as_hidden_states_are() {
-        assert_eq!(layers(&[], 6), Ok(vec![6]));
-        assert_eq!(layers(&[-1], 6), Ok(vec![6]));
-        assert_eq!(layers(&[-2, 0, -7 + 3], 6), Ok(vec![0, 3, 5]));
-        assert_eq!(layers(&[7], 6), Err(ModelError::Layer { asked: 7, layers: 6 }));
-        let message = layers(&[-8], 6).unwrap_err().to_string();
-        assert_eq!(message, "`layers` counts from 0 to 6, or from -1 back to -7, for this model, but -8 is asked for");
-        assert_eq!(layers(&[6, -1], 6), Err(ModelError::LayerTwice { layer: 6 }));
-        let options = EncodeOptions { layers: vec![0, 1], ..raw(None) };
-        let encoded = encoder().encode(&["a"], &options, QUIET, ON).unwrap();
-        // a has id 4, two layers were asked for
-        assert_eq!(encoded.vectors.row(0), [8.0, 2.0, 3.0]);
-    }
-
-    #[test]
-    fn poolings_side_by_side_and_what_comes_after_them() {
-        let wishes = SentenceConfig { poolings: vec![Pooling::Cls, Pooling::Max], ..encoder().wishes };
-        let options = EncodeOptions { pooling: None, ..raw(None) };
-        let both = SentenceEncoder { wishes: wishes.clone(), ..encoder() };
-        let encoded = both.encode(&["e"], &options, QUIET, ON).unwrap();
-        assert_eq!(encoded.vectors.row(0), [1.0, 0.0, 3.0, 8.0, 2.0, 3.0]);
-        let after = SentenceEncoder { wishes, modules: vec![Module::Normalize], ..encoder() };
-        let encoded = after.encode(&["e"], &options, QUIET, ON).unwrap();
-        let length = (1.0f64 + 9.0 + 64.0 + 4.0 + 9.0).sqrt();
-        assert_eq!(encoded.vectors.row(0), [1.0, 0.0, 3.0, 8.0, 2.0, 3.0].map(|value| (value / length) as f32));
-    }
-
-    #[test]
-    fn a_prefix_is_read_with_each_text_and_pooled_unless_the_model_says_no() {
-        let options = EncodeOptions { prefix: Some("e ".to_owned()), ..raw(None) };
-        let encoded = encoder().encode(&["a", ""], &options, QUIET, ON).unwrap();
-        assert_eq!(encoded.vectors.values, [8.0, 3.0, 4.0, 8.0, 2.0, 3.0]);
-        let wishes = SentenceConfig { without_prompt: true, ..encoder().wishes };
-        let without = SentenceEncoder { wishes, ..encoder() };
-        let encoded = without.encode(&["a"], &options, QUIET, ON).unwrap();
-        assert_eq!(encoded.vectors.row(0), [4.0, 3.0, 4.0]);
-    }
-
-    #[test]
-    fn a_text_that_is_too_long_may_be_an_error() {
-        let options = EncodeOptions { truncation: Truncation::Error, ..raw(Some(4)) };
-        let refused = encoder().encode(&["a b", "a b c", "a b c d"], &options, QUIET, ON);
-        assert_eq!(refused, Err(ModelError::TooLong { row: 1, tokens: 5, longest: 4, count: 2, of: 3 }));
-        assert!(encoder().encode(&["a b"], &options, QUIET, ON).is_ok());
-    }
-
-    #[test]
-    fn cut_texts_and_lost_tokens_are_counted() {
-        let encoded = encoder().encode(&["a b c d", "a b", "a b c"], &raw(Some(4)), QUIET, ON).unwrap();
-        assert_eq!((encoded.tokens, encoded.tokens_lost), (vec![4; 3], vec![2, 0, 1]));
-        assert_eq!(encoded.vectors.values, [5.0, 3.0, 4.0].repeat(3));
-    }
-
-    #[test]
-    fn what_will_be_cut_is_known_without_weights() {
-        let SentenceEncoder { vocabulary, tokenizer, wishes, .. } = encoder();
-        let cutter = TextCutter { longest: 2000, vocabulary, tokenizer, wishes };
-        let texts = ["a b c d", "a b", "", "a b c"];
-        for truncation in [Truncation::Head, Truncation::Tail, Truncation::HeadTail, Truncation::Chunk] {
-            for (max_length, prefix) in [(Some(4), ""), (Some(3), ""), (None, ""), (Some(4), "e "), (None, "e ")] {
-                let options = EncodeOptions { truncation, prefix: Some(prefix.to_owned()), ..raw(max_length) };
-                let encoded = encoder().encode(&texts, &options, QUIET, ON).unwrap();
-                assert_eq!(cutter.tokens_lost(&texts, &options, ON).unwrap(), encoded.tokens_lost);
-            }
-        }
-        let long = EncodeOptions { truncation: Truncation::Error, ..raw(Some(4)) };
-        assert_eq!(cutter.tokens_lost(&texts, &long, ON).unwrap(), [2, 0, 0, 1]);
-        let refused = cutter.tokens_lost(&texts, &raw(Some(2001)), ON);
-        assert!(matches!(refused, Err(ModelError::MaxLength { asked: 2001, least: 3, most: 2000 })));
-    }
-
-    #[test]
-    fn a_length_that_does_not_fit_is_refused() {
-        for asked in [2, 2001] {
-            let refused = encoder().encode(&["a"], &raw(Some(asked)), QUIET, ON);
-            assert_eq!(refused, Err(ModelError::MaxLength { asked, least: 3, most: 2000 }));
-        }
-    }
-
-    #[test]
-    fn a_vector_that_is_not_finite_names_its_row() {
-        let refused = encoder().encode(&["a", "b", "x"], &raw(None), QUIET, ON);
-        assert_eq!(refused, Err(ModelError::NotFinite { row: 2 }));
-    }
-
-    #[test]
-    fn a_tokenizer_of_another_model_is_found_out() {
-        let foreign = SentenceEncoder { vocabulary: 6, ..encoder() };
-        let refused = foreign.encode(&["a b", "a c"], &raw(None), QUIET, ON);
-        assert_eq!(refused, Err(ModelError::ForeignToken { row: 1, id: 6, vocabulary: 6 }));
-    }
-
-    #[test]
-    fn stopping_and_no_texts_at_all() {
-        assert_eq!(encoder().encode(&["a"], &raw(None), QUIET, &|| true), Err(ModelError::Interrupted));
-        let nothing = encoder().encode(&[], &raw(None), QUIET, ON).unwrap();
-        assert_eq!((nothing.vectors.rows, nothing.vectors.cols, nothing.tokens), (0, 3, Vec::new()));
-    }
-}
+mod tests;

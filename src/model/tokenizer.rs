@@ -1,6 +1,7 @@
 //! What are the tokens of a text, as a pretrained tokenizer sees them?
 
-use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
+use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer, TruncationDirection};
 
 use super::files::TOKENIZER;
 use super::{ModelError, ModelFiles};
@@ -87,8 +88,45 @@ impl PretrainedTokenizer {
         Ok(whole.len() - usize::from(ends))
     }
 
+    /// The ids of a word by itself, without special tokens, as it reads after a space: where the tokenizer takes the space for a
+    /// part of the word (GPT-2, RoBERTa …), one stands before it, as with transformers' `add_prefix_space=True`.
+    pub(super) fn word_ids(&self, word: &str, row: usize) -> Result<Vec<u32>, ModelError> {
+        if word.is_empty() || word.starts_with(' ') || !self.spaced() {
+            return Ok(self.own_ids(word, 0, row)?.0);
+        }
+        Ok(self.own_ids(&format!(" {word}"), 0, row)?.0)
+    }
+
+    /// True if a word after a space has other tokens than the same word at the beginning of a text.
+    fn spaced(&self) -> bool {
+        let normalized = self.0.get_normalizer().is_some();
+        let spaced = |pre: &PreTokenizerWrapper| match pre {
+            PreTokenizerWrapper::ByteLevel(bytes) => !bytes.add_prefix_space,
+            PreTokenizerWrapper::Metaspace(marked) => {
+                marked.get_prepend_scheme() == PrependScheme::Never && !normalized
+            }
+            _ => false,
+        };
+        match self.0.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::Sequence(several)) => several.as_ref().iter().any(spaced),
+            Some(one) => spaced(one),
+            None => false,
+        }
+    }
+
     /// Puts special tokens around ids.
     pub(super) fn dressed(&self, ids: Vec<u32>, row: usize) -> Result<Vec<u32>, ModelError> {
+        Ok(self.around(ids, row)?.get_ids().to_vec())
+    }
+
+    /// The same, and where the first of the ids stands then.
+    pub(super) fn placed(&self, ids: Vec<u32>, row: usize) -> Result<(Vec<u32>, usize), ModelError> {
+        let whole = self.around(ids, row)?;
+        let before = whole.get_special_tokens_mask().iter().take_while(|special| **special == 1).count();
+        Ok((whole.get_ids().to_vec(), before))
+    }
+
+    fn around(&self, ids: Vec<u32>, row: usize) -> Result<Encoding, ModelError> {
         let count = ids.len();
         let own = Encoding::new(
             ids,
@@ -101,8 +139,7 @@ impl PretrainedTokenizer {
             Vec::new(),
             Default::default(),
         );
-        let whole = self.0.post_process(own, None, true).map_err(|error| refused(&error, row))?;
-        Ok(whole.get_ids().to_vec())
+        self.0.post_process(own, None, true).map_err(|error| refused(&error, row))
     }
 }
 
@@ -148,8 +185,53 @@ mod tests {
         assert_eq!(words().own_ids("playing a", 0, 0), Ok((vec![4, 5, 6], 0)));
         assert_eq!(words().dressed(vec![5, 6], 0), Ok(vec![1, 5, 6, 2]));
         assert_eq!(words().dressed(Vec::new(), 0), Ok(vec![1, 2]));
+        assert_eq!(words().placed(vec![5, 6], 0), Ok((vec![1, 5, 6, 2], 1)));
+        assert_eq!(words().placed(Vec::new(), 0).map(|(ids, _)| ids), Ok(vec![1, 2]));
+        assert_eq!(words().plain().placed(vec![5, 6], 0), Ok((vec![5, 6], 0)));
         let plain = words().plain();
         assert_eq!((plain.special(), plain.ids("a", 512, 0)), (0, Ok(Cut { ids: vec![6], lost: 0 })));
+    }
+
+    #[test]
+    fn words_by_themselves_are_what_the_crate_makes_of_given_words() {
+        let given = ["Playing", "a", "", "\u{200b}", "game a"];
+        let whole = words().0.encode(&given[..], false).unwrap();
+        for (word, text) in given.iter().enumerate() {
+            let of_word = whole.get_word_ids().iter().zip(whole.get_ids()).filter(|(id, _)| **id == Some(word as u32));
+            let ids: Vec<u32> = of_word.map(|(_, id)| *id).collect();
+            assert_eq!(words().word_ids(text, 0).unwrap(), ids, "{text}");
+        }
+        assert_eq!(words().word_ids("playing", 0), Ok(vec![4, 5]));
+    }
+
+    #[test]
+    fn a_word_reads_as_after_a_space() {
+        let bytes = |pre: &str| {
+            let json = format!(
+                r#"{{ "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+                "post_processor": null, "decoder": null, "pre_tokenizer": {pre},
+                "model": {{ "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+                "vocab": {{ "a": 0, "b": 1, "Ġ": 2, "Ġa": 3 }}, "merges": ["Ġ a"] }} }}"#
+            );
+            let files = ModelFiles::from_iter([(TOKENIZER.to_owned(), json.into_bytes())]);
+            PretrainedTokenizer::load(&files).unwrap()
+        };
+        let level = |prefix: bool| {
+            format!(
+                r#"{{ "type": "ByteLevel", "add_prefix_space": {prefix}, "trim_offsets": true, "use_regex": true }}"#
+            )
+        };
+        let after_split = format!(
+            r#"{{ "type": "Sequence", "pretokenizers": [{{ "type": "Split", "pattern": {{ "Regex": " ?[a-z]+" }},
+            "behavior": "Isolated", "invert": false }}, {}] }}"#,
+            level(false).replace("\"use_regex\": true", "\"use_regex\": false")
+        );
+        for tokenizer in [bytes(&level(false)), bytes(&level(true)), bytes(&after_split)] {
+            let ids = ["a", "ba", " a", ""].map(|word| tokenizer.word_ids(word, 0).unwrap());
+            assert_eq!(ids, [vec![3], vec![2, 1, 0], vec![3], vec![]]);
+        }
+        assert_eq!(bytes(&level(false)).own_ids("a", 0, 0), Ok((vec![0], 0)));
     }
 
     #[test]

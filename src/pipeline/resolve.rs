@@ -492,5 +492,5 @@ fn located(overlay: &Overlay, stage: &str, path: &[&str], combination: &Combinat
 
 /// True for what has one line for each row.
 pub(super) fn has_rows(port: Port) -> bool {
-    matches!(port, Port::Rows | Port::Tokens | Port::Features(_) | Port::Model)
+    matches!(port, Port::Rows | Port::Tokens | Port::Sequence | Port::Features(_) | Port::Model)
 }

@@ -26,6 +26,12 @@ pub trait RowWise: Stage {
         None
     }
 
+    /// How many items of its input's lists are mapped at once, where what a row comes to grows with them (a vector for each token): a
+    /// bound on memory. `None`: of all rows of a chunk.
+    fn most_items(&self) -> Option<usize> {
+        None
+    }
+
     /// True if a row costs so much that it is worth remembering for other units, runs and pipelines.
     fn costly(&self) -> bool {
         false

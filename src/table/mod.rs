@@ -1,6 +1,6 @@
 //! What do stages hand on? Tables: typed columns, their Parquet bytes, and digests of those bytes.
 //!
-//! One module for each part of an artifact ([`text`], [`target`], [`tokens`], [`features`], [`predictions`], [`scores`]) says
+//! One module for each part of an artifact ([`text`], [`target`], [`tokens`], [`vectors`], [`features`], [`predictions`], [`scores`]) says
 //! which columns it has and turns it into plain vectors and back. [`to_parquet`] gives equal tables equal bytes, so the
 //! [`Digest`] of the bytes is the identity of the table.
 
@@ -17,6 +17,7 @@ pub mod spans;
 pub mod target;
 pub mod text;
 pub mod tokens;
+pub mod vectors;
 
 pub use blocks::Blocks;
 pub use content::{RowKey, row_keys};

@@ -1,7 +1,8 @@
 //! How does a table become Parquet bytes and come back?
 //!
 //! Equal tables give equal bytes, in any process, on any number of threads and however their rows came: nothing but the table
-//! enters them (no time, no version), group and page sizes are fixed, and rows reach the encoders in pieces of a fixed number.
+//! enters them (no time, no version), group and page sizes are fixed, and rows reach the encoders in pieces of a fixed number. Where
+//! rows hold lists of vectors, and so may be large, their numbers are counted too: pieces and groups end by what stands in the rows.
 //! Values come back as the same bits, NaNs and signed zeros included, and the schema comes back equal.
 
 use std::fs::File;
@@ -18,7 +19,7 @@ use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use ::parquet::schema::types::ColumnPath;
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
@@ -30,6 +31,9 @@ const CREATED_BY: &str = "fuseline";
 const ROW_GROUP_ROWS: usize = 64 * 1024;
 /// Rows reach the encoders so many at a time, since where a list's pages end depends on it. Groups are a multiple of it.
 const PIECE_ROWS: usize = 1024;
+/// With the row that makes these full, a piece, and with the piece that makes these full, a group ends: 4 and 64 MB.
+const PIECE_NUMBERS: usize = 1024 * 1024;
+const GROUP_NUMBERS: usize = 16 * PIECE_NUMBERS;
 const PAGE_ROWS: usize = 20_000;
 const PAGE_BYTES: usize = 1024 * 1024;
 const DICTIONARY_BYTES: usize = 1024 * 1024;
@@ -72,6 +76,8 @@ pub struct ParquetWriter<W: Write + Send> {
     schema: SchemaRef,
     held: Vec<RecordBatch>,
     held_rows: usize,
+    held_numbers: usize,
+    group_numbers: usize,
     rows: u64,
 }
 
@@ -79,7 +85,8 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// Begins a file in `out`.
     pub fn new(out: W, schema: &SchemaRef, packing: Packing) -> Result<Self, TableError> {
         let writer = ArrowWriter::try_new(out, Arc::clone(schema), Some(properties(schema, packing)?))?;
-        Ok(ParquetWriter { writer, schema: Arc::clone(schema), held: Vec::new(), held_rows: 0, rows: 0 })
+        let (schema, held) = (Arc::clone(schema), Vec::new());
+        Ok(ParquetWriter { writer, schema, held, held_rows: 0, held_numbers: 0, group_numbers: 0, rows: 0 })
     }
 
     /// Adds rows; they must have the file's columns.
@@ -90,16 +97,13 @@ impl<W: Write + Send> ParquetWriter<W> {
         self.rows += rows.num_rows() as u64;
         let mut at = 0;
         while at < rows.num_rows() {
-            let length = (PIECE_ROWS - self.held_rows).min(rows.num_rows() - at);
-            let piece = rows.slice(at, length);
+            let most = (PIECE_ROWS - self.held_rows).min(rows.num_rows() - at);
+            let (length, numbers) = within(rows, at, most, PIECE_NUMBERS - self.held_numbers);
+            self.held.push(rows.slice(at, length));
             at += length;
-            if self.held.is_empty() && length == PIECE_ROWS {
-                self.writer.write(&piece)?;
-                continue;
-            }
             self.held_rows += length;
-            self.held.push(piece);
-            if self.held_rows == PIECE_ROWS {
+            self.held_numbers += numbers;
+            if self.held_rows == PIECE_ROWS || self.held_numbers >= PIECE_NUMBERS {
                 self.write_held()?;
             }
         }
@@ -120,13 +124,43 @@ impl<W: Write + Send> ParquetWriter<W> {
     fn write_held(&mut self) -> Result<(), TableError> {
         let held = std::mem::take(&mut self.held);
         self.held_rows = 0;
+        self.group_numbers += std::mem::take(&mut self.held_numbers);
         match held.as_slice() {
             [] => {}
             [one] => self.writer.write(one)?,
             several => self.writer.write(&concat_batches(&self.schema, several)?)?,
         }
+        if self.group_numbers >= GROUP_NUMBERS {
+            self.writer.flush()?;
+            self.group_numbers = 0;
+        }
         Ok(())
     }
+}
+
+/// How many rows from `at` on, of at most `most`, it takes until they have `numbers` numbers in lists of vectors, and how many they
+/// have.
+fn within(rows: &RecordBatch, at: usize, most: usize, numbers: usize) -> (usize, usize) {
+    let vectors = rows.columns().iter().filter_map(|column| {
+        let lists = column.as_list_opt::<i32>()?;
+        let width = lists.values().as_fixed_size_list_opt()?.value_length().max(0) as usize;
+        Some((lists.value_offsets(), width))
+    });
+    let vectors: Vec<(&[i32], usize)> = vectors.collect();
+    if vectors.is_empty() {
+        return (most, 0);
+    }
+    let of = |row: usize| -> usize {
+        vectors.iter().map(|(ends, width)| (ends[row + 1] - ends[row]).max(0) as usize * width).sum()
+    };
+    let mut found = 0;
+    for row in 0..most {
+        found += of(at + row);
+        if found >= numbers {
+            return (row + 1, found);
+        }
+    }
+    (most, found)
 }
 
 /// The rows of a Parquet file, some at a time. Only whole files may be read so: hold the bytes against their digest first.

@@ -1,4 +1,4 @@
-//! Are the vectors of the real all-MiniLM-L6-v2 those of sentence-transformers, and the same bits in any company?
+//! Are the vectors of the real all-MiniLM-L6-v2 those of sentence-transformers, and the same bits in any company? Do tokens get theirs?
 
 use std::path::Path;
 
@@ -6,8 +6,11 @@ use arrow::array::{
     Array, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Int64Array, ListArray, RecordBatch,
 };
 use fuseline::ml::Dense;
-use fuseline::model::{EncodeOptions, Encoded, Place, SentenceEncoder};
+use fuseline::model::{EncodeOptions, Encoded, Place, SentenceEncoder, Subtokens};
+use fuseline::table::{tokens::Tokens, vectors::Vectors};
+use serde_json::Value;
 
+use crate::rows::with_model;
 use crate::support::{Project, snippets, words_pipeline};
 
 /// How far an element of a vector may be from sentence-transformers'.
@@ -152,4 +155,127 @@ fn a_pipeline_with_the_real_model_runs_and_embeds_once() {
         project.ok(["show", "p.yaml", "vectors", "--variant", "fused.from=both", "--format", "jsonl", "--rows", "1"]);
     let row: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(row["values"].as_array().unwrap().len(), 384);
+}
+
+/// `tests/reference/make_tokens.py`: transformers 5.24.
+const TOKENS: &str = include_str!("../reference/tokens.json");
+
+#[test]
+fn token_vectors_are_those_of_transformers_word_by_word() {
+    let Some(files) = crate::support::minilm() else {
+        return;
+    };
+    let encoder = SentenceEncoder::load(&files, &Place::default()).unwrap();
+    let reference: Value = serde_json::from_str(TOKENS).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    let tokens = |case: &'_ Value| -> Vec<String> { serde_json::from_value(case["tokens"].clone()).unwrap() };
+    let rows: Vec<Vec<String>> = cases.iter().map(tokens).collect();
+    let rows: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+    let mut compared = 0;
+    for (length, longest) in [("whole", None), ("cut", Some(12))] {
+        for (of, subtokens) in [("mean", Subtokens::Mean), ("first", Subtokens::First)] {
+            let options =
+                EncodeOptions { subtokens, max_length: longest, normalize: false, ..EncodeOptions::default() };
+            let encoded = encoder.encode_tokens(&rows, &options, &|_, _| {}, &|| false).unwrap();
+            let wanted: Vec<&Value> = cases.iter().flat_map(|case| case[length][of].as_array().unwrap()).collect();
+            assert_eq!(encoded.vectors.rows, wanted.len());
+            let without = wanted.iter().filter(|wanted| wanted.is_null()).count() as u64;
+            assert_eq!(encoded.given_cut.iter().chain(&encoded.given_blank).sum::<u64>(), without);
+            for (row, wanted) in wanted.into_iter().enumerate() {
+                let vector = encoded.vectors.row(row);
+                let Some(wanted) = wanted.as_array() else {
+                    assert!(vector.iter().all(|value| *value == 0.0), "{length} {of} {row}");
+                    continue;
+                };
+                for (value, wanted) in vector.iter().zip(wanted) {
+                    let difference = (f64::from(*value) - wanted.as_f64().unwrap()).abs();
+                    assert!(difference < 1e-5, "{length} {of} {row}: {difference}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 300, "{compared}");
+}
+
+/// Sentences of so many words, of which the model knows those below w28.
+fn sentences(numbers: impl IntoIterator<Item = usize>) -> String {
+    let mut csv = "text\n".to_owned();
+    for row in numbers {
+        let words: Vec<String> = (0..row % 7).map(|at| format!("w{}", (row * 5 + at * 3) % 30)).collect();
+        csv.push_str(&format!("s{row} {}\n", words.join(" ")));
+    }
+    csv
+}
+
+const TOKENS_PIPELINE: &str = "name: tokens
+stages:
+  rows: { use: ingest, with: { source: data.csv, text: text } }
+  words: { use: tokenize, from: rows, with: { tokenizer: whitespace, lowercase: false } }
+  vectors: { use: embed, from: words, with: { model: ./tiny, level: token } }
+";
+
+/// A stage's table.
+fn shown(project: &Project, stage: &str, more: &[&str]) -> RecordBatch {
+    let mut command = project.command();
+    command.args(["show", "p.yaml", stage, "--format", "parquet", "--out", "shown.parquet"]).args(more);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fuseline::table::from_parquet(project.read("shown.parquet")).unwrap()
+}
+
+/// The vectors of each row's tokens.
+fn token_vectors(table: &RecordBatch) -> Vec<Vec<Vec<u32>>> {
+    let vectors = Vectors::of(table).unwrap();
+    let bits = |vector: &[f32]| vector.iter().map(|value| value.to_bits()).collect();
+    (0..vectors.len()).map(|row| vectors.row(row).map(bits).collect()).collect()
+}
+
+#[test]
+fn each_token_of_a_pipeline_has_a_vector_and_is_embedded_once() {
+    let project = with_model(Project::new()).file("data.csv", sentences(0..60)).file("p.yaml", TOKENS_PIPELINE);
+    project.ok(["check", "p.yaml"]);
+    project.ok(["run", "p.yaml", "--out", "first"]);
+    let unit = |folder: &str| {
+        let summary = project.summary(folder);
+        let ran = |unit: &&Value| unit["stage"] == "vectors" && unit["phase"] == "run";
+        summary["units"].as_array().unwrap().iter().find(ran).unwrap().clone()
+    };
+    let words = shown(&project, "words", &[]);
+    let lengths: Vec<usize> = Tokens::of(&words).unwrap().rows().map(Iterator::count).collect();
+    let table = shown(&project, "vectors", &[]);
+    let vectors = token_vectors(&table);
+    assert_eq!(vectors.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
+    assert_eq!((Vectors::of(&table).unwrap().width, lengths.iter().max()), (8, Some(&7)));
+    let facts = unit("first")["facts"].clone();
+    let given: usize = lengths.iter().sum();
+    assert_eq!((&facts["given_tokens"], &facts["given_tokens_cut"]), (&given.into(), &0.into()));
+
+    // rows that are there, in another order and with others among them, and one word more
+    project.write("data.csv", sentences((0..66).rev()));
+    project.ok(["run", "p.yaml", "--threads", "1", "--out", "again"]);
+    assert_eq!((&unit("again")["rows"], &unit("again")["remembered"]), (&66.into(), &60.into()));
+    let again = token_vectors(&shown(&project, "vectors", &[]));
+    assert!(again.iter().rev().zip(&vectors).all(|(again, first)| again == first));
+    let cold = project.path("cold");
+    let fresh = token_vectors(&shown(&project, "vectors", &["--cache-dir", cold.to_str().unwrap()]));
+    assert_eq!(again, fresh);
+
+    // room for three: what is cut is counted and told, for the ledger too
+    let told = project.ok(["run", "p.yaml", "--set", "vectors.max_length=5", "--out", "cut"]).stderr;
+    let cut: usize = (0..66).map(|row: usize| (row % 7 + 1).saturating_sub(3)).sum();
+    assert_eq!(unit("cut")["facts"]["given_tokens_cut"], cut);
+    assert!(
+        told.contains(&format!("{cut} of {} given tokens", (0..66).map(|row| row % 7 + 1).sum::<usize>())),
+        "{told}"
+    );
+    let looked = project.ok(["check", "p.yaml", "--data", "--set", "vectors.max_length=5"]).stdout;
+    assert!(looked.lines().any(|line| line.starts_with("cut by vectors") && line.contains("tokens)")), "{looked}");
+
+    for args in [["cache", "verify"], ["plan", "p.yaml"]] {
+        project.ok(args);
+    }
+    let line = project.ok(["show", "p.yaml", "vectors", "--format", "jsonl", "--rows", "1"]).stdout;
+    let row: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(row["vectors"][0].as_array().unwrap().len(), 8);
 }

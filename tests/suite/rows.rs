@@ -10,7 +10,7 @@ const VOCABULARY: usize = 32;
 const WIDTH: usize = 8;
 
 /// A BERT of one layer with weights that follow a rule.
-fn with_model(project: Project) -> Project {
+pub(crate) fn with_model(project: Project) -> Project {
     let config = format!(
         r#"{{ "model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu", "hidden_size": {WIDTH},
             "intermediate_size": 16, "layer_norm_eps": 1e-12, "max_position_embeddings": 64, "num_attention_heads": 2,

@@ -1,6 +1,6 @@
 //! How do the rows of a unit's input come, chunk by chunk?
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 
 use crate::stage::{Part, Parts, StageError, is_row_level};
@@ -17,6 +17,7 @@ pub(super) struct Feed {
     /// What rows depend on besides their own content.
     head: Vec<u8>,
     rows: u64,
+    most_items: Option<usize>,
 }
 
 struct Stream {
@@ -35,7 +36,8 @@ pub(super) struct Chunk<'f> {
 impl Feed {
     /// Opens the parts; each is held against its digest.
     pub(super) fn open(store: &Store, input: &Parts, chunk_rows: usize) -> Result<Self, StageError> {
-        let mut feed = Feed { streams: Vec::new(), beside: Parts::default(), head: Vec::new(), rows: 0 };
+        let (streams, beside, head) = (Vec::new(), Parts::default(), Vec::new());
+        let mut feed = Feed { streams, beside, head, rows: 0, most_items: None };
         for (name, part) in input.iter() {
             let digest =
                 part.digest().ok_or_else(|| StageError::failed("a row-wise stage reads stored tables only"))?;
@@ -55,6 +57,11 @@ impl Feed {
         }
     }
 
+    /// The same, with at most so many items of lists in a chunk, unless one row alone has more.
+    pub(super) fn within(self, most_items: Option<usize>) -> Self {
+        Feed { most_items, ..self }
+    }
+
     /// All rows.
     pub(super) fn rows(&self) -> u64 {
         self.rows
@@ -67,7 +74,9 @@ impl Feed {
                 stream.ready = batch.map_err(StageError::caused)?;
             }
         }
-        let rows = self.streams.iter().map(|stream| stream.ready.num_rows()).min().unwrap_or(0);
+        let fit = |table: &RecordBatch| self.most_items.map_or(usize::MAX, |most| rows_within(table, most));
+        let fit = |stream: &Stream| stream.ready.num_rows().min(fit(&stream.ready));
+        let rows = self.streams.iter().map(fit).min().unwrap_or(0);
         Ok((rows > 0).then(|| self.chunk(rows)))
     }
 
@@ -88,6 +97,17 @@ impl Feed {
         });
         Chunk { tables: tables.collect(), beside: &self.beside, head: &self.head }
     }
+}
+
+/// How many of the first rows have at most `most` items in any column of lists; one at least.
+fn rows_within(table: &RecordBatch, most: usize) -> usize {
+    let lists = table.columns().iter().filter_map(|column| column.as_list_opt::<i32>());
+    let fit = lists.map(|lists| {
+        let offsets = lists.value_offsets();
+        let first = offsets.first().copied().unwrap_or_default();
+        offsets.iter().skip(1).take_while(|end| (**end - first) as usize <= most).count()
+    });
+    fit.min().unwrap_or(usize::MAX).max(1)
 }
 
 impl Chunk<'_> {
@@ -125,5 +145,23 @@ impl Chunk<'_> {
     pub(super) fn keys(&self) -> Result<Vec<RowKey>, StageError> {
         let tables: Vec<(&str, &RecordBatch)> = self.tables.iter().map(|(name, table)| (*name, table)).collect();
         row_keys(self.head, &tables).map_err(StageError::caused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::*;
+    use crate::table::{text, tokens};
+
+    #[test]
+    fn a_chunk_has_no_more_items_than_one_row_or_the_bound() {
+        let ids = StringArray::from(vec!["a", "b", "c", "d"]);
+        let table = tokens::table(&ids, [vec!["x"; 3], vec![], vec!["x"; 2], vec!["x"]]).unwrap();
+        let within = |from: usize, most: usize| rows_within(&table.slice(from, 4 - from), most);
+        assert_eq!([within(0, 2), within(0, 3), within(0, 5), within(0, 6), within(1, 2)], [1, 2, 3, 4, 2]);
+        let plain = text::table(["a"], ["x y"]).unwrap();
+        assert_eq!(rows_within(&plain, 1), usize::MAX);
     }
 }

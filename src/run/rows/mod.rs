@@ -87,7 +87,8 @@ pub(super) struct Streamed {
 pub(super) fn stream(job: &Job<'_>, ctx: &Ctx<'_>) -> Result<Streamed, StageError> {
     let costly = job.stage.costly();
     let usual = if costly { COSTLY_CHUNK_ROWS } else { CHUNK_ROWS };
-    let mut feed = Feed::open(job.store, job.input, job.pace.chunk_rows.unwrap_or(usual))?;
+    let feed = Feed::open(job.store, job.input, job.pace.chunk_rows.unwrap_or(usual))?;
+    let mut feed = feed.within(job.stage.most_items());
     let checkpoint = Space { kind: SpaceKind::Checkpoint, id: job.unit };
     let space = if costly { Space { kind: SpaceKind::Memory, id: job.circumstances } } else { checkpoint };
     let mut work = Work {

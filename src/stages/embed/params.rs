@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::fetch;
-use crate::model::{EncodeOptions, Pooling, Precision, Truncation};
+use crate::model::{EncodeOptions, Pooling, Precision, Subtokens, Truncation};
 use crate::problem::Problems;
 use crate::stage::{Scope, elided};
 
@@ -22,16 +22,21 @@ pub(in crate::stages) struct Params {
     /// The encoder: a known name (`all-minilm-l6-v2`), a folder, `hf:org/name@revision`, or `pypi:name@version!folder`.
     #[schemars(length(min = 1))]
     pub(super) model: String,
+    /// What gets a vector: each text (`document`), or each of the tokens that `tokenize` found (`token`).
+    pub(super) level: Level,
     /// Which hidden states are pooled, counted as transformers counts `hidden_states`: 0 is what goes into the first layer, 1
     /// what comes out of it, -1 what comes out of the last, -2 of the one before. Of a list, the mean.
     layers: Layers,
     /// How the states of a text's tokens become one vector; without it, as the model's own files say, else `last` for models
     /// that read from left to right (GPT-2, Llama, Qwen …: only their last token has seen the whole text), `mean` for others.
     pooling: Option<Pooling>,
+    /// `level: token`: the model's tokenizer makes sub-tokens of each given token; its vector is the `mean` of their states, or that
+    /// of the `first`.
+    subtokens: Subtokens,
     /// Scale each vector to length 1, whatever the model's own files say of it.
     normalize: bool,
     /// Text to put before each text, as it stands: `"query: "`. Without it, what the model's own files name as their default
-    /// prompt, or what a known model needs (E5: `"query: "`); `""` for nothing.
+    /// prompt, or what a known model needs (E5: `"query: "`); `""` for nothing. Given tokens have none.
     prefix: Option<String>,
     /// The name of a prompt in the model's own files (`config_sentence_transformers.json`), put before each text.
     prompt: Option<String>,
@@ -41,7 +46,7 @@ pub(in crate::stages) struct Params {
     max_length: Option<usize>,
     /// What is read of a text that is too long: its `head` or `tail`, the first and the last half of the room (`head+tail`), all
     /// of it in windows (`chunk`: the mean of the windows' vectors, each of the same weight, before it is scaled), or nothing
-    /// (`error`).
+    /// (`error`). A given token that is not read has zeros.
     truncation: Truncation,
     /// How many tokens of a text neighbouring windows share, where `truncation` is `chunk`; at most half a window.
     stride: usize,
@@ -52,11 +57,22 @@ pub(in crate::stages) struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        let EncodeOptions { pooling, normalize, prefix, prompt, max_length, truncation, stride, layers: _ } =
+        let EncodeOptions { pooling, normalize, prefix, prompt, max_length, truncation, stride, subtokens, layers: _ } =
             EncodeOptions::default();
-        let (model, layers) = (String::new(), Layers::One(-1));
-        let precision = Precision::default();
-        Params { model, layers, pooling, normalize, prefix, prompt, max_length, truncation, stride, precision }
+        Params {
+            model: String::new(),
+            level: Level::default(),
+            layers: Layers::One(-1),
+            pooling,
+            subtokens,
+            normalize,
+            prefix,
+            prompt,
+            max_length,
+            truncation,
+            stride,
+            precision: Precision::default(),
+        }
     }
 }
 
@@ -79,6 +95,18 @@ impl Params {
             let message = "`prefix` and `prompt` both say what stands before each text";
             problems.push(at.problem("invalid-param", &["prompt"], message).help("keep one of them"));
         }
+        let strangers: &[(&str, bool, &str)] = match self.level {
+            Level::Token => &[
+                ("pooling", self.pooling.is_some(), "`subtokens` says how a token's vector is made"),
+                ("prefix", self.prefix.is_some(), "given tokens are read as they are"),
+                ("prompt", self.prompt.is_some(), "given tokens are read as they are"),
+            ],
+            Level::Document => &[("subtokens", self.subtokens != Subtokens::default(), "texts have `pooling`")],
+        };
+        for (name, _, why) in strangers.iter().filter(|(_, set, _)| *set) {
+            let message = format!("`{name}` is not for `level: {}`: {why}", self.level);
+            problems.push(at.problem("invalid-param", &[name], message).help(format!("take `{name}` out")));
+        }
         problems
     }
 
@@ -93,6 +121,7 @@ impl Params {
             max_length: self.max_length,
             truncation: self.truncation,
             stride: self.stride,
+            subtokens: self.subtokens,
         }
     }
 
@@ -108,16 +137,37 @@ impl Params {
     }
 
     fn prefix_in_use(&self) -> Option<String> {
-        let known = || fetch::prefix(&self.model).filter(|_| self.prompt.is_none()).map(str::to_owned);
+        let asked = self.level == Level::Document && self.prompt.is_none();
+        let known = || fetch::prefix(&self.model).filter(|_| asked).map(str::to_owned);
         self.prefix.clone().or_else(known)
     }
 }
 
 /// What of some options decides how texts are cut, at its defaults left out.
-pub(super) fn cutting(options: &EncodeOptions) -> Value {
+pub(super) fn cutting(level: Level, options: &EncodeOptions) -> Value {
     let EncodeOptions { prefix, prompt, max_length, truncation, stride, .. } = options.clone();
-    let params = Params { prefix, prompt, max_length, truncation, stride, ..Params::default() };
+    let params = Params { level, prefix, prompt, max_length, truncation, stride, ..Params::default() };
     elided(&params, &Params::default())
+}
+
+/// What gets a vector.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    /// Each text.
+    #[default]
+    Document,
+    /// Each given token.
+    Token,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Document => "document",
+            Level::Token => "token",
+        })
+    }
 }
 
 /// One layer, or several.
@@ -189,7 +239,7 @@ mod tests {
     #[test]
     fn defaults_are_left_out_of_the_key() {
         let spelled = json!({ "model": "m", "pooling": null, "normalize": true, "max_length": null, "layers": -1,
-            "prefix": null, "prompt": null, "truncation": "head", "stride": 0 });
+            "prefix": null, "prompt": null, "truncation": "head", "stride": 0, "level": "document", "subtokens": "mean" });
         assert_eq!(params(spelled).canonical(), json!({}));
         assert_eq!(params(json!({ "model": "m", "layers": [-1] })).canonical(), json!({}));
         let other = json!({ "pooling": "weighted-mean", "normalize": false, "max_length": 64, "layers": [-1, -2],
@@ -204,9 +254,13 @@ mod tests {
 
     #[test]
     fn what_cuts_texts_is_the_surveys_key() {
-        let of = |value: Value| cutting(&params(value).options());
+        let of = |value: Value| {
+            let params = params(value);
+            cutting(params.level, &params.options())
+        };
         assert_eq!(of(json!({ "model": "m", "pooling": "cls", "layers": [0, 1] })), json!({}));
         assert_eq!(of(json!({ "model": "m", "max_length": 64 })), json!({ "max_length": 64 }));
+        assert_eq!(of(json!({ "model": "m", "level": "token", "subtokens": "first" })), json!({ "level": "token" }));
         let all = json!({ "prompt": "query", "truncation": "head+tail" });
         assert_eq!(of(json!({ "model": "m", "prompt": "query", "truncation": "head+tail", "normalize": false })), all);
     }
@@ -220,5 +274,12 @@ mod tests {
         assert_eq!(passage.canonical(), json!({ "prefix": "passage: " }));
         assert_eq!(params(json!({ "model": "e5-small-v2", "prefix": "" })).options().prefix.as_deref(), Some(""));
         assert_eq!(params(json!({ "model": "all-minilm-l6-v2" })).options().prefix, None);
+    }
+
+    #[test]
+    fn what_tokens_come_to_is_part_of_the_key_and_no_prefix() {
+        let tokens = params(json!({ "model": "e5-small-v2", "level": "token", "subtokens": "first" }));
+        assert_eq!(tokens.canonical(), json!({ "level": "token", "subtokens": "first" }));
+        assert_eq!(tokens.options().prefix, None);
     }
 }

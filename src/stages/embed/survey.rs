@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
-use super::{failed, needs, read};
+use super::params::Level;
+use super::{Given, failed, needs, read};
 use crate::fetch;
 use crate::model::{EncodeOptions, TextCutter};
 use crate::stage::{
     Conclusion, Ctx, FileNeed, Files, Mapped, Mapper, Parts, Port, Refusal, RowWise, Stage, StageError, Totals,
 };
-use crate::table::text;
 
 /// Gives `notes` (row_id, tokens_lost).
 pub(super) struct Survey {
     pub(super) files: Vec<(String, fetch::Spec)>,
+    pub(super) level: Level,
     pub(super) options: EncodeOptions,
 }
 
@@ -24,7 +25,7 @@ impl Stage for Survey {
     }
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
-        &["text"]
+        Given::parts(self.level)
     }
 
     fn files(&self) -> Vec<FileNeed> {
@@ -35,7 +36,7 @@ impl Stage for Survey {
 impl RowWise for Survey {
     fn open(&self, files: &Files, _: &str) -> Result<Box<dyn Mapper + '_>, StageError> {
         let cutter = TextCutter::load(&read(files)?).map_err(failed)?;
-        Ok(Box::new(Open { cutter, options: &self.options }))
+        Ok(Box::new(Open { cutter, level: self.level, options: &self.options }))
     }
 
     fn conclude(&self, totals: &Totals) -> Conclusion {
@@ -46,17 +47,21 @@ impl RowWise for Survey {
 
 struct Open<'s> {
     cutter: TextCutter,
+    level: Level,
     options: &'s EncodeOptions,
 }
 
 impl Mapper for Open<'_> {
     fn map(&self, rows: &Parts, ctx: &Ctx<'_>) -> Result<Mapped, StageError> {
         ctx.check()?;
-        let table = rows.table("text")?;
-        let ids = text::row_ids(&table).map_err(StageError::caused)?;
-        let texts: Vec<&str> =
-            text::texts(&table).map_err(StageError::caused)?.iter().map(Option::unwrap_or_default).collect();
-        let lost = self.cutter.tokens_lost(&texts, self.options, &|| ctx.is_cancelled()).map_err(failed)?;
+        let table = Given::table(self.level, rows)?;
+        let (ids, given) = Given::of(self.level, &table)?;
+        let stop = &|| ctx.is_cancelled();
+        let lost = match &given {
+            Given::Texts(texts) => self.cutter.tokens_lost(texts, self.options, stop),
+            Given::Tokens(rows) => self.cutter.tokens_lost_of_tokens(rows, self.options, stop),
+        };
+        let lost = lost.map_err(failed)?;
         let counts = Int64Array::from_iter_values(lost.iter().map(|lost| *lost as i64));
         let columns: [(&str, ArrayRef, bool); 2] =
             [("row_id", Arc::new(ids.clone()), false), ("tokens_lost", Arc::new(counts), false)];

@@ -158,6 +158,32 @@ fn bytes_ignore_how_rows_came_across_groups_and_pages() {
 }
 
 #[test]
+fn rows_of_many_vectors_end_groups_early_and_bytes_ignore_how_they_came() {
+    let width = 256;
+    let lengths: Vec<usize> = (0..5000).map(|row| row % 7 * (row % 11)).collect();
+    let vectors: usize = lengths.iter().sum();
+    let numbers = (0..vectors * width).map(|at| (at % 1013) as f32);
+    let values = Arc::new(Float32Array::from_iter_values(numbers));
+    let item = |kind: DataType| Arc::new(Field::new("item", kind, false));
+    let vectors = FixedSizeListArray::new(item(DataType::Float32), width as i32, values, None);
+    let kind = vectors.data_type().clone();
+    let lists = ListArray::new(item(kind), OffsetBuffer::from_lengths(lengths.clone()), Arc::new(vectors), None);
+    let whole = RecordBatch::try_from_iter([("vectors", Arc::new(lists) as ArrayRef)]).unwrap();
+    let expected = to_parquet(&whole).unwrap();
+    for cuts in [&[1000][..], &[1, 4095, 777]] {
+        assert!(streamed(&whole, cuts) == expected, "{cuts:?}");
+    }
+    assert!(from_parquet(expected.as_slice()).unwrap() == whole);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&expected).unwrap();
+    let groups: Vec<u64> = Groups::new(file).unwrap().rows().collect();
+    // a group ends with the piece that fills it, and a piece with the row that fills it
+    let full: usize = lengths[..groups[0] as usize].iter().sum::<usize>() * width;
+    assert_eq!(groups.len(), 2);
+    assert!((GROUP_NUMBERS..GROUP_NUMBERS + PIECE_NUMBERS + 60 * width).contains(&full), "{full}");
+}
+
+#[test]
 fn a_file_is_read_some_rows_at_a_time() {
     let whole = table(&random_rows(3, 2500));
     let mut file = tempfile::tempfile().unwrap();
