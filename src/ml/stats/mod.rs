@@ -12,7 +12,7 @@ mod selection;
 
 pub use bootstrap::{LEAST_STRATUM, Replicates, Scored, Units, out_of_bag, resample};
 pub use family::holm;
-pub use folds::{CorrectedT, FiveByTwo, corrected_t, five_by_two};
+pub use folds::{CorrectedT, FiveByTwo, corrected_t, five_by_two, shared_training, tempered};
 pub use intervals::{t_interval, wilson_interval};
 pub use paired::{McNemar, Wins, mcnemar, wins};
 pub use selection::{Optimism, optimism, within_one_standard_error};
@@ -31,3 +31,5 @@ pub fn sample_std(values: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod reference_tests;
+#[cfg(test)]
+mod simulation_tests;
