@@ -348,6 +348,7 @@ impl Session<'_> {
         if let Err(error) = super::statistics::add(&mut summary, &evaluations) {
             summary.warnings.push(format!("there are no intervals and comparisons: {error}"));
         }
+        summary.totals.seconds = started.elapsed().as_secs_f64();
         let differing = states.differing.clone();
         Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept }
     }
