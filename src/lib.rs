@@ -9,7 +9,9 @@
 pub mod bundle;
 pub mod cli;
 pub mod compare;
+pub mod emit;
 pub mod fetch;
+pub mod gate;
 pub mod lock;
 pub mod machine;
 pub mod ml;

@@ -144,6 +144,11 @@ impl Context {
         }
     }
 
+    /// Where GitHub wants a step's summary.
+    pub(super) fn step_summary(&self) -> Option<PathBuf> {
+        variable("GITHUB_STEP_SUMMARY").map(PathBuf::from)
+    }
+
     /// How a run is shown: bars on a terminal, lines elsewhere, unless the settings say otherwise.
     pub(super) fn display(&self) -> Display {
         if self.format == MessageFormat::Json {

@@ -1,17 +1,20 @@
 //! What does each command do? One file per command; the only place with standard output, exit codes and the environment.
 
 mod args;
+mod baseline;
 mod cache;
 mod check;
 mod console;
 mod context;
 mod diff;
+mod emit;
 mod exit;
 mod expect;
 mod explain;
 mod explain_prediction;
 mod export;
 mod fetch;
+mod gate;
 mod interrupt;
 mod limits;
 mod lock;
@@ -69,10 +72,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Exit {
     match command {
-        Command::Run { pipeline, out, force, how, dry_run: false } => {
-            run::run(context, &pipeline, out.as_deref(), &force, &how)
-        }
+        Command::Run { pipeline, to, force, how, dry_run: false } => run::run(context, &pipeline, &to, &force, &how),
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
+        Command::Gate { pipeline, gate, to, how } => gate::gate(context, &pipeline, &gate, &to, &how),
         Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
         Command::Check { files, sets, locked, data } => {
             let held = if locked { check::Held::ToTheLock } else { check::Held::ToNothing };
