@@ -339,6 +339,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at the runs that are here, or remove some
+    Runs {
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
     /// Look at the cache, or empty it
     Cache {
         #[command(subcommand)]
@@ -413,6 +418,32 @@ pub(super) enum ShowFormat {
     Csv,
     /// The stored table.
     Parquet,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// List run folders, the latest first, with the trend of each pipeline's leading metric
+    Ls {
+        /// Where to look, three folders deep [default: `runs`, and wherever the cache knows of runs]
+        folder: Option<PathBuf>,
+        /// The metric to show [default: accuracy, else r2, else the first]
+        #[arg(long, value_name = "METRIC")]
+        metric: Option<String>,
+    },
+    /// Show what a run came to
+    Show {
+        /// The run folder (or `summary.json`)
+        run: PathBuf,
+    },
+    /// Remove run folders; the cache keeps what they were made of
+    Rm {
+        /// The run folders
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Show what would go, and remove nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ mod plan;
 mod predict;
 mod recompute;
 mod run;
+mod runs;
 mod schema;
 mod show;
 mod verify;
@@ -109,6 +110,7 @@ fn dispatch(context: &Context, command: Command) -> Exit {
             let shown = explain_prediction::Shown { class, terms, json };
             explain_prediction::explain(context, &folder, text, &rows, &shown)
         }
+        Command::Runs { command } => runs::runs(context, &command),
         Command::Cache { command } => cache::cache(context, &command),
         Command::Completions { .. } => Exit::Success,
     }
