@@ -7,8 +7,7 @@ use super::context::Context;
 use super::diff;
 use super::exit::Exit;
 use super::usage;
-use crate::compare::RunFolder;
-use crate::gate::{Baseline, BaselineError, Rows, Side};
+use crate::gate::{Baseline, BaselineError, Side};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
 use crate::record::Summary;
@@ -54,16 +53,8 @@ pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>) 
 
 fn of_run(context: &Context, folder: &Path) -> Result<Side, Exit> {
     let run = diff::read(context, folder)?;
-    side(context, &run)
-}
-
-/// A run as it was written, with its rows where it has them.
-pub(super) fn side(context: &Context, run: &RunFolder) -> Result<Side, Exit> {
-    let predictions = diff::predictions(context, run)?;
-    let rows = run.summary.variants.iter().map(|variant| {
-        predictions.as_ref().and_then(|table| Rows::of(table, Some((&variant.id, &variant.evaluation))))
-    });
-    Ok(Side::of(&run.summary, rows.collect()))
+    let predictions = diff::predictions(context, &run)?;
+    Ok(diff::of_tables(&run, predictions.as_ref()))
 }
 
 /// A baseline, or a summary.
@@ -73,8 +64,9 @@ fn of_file(context: &Context, path: &Path) -> Result<Side, Exit> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         return of_run(context, folder);
     }
-    let bytes = std::fs::read(path).unwrap_or_default();
-    if let Ok(summary) = serde_json::from_slice::<Summary>(&bytes) {
+    // What cannot be read is told below, as a baseline.
+    let summary = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Summary>(&bytes).ok());
+    if let Some(summary) = summary {
         let rows = summary.variants.iter().map(|_| None).collect();
         return Ok(Side::of(&summary, rows));
     }

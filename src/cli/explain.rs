@@ -75,7 +75,11 @@ fn overview() -> String {
     let kinds: Vec<Vec<String>> =
         STAGES.iter().map(|kind| vec![kind.name.to_owned(), kind.summary.to_owned()]).collect();
     let codes: Vec<Vec<String>> = CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
-    format!("kinds of stage\n{}\nexpect: what the data must be like\ngates: what must hold of the results\n\nmessage codes\n{}", left(&kinds), left(&codes))
+    format!(
+        "kinds of stage\n{}\nexpect: what the data must be like\ngates: what must hold of the results\n\nmessage codes\n{}",
+        left(&kinds),
+        left(&codes)
+    )
 }
 
 /// Two columns, both to the left.

@@ -7,6 +7,7 @@ use super::args::{GateArgs, HowArgs, Inconclusive, MessageFormat, PipelineArgs, 
 use super::baseline::{Held, held, target};
 use super::console::{out, say};
 use super::context::Context;
+use super::diff::said_p;
 use super::exit::Exit;
 use super::run::{ended, perform, tell};
 use super::{emit, limits, load_args, usage};
@@ -250,12 +251,14 @@ fn say_gates(context: &Context, report: &Report, problems: &Problems) {
         let line = serde_json::json!({ "event": "gates", "report": report });
         out(format!("{line}\n").as_bytes());
     } else if context.look.verbosity > Verbosity::Quiet {
-        let head = ["verdict", "gate", "must be", "is", "p"].map(str::to_owned).to_vec();
+        // The verdict comes first: no name begins a line, where a build's log could take it for a command.
+        let first = |verdict: &str, gate: &str| format!("{verdict:<13} {gate}");
+        let head = vec![first("verdict", "gate"), "must be".to_owned(), "is".to_owned(), "p".to_owned()];
         let row = |case: &GateCase| {
             let judged = &case.judged;
-            let p = judged.p.map_or_else(String::new, |p| if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") });
-            let word = judged.verdict.word().to_owned();
-            vec![word, visible(&judged.title()), judged.expected.clone(), judged.actual.clone(), p]
+            let p = judged.p.map(said_p).unwrap_or_default();
+            let title = first(judged.verdict.word(), &visible(&judged.title()));
+            vec![title, judged.expected.clone(), judged.actual.clone(), p]
         };
         let rows: Vec<Vec<String>> = std::iter::once(head).chain(report.gates.iter().map(row)).collect();
         let against = report.baseline.as_ref().map(|name| format!("held against {}\n", visible(name)));

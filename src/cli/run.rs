@@ -30,13 +30,7 @@ pub(super) fn run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[
     }
 }
 
-fn try_run(
-    context: &Context,
-    args: &PipelineArgs,
-    to: &ToArgs,
-    force: &[String],
-    how: &HowArgs,
-) -> Result<Exit, Exit> {
+fn try_run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[String], how: &HowArgs) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
     let ran = perform(context, &pipeline, args, to, force, how)?;
     tell(context, &ran, how);

@@ -212,7 +212,8 @@ fn show(context: &Context, run: &Path) -> Result<Exit, Exit> {
         return Ok(out(format!("{}\n", json!(run.summary)).as_bytes()));
     }
     let summary = &run.summary;
-    let mut text = format!("{} (seed {}, fuseline {})\n\n", visible(&summary.name), summary.seed, summary.fuseline_version);
+    let mut text =
+        format!("{} (seed {}, fuseline {})\n\n", visible(&summary.name), summary.seed, summary.fuseline_version);
     text.push_str(&table::summary(summary));
     let mut files = vec![["read", "digest", "rows"].map(str::to_owned).to_vec()];
     let short = |digest: &str| digest.chars().take(19).collect::<String>();

@@ -38,7 +38,9 @@ pub fn markdown(text: &str) -> String {
     let mut out = String::new();
     for c in shown(text).chars() {
         match c {
-            _ if c.is_alphanumeric() || matches!(c, ' ' | '.' | ',' | ';' | '(' | ')' | '/' | '%' | '→' | '…' | '–') => {
+            _ if c.is_alphanumeric()
+                || matches!(c, ' ' | '.' | ',' | ';' | '(' | ')' | '/' | '%' | '→' | '…' | '–') =>
+            {
                 out.push(c);
             }
             _ if c.is_ascii() => out.push_str(&format!("&#{};", u32::from(c))),

@@ -32,9 +32,8 @@ pub fn annotations(report: &Report) -> String {
 }
 
 fn command(level: &str, place: Option<&Place>, title: &str, message: &str) -> String {
-    let place = place.map(|place| {
-        format!("file={},line={},col={},", command_property(&place.file), place.line, place.column)
-    });
+    let place =
+        place.map(|place| format!("file={},line={},col={},", command_property(&place.file), place.line, place.column));
     let title = command_property(title);
     format!("::{level} {}title={title}::{}\n", place.unwrap_or_default(), command_message(message))
 }

@@ -27,7 +27,8 @@ pub(super) fn text(report: &Report) -> String {
             judged.actual
         );
         // What is told of the same gate is the same finding, whatever the numbers: so GitLab knows what is new.
-        let identity = ["gate", &judged.gate, &judged.subject, &judged.variant, &judged.evaluation, judged.verdict.word()];
+        let identity =
+            ["gate", &judged.gate, &judged.subject, &judged.variant, &judged.evaluation, judged.verdict.word()];
         all.push(finding(report, "gate", &identity, severity, &description, gate.place.as_ref()));
     }
     for expected in report.expectations.iter().filter(|expected| expected.held == Some(false)) {

@@ -128,7 +128,9 @@ fn units(report: &Report) -> Suite {
         let inside = match unit.outcome {
             Outcome::Ran | Outcome::Reused => String::new(),
             Outcome::Failed => outcome("error", "failed", unit.problem.as_deref().unwrap_or("it failed")),
-            Outcome::Skipped => "      <skipped message=\"something that it needs failed, or the run was stopped\"/>\n".to_owned(),
+            Outcome::Skipped => {
+                "      <skipped message=\"something that it needs failed, or the run was stopped\"/>\n".to_owned()
+            }
         };
         suite.case(&format!("units.{}", unit.kind), &unit.title, unit.seconds, &inside);
     }

@@ -61,7 +61,8 @@ fn gates(report: &Report) -> String {
             other => format!("**{}**", other.word()),
         };
         let of = [judged.variant.as_str(), judged.evaluation.as_str()].map(markdown_code);
-        let p = judged.p.map_or_else(String::new, |p| if p < 0.001 { "below 0.001".to_owned() } else { format!("{p:.3}") });
+        let p =
+            judged.p.map_or_else(String::new, |p| if p < 0.001 { "below 0.001".to_owned() } else { format!("{p:.3}") });
         text.push_str(&format!(
             "| {verdict} | {} {} | {} | {} | {} | {p} | {} |\n",
             markdown_code(&judged.gate),

@@ -154,7 +154,8 @@ impl Report {
             let phase = if unit.phase == "run" { String::new() } else { format!(" {}", unit.phase) };
             let fold = unit.fold.map_or_else(String::new, |fold| format!(" fold {}", fold + 1));
             let inner: String = unit.inner.iter().map(|inner| format!(".{}", inner + 1)).collect();
-            let is_it = |of: &(String, String, Option<u32>)| (&of.0, &of.1, of.2) == (&unit.stage, &unit.phase, unit.fold);
+            let is_it =
+                |of: &(String, String, Option<u32>)| (&of.0, &of.1, of.2) == (&unit.stage, &unit.phase, unit.fold);
             let failed = unit.outcome == Outcome::Failed;
             let problem = problems.iter().find(|(of, _)| failed && is_it(of)).map(|(_, problem)| problem);
             let told = |problem: &Problem| {

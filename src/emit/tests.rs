@@ -72,7 +72,8 @@ fn report() -> Report {
 }
 
 fn no_hidden(text: &str) {
-    let hidden = |c: &char| (c.is_control() && *c != '\n') || "\u{202e}\u{2066}\u{200b}\u{feff}\u{fffe}\u{2028}".contains(*c);
+    let hidden =
+        |c: &char| (c.is_control() && *c != '\n') || "\u{202e}\u{2066}\u{200b}\u{feff}\u{fffe}\u{2028}".contains(*c);
     assert_eq!(text.chars().find(hidden), None, "{text}");
 }
 
@@ -99,7 +100,10 @@ fn junit_is_well_formed_and_has_a_case_for_everything() {
     assert!(entities.into_iter().all(|entity| ["amp", "lt", "gt", "quot", "apos"].contains(&entity)));
     assert_eq!((text.matches("<testcase").count(), text.matches("<failure").count()), (5, 2));
     assert!(text.contains("name=\"p\" value=\"0.0001\"") && text.contains("name=\"interval\" value=\"[-0.2, -0.05]\""));
-    assert!(text.starts_with("<?xml") && text.contains("tests=\"5\" failures=\"2\" errors=\"1\" skipped=\"1\""), "{text}");
+    assert!(
+        text.starts_with("<?xml") && text.contains("tests=\"5\" failures=\"2\" errors=\"1\" skipped=\"1\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -112,7 +116,8 @@ fn annotations_are_ours_alone() {
         assert!(line.starts_with("::error ") || line.starts_with("::warning "), "{line}");
         // The properties end at the first `::`; what follows is the message, and a `,` divides properties.
         let (properties, _) = line[2..].split_once("::").unwrap();
-        let names: Vec<&str> = properties.split_once(' ').unwrap().1.split(',').map(|p| p.split('=').next().unwrap()).collect();
+        let names: Vec<&str> =
+            properties.split_once(' ').unwrap().1.split(',').map(|p| p.split('=').next().unwrap()).collect();
         assert!(names == ["file", "line", "col", "title"] || names == ["title"], "{line}");
         assert!(!line.contains("%0A"), "a line break of the text is written out: {line}");
     }
@@ -125,7 +130,10 @@ fn code_quality_names_path_line_and_a_lasting_fingerprint() {
     no_hidden(&Form::Gitlab.text(&report()).replace("\\u", "u"));
     let all = read(&report());
     assert_eq!(all.len(), 4);
-    assert_eq!((&all[0]["location"]["lines"]["begin"], &all[0]["severity"]), (&Value::from(7), &Value::from("critical")));
+    assert_eq!(
+        (&all[0]["location"]["lines"]["begin"], &all[0]["severity"]),
+        (&Value::from(7), &Value::from("critical"))
+    );
     let mut prints: Vec<&str> = all.iter().map(|one| one["fingerprint"].as_str().unwrap()).collect();
     prints.sort_unstable();
     prints.dedup();

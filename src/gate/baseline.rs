@@ -222,6 +222,7 @@ impl Baseline {
     /// Writes the file, whole or not at all.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
         let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
         file.write_all(self.text().as_bytes())?;
         #[cfg(unix)]
@@ -249,9 +250,11 @@ fn laid_out(value: &Value, depth: usize, into: &mut String) {
     }
     let indent = "  ".repeat(depth + 1);
     let (open, close, lines): (_, _, Vec<(String, &Value)>) = match value {
-        Value::Object(fields) => {
-            ('{', '}', fields.iter().map(|(name, value)| (format!("{}: ", Value::from(name.as_str())), value)).collect())
-        }
+        Value::Object(fields) => (
+            '{',
+            '}',
+            fields.iter().map(|(name, value)| (format!("{}: ", Value::from(name.as_str())), value)).collect(),
+        ),
         Value::Array(items) => ('[', ']', items.iter().map(|item| (String::new(), item)).collect()),
         _ => return,
     };

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Scored, Side};
-use super::paired::{Difference, difference};
-use super::rule::{Verdict, at_least, at_most};
+use super::paired::{Difference, Value, difference, value};
+use super::rule::{Verdict, at_least, at_most, worst};
 use crate::pipeline::{Cost, Gate, Rule};
 
 /// What a run cost.
@@ -192,25 +192,35 @@ fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
     let Some(mean) = standing.mean else {
         return judged.incomparable(format!("`{metric}` is not defined for these rows"));
     };
-    let interval = confidence.and_then(|sure| super::paired::interval(metric, now, at, sure));
-    if confidence.is_some() && interval.is_none() {
-        return judged.incomparable(format!("`{metric}` has no interval here: leave `confidence` out to look at the value alone"));
+    let found = confidence.and_then(|sure| value(metric, now, at, sure));
+    if confidence.is_some() && found.is_none() {
+        let reason = format!("`{metric}` has no interval here: leave `confidence` out to look at the value alone");
+        return judged.incomparable(reason);
     }
-    let looked_at = interval.as_ref().map_or([mean, mean], |(interval, _)| *interval);
+    let looked_at = found.as_ref().map_or([mean, mean], |found| found.interval);
     let verdicts = [min.map(|min| at_least(looked_at, min)), max.map(|max| at_most(looked_at, max))];
-    let verdict = super::rule::worst(verdicts.into_iter().flatten());
-    let what = if interval.is_some() { "its interval" } else { "it" };
+    let verdict = worst(verdicts.into_iter().flatten());
+    let what = if found.is_some() { "its interval" } else { "it" };
     let reason = match verdict {
         Verdict::Pass => format!("{what} lies within the bounds"),
         Verdict::Fail => format!("{what} lies outside the bounds"),
-        _ => format!("{what} reaches over a bound: more rows would tell"),
+        _ => format!("{what} reaches over a bound: the rows are too few to tell"),
     };
-    let actual = match looked_at {
-        [low, high] if interval.is_some() => format!("{} [{}, {}]", four(mean), four(low), four(high)),
-        _ => four(mean),
+    let actual = match &found {
+        Some(Value { value, interval: [low, high], .. }) => {
+            format!("{} [{}, {}]", four(*value), four(*low), four(*high))
+        }
+        None => four(mean),
     };
-    let (interval, method) = interval.map_or((None, None), |(interval, method)| (Some(interval), Some(method.to_owned())));
-    Judged { verdict, actual, reason, new: Some(mean), interval, method, ..judged }
+    Judged {
+        verdict,
+        actual,
+        reason,
+        new: Some(found.as_ref().map_or(mean, |found| found.value)),
+        interval: found.as_ref().map(|found| found.interval),
+        method: found.map(|found| found.method.to_owned()),
+        ..judged
+    }
 }
 
 /// A change gate, in each variant, and in those that are gone.
@@ -225,7 +235,9 @@ fn changes(gate: &Gate, now: &Side, before: &Side, all: bool) -> Vec<Judged> {
         }
     });
     let gone = before.baseline.variants.iter().enumerate().filter(|(then, scored)| {
-        all && is_about(gate, scored) && scored.metrics.contains_key(metric) && !pairs.iter().any(|(old, _)| old == then)
+        all && is_about(gate, scored)
+            && scored.metrics.contains_key(metric)
+            && !pairs.iter().any(|(old, _)| old == then)
     });
     found.extend(gone.map(|(_, scored)| {
         of_rule(gate, Some(scored)).incomparable("the baseline has this variant, and the pipeline has it no more")
@@ -240,9 +252,12 @@ fn matched(before: &Side, now: &Side) -> Vec<(usize, usize)> {
     for is_same in same {
         for (at, new) in now.baseline.variants.iter().enumerate() {
             let free = |then: usize| !pairs.iter().any(|&(old, new)| old == then || new == at);
-            let other = before.baseline.variants.iter().enumerate().find(|&(then, old)| {
-                old.evaluation == new.evaluation && is_same(old, new) && free(then)
-            });
+            let other = before
+                .baseline
+                .variants
+                .iter()
+                .enumerate()
+                .find(|&(then, old)| old.evaluation == new.evaluation && is_same(old, new) && free(then));
             pairs.extend(other.map(|(then, _)| (then, at)));
         }
     }
@@ -277,7 +292,8 @@ fn of_change(gate: &Gate, judged: Judged, (before, then): (&Side, usize), (now, 
 
 fn sentence(metric: &str, verdict: Verdict, found: &Difference) -> String {
     let went = format!("`{metric}` went from {} to {}", four(found.old), four(found.new));
-    let rows = found.changed.map(|(changed, of)| format!(", {changed} of {of} predictions changed")).unwrap_or_default();
+    let rows =
+        found.changed.map(|(changed, of)| format!(", {changed} of {of} predictions changed")).unwrap_or_default();
     match verdict {
         Verdict::Pass if found.interval == [0.0, 0.0] => "the predictions are the same".to_owned(),
         Verdict::Pass => format!("{went}{rows}: as good as it must be"),
@@ -286,8 +302,8 @@ fn sentence(metric: &str, verdict: Verdict, found: &Difference) -> String {
     }
 }
 
-/// Why two variants cannot be compared; `None` if they can.
-fn other_data((before, then): (&Side, usize), (now, at): (&Side, usize)) -> Option<String> {
+/// Why a variant of one run cannot be held against one of another (indices into their variants); `None` if it can.
+pub fn other_data((before, then): (&Side, usize), (now, at): (&Side, usize)) -> Option<String> {
     let (old, new) = (&before.baseline, &now.baseline);
     let digests = |side: &super::Baseline| side.inputs.values().cloned().collect::<BTreeSet<String>>();
     if digests(old) != digests(new) {
@@ -343,4 +359,154 @@ fn four(value: f64) -> String {
 fn signed(value: f64) -> String {
     // Nothing is neither more nor less.
     if value == 0.0 { "0".to_owned() } else { format!("{value:+.4}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::baseline::tests::side;
+    use super::super::rows::tests::rows;
+    use super::*;
+
+    const COSTS: Costs = Costs { seconds: 2.0, unit_seconds: 5.0, units: 9, units_ran: 3, peak_memory: Some(1000) };
+
+    fn gate(rule: Rule) -> Gate {
+        Gate { name: "g".to_owned(), rule, variant: None, evaluation: None, at: None }
+    }
+
+    fn change(min_delta: f64) -> Gate {
+        gate(Rule::Change { metric: "accuracy".to_owned(), min_delta, confidence: 0.95 })
+    }
+
+    /// 1,000 rows of which these are not hit.
+    fn missing(wrong: std::ops::Range<usize>) -> Side {
+        let of = |row: usize| {
+            let label = ["x", "y"][row / 2 % 2];
+            let predicted = if wrong.contains(&row) { ["y", "x"][row / 2 % 2] } else { label };
+            (label, predicted)
+        };
+        let all: Vec<(&str, &str)> = (0..1000).map(of).collect();
+        let hit = 1.0 - wrong.len() as f64 / 1000.0;
+        side(&rows(&all), &[hit + 0.01, hit - 0.01])
+    }
+
+    fn only(gates: &[Gate], now: &Side, before: &Side) -> Judged {
+        let mut all = judge(gates, now, Some(before), &COSTS, true);
+        assert_eq!(all.len(), 1);
+        all.remove(0).1
+    }
+
+    /// The baseline as it is read from its file: without rows, with their outcomes.
+    fn from_file(side: &Side) -> Side {
+        super::super::Baseline::parse("b", side.baseline.text().as_bytes()).unwrap().into()
+    }
+
+    #[test]
+    fn the_same_predictions_pass_and_three_points_less_fail() {
+        let before = missing(0..100);
+        let same = only(&[change(0.0)], &missing(0..100), &before);
+        assert_eq!((same.verdict, same.interval, same.changed_rows), (Verdict::Pass, Some([0.0, 0.0]), Some(0)));
+        let worse = only(&[change(-0.005)], &missing(0..130), &before);
+        assert_eq!((worse.verdict, worse.changed_rows), (Verdict::Fail, Some(30)));
+        let [low, high] = worse.interval.unwrap();
+        assert!((worse.change.unwrap() + 0.03).abs() < 1e-9 && low < -0.03 && high < -0.02, "{worse:?}");
+        assert!(worse.p.unwrap() < 1e-6 && worse.method.as_ref().unwrap().contains("McNemar"), "{worse:?}");
+        let better = only(&[change(0.01)], &missing(0..70), &before);
+        assert_eq!(better.verdict, Verdict::Pass, "{better:?}");
+        // one row less is not let through, but nobody can say that it is more than chance
+        assert_eq!(only(&[change(0.0)], &missing(0..101), &before).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn outcomes_in_a_file_decide_as_the_rows_would() {
+        let before = missing(0..100);
+        for wrong in [0..100, 0..101, 0..130, 50..150] {
+            let now = missing(wrong);
+            assert_eq!(only(&[change(0.0)], &now, &from_file(&before)), only(&[change(0.0)], &now, &before));
+        }
+    }
+
+    #[test]
+    fn four_rows_are_no_finding_whatever_is_measured() {
+        let before = missing(0..100);
+        for more in 1..5 {
+            let judged = only(&[change(0.0)], &missing(0..100 + more), &before);
+            assert_eq!(judged.verdict, Verdict::Inconclusive, "{more}: {judged:?}");
+        }
+        assert_eq!(only(&[change(0.0)], &missing(0..109), &before).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn without_rows_folds_decide_and_without_folds_intervals() {
+        let (before, now) = (missing(0..100), missing(0..300));
+        let bare = |side: &Side| {
+            let mut side = from_file(side);
+            side.baseline.variants[0].outcomes = None;
+            side
+        };
+        let folds = only(&[change(0.0)], &now, &bare(&before));
+        assert_eq!((folds.verdict, folds.method.as_deref()), (Verdict::Fail, Some("corrected resampled t over folds")));
+        let mut summary = bare(&before);
+        summary.baseline.variants[0].rows = None;
+        let intervals = only(&[change(0.0)], &now, &summary);
+        assert!(intervals.method.unwrap().contains("as if independent"));
+        let [low, high] = intervals.interval.unwrap();
+        assert!((low + 0.2 + 0.02f64.hypot(0.02)).abs() < 1e-9 && high < 0.0);
+        let sure = gate(Rule::Change { metric: "accuracy".to_owned(), min_delta: 0.0, confidence: 0.99 });
+        assert_eq!(only(&[sure], &now, &summary).verdict, Verdict::Incomparable, "a 99% interval is not at hand");
+    }
+
+    #[test]
+    fn other_data_other_folds_and_other_variants_are_not_compared() {
+        let before = missing(0..100);
+        let told = |now: &Side| {
+            let judged = only(&[change(-1.0)], now, &before);
+            assert_eq!(judged.verdict, Verdict::Incomparable);
+            judged.reason
+        };
+        let mut now = missing(0..100);
+        now.baseline.inputs.insert("data.csv".to_owned(), format!("sha256:{}", "b".repeat(64)));
+        assert!(told(&now).starts_with("other data: `data.csv` changed, sha256:aaaa"), "{}", told(&now));
+        now.baseline.inputs =
+            std::collections::BTreeMap::from([("new.csv".to_owned(), format!("sha256:{}", "a".repeat(64)))]);
+        assert_eq!(only(&[change(-1.0)], &now, &before).verdict, Verdict::Pass, "another name is no other data");
+        let changed = |of: fn(&mut Scored)| {
+            let mut now = missing(0..100);
+            of(&mut now.baseline.variants[0]);
+            now
+        };
+        assert!(told(&changed(|scored| scored.n = 7)).contains("1000 rows were scored, now it is 7"));
+        let folds = changed(|scored| scored.rows.as_mut().unwrap().folds = crate::table::Digest::of(b"other"));
+        assert!(told(&folds).starts_with("other splits"));
+        let labels = changed(|scored| scored.rows.as_mut().unwrap().labels = crate::table::Digest::of(b"other"));
+        assert!(told(&labels).starts_with("other data"));
+        let mut now = missing(0..100);
+        (now.baseline.variants[0].id, now.baseline.variants[0].label) = ("ffff".to_owned(), "c=2".to_owned());
+        let gates = [change(0.0)];
+        let both = judge(&gates, &now, Some(&before), &COSTS, true);
+        let reasons: Vec<&str> = both.iter().map(|(_, judged)| judged.reason.as_str()).collect();
+        assert!(reasons[0].contains("no such variant") && reasons[1].contains("has it no more"), "{reasons:?}");
+        assert_eq!(judge(&gates, &now, Some(&before), &COSTS, false).len(), 1, "some variants were asked for");
+    }
+
+    #[test]
+    fn values_and_costs_have_bounds() {
+        let now = missing(0..100);
+        let value = |min, max, confidence| {
+            let rule = Rule::Value { metric: "accuracy".to_owned(), min, max, confidence };
+            only(&[gate(rule)], &now, &now).verdict
+        };
+        assert_eq!(value(Some(0.9), None, None), Verdict::Pass);
+        assert_eq!(value(Some(0.91), None, None), Verdict::Fail);
+        assert_eq!(value(None, Some(0.8), None), Verdict::Fail);
+        assert_eq!(value(Some(0.9), None, Some(0.95)), Verdict::Inconclusive);
+        assert_eq!(value(Some(0.85), Some(0.95), Some(0.95)), Verdict::Pass);
+        let cost = |cost, max| only(&[gate(Rule::Cost { cost, max })], &now, &now).verdict;
+        assert_eq!((cost(Cost::Seconds, 2.0), cost(Cost::UnitsRan, 2.0)), (Verdict::Pass, Verdict::Fail));
+        assert_eq!((cost(Cost::PeakMemory, 999.0), cost(Cost::Units, 9.0)), (Verdict::Fail, Verdict::Pass));
+        let unknown = Rule::Value { metric: "f1_macro".to_owned(), min: Some(0.1), max: None, confidence: None };
+        let unknown = only(&[gate(unknown)], &now, &now);
+        assert!(unknown.verdict == Verdict::Incomparable && unknown.reason.contains("add it to the evaluation's"));
+        let nobody = Gate { variant: Some("c=7".to_owned()), ..change(0.0) };
+        assert!(only(&[nobody], &now, &now).reason.contains("called `c=7`"));
+    }
 }

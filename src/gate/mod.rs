@@ -12,7 +12,7 @@ mod rows;
 mod rule;
 
 pub use baseline::{BASELINE_FORMAT, Baseline, BaselineError, MetricStanding, RowDigests, Scored, Side};
-pub use judge::{Costs, Judged, judge};
+pub use judge::{Costs, Judged, judge, other_data};
 pub use outcomes::Outcomes;
 pub use paired::{Difference, difference};
 pub use rows::Rows;

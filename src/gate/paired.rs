@@ -3,18 +3,27 @@
 //! | at hand | method |
 //! |---|---|
 //! | the same predictions | none is needed: the difference is 0 |
-//! | both runs' predicted classes of the same rows, each held out once | rows are resampled in pairs |
+//! | what both runs predicted of the same rows | rows are drawn again in pairs (stratified bootstrap, BCa); of accuracy, p is McNemar's mid-p |
 //! | both runs' scores in the same folds | the corrected resampled t test over the folds' differences |
 //! | an interval of each run | the two intervals as if the runs were independent, which is too wide |
+//!
+//! On rows, a metric is taken of all folds together, so it may differ in the third digit from the mean of the folds in the summary.
 
+use rustc_hash::FxHashMap;
 
-use super::baseline::{MetricStanding, Side};
+use super::baseline::{MetricStanding, Scored, Side};
 use super::rows::Rows;
-use crate::ml::stats;
-use crate::ml::{Metric, MetricNeeds, Outcome, Task, compute};
+use crate::ml::stats::{Replicates, Units, corrected_t, mcnemar, resample};
+use crate::ml::{Metric, MetricNeeds, Outcome, Places, Scores, Task, ValueOutcome, Weighed};
 
 /// Folds whose scores are this near are the same: the last bits differ between machines.
 const NOISE: f64 = 1e-9;
+
+/// How often rows are drawn again.
+const RESAMPLES: usize = 2000;
+
+/// Verdicts are the same whenever they are made.
+const SEED: u64 = 0;
 
 /// A metric in two runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,62 +55,186 @@ pub fn difference(
     let (Some(one), Some(two)) = (before.baseline.variants.get(then), now.baseline.variants.get(at)) else {
         return Err("there is no such variant".to_owned());
     };
-    let standing = |of: &super::Scored| of.metrics.get(metric).cloned();
+    let standing = |of: &Scored| of.metrics.get(metric).cloned();
     let new = standing(two).ok_or_else(|| format!("`{}` does not compute `{metric}`", two.evaluation))?;
     let old = standing(one).ok_or_else(|| format!("the baseline has no `{metric}`"))?;
     let (Some(old_mean), Some(new_mean)) = (old.mean, new.mean) else {
         return Err(format!("`{metric}` is not defined for these rows"));
     };
-    let better = if new.higher_is_better { 1.0 } else { -1.0 };
     let rows = now.rows.get(at).and_then(Option::as_ref);
+    let others = before.rows.get(then).and_then(Option::as_ref);
     let predicted = rows.and_then(|rows| before.predicted(then, &rows.label));
     let changed = rows.zip(predicted.as_ref()).map(|(rows, predicted)| {
         let others = rows.predicted.iter().zip(predicted).filter(|(new, old)| new != old).count();
         (others as u64, rows.len() as u64)
     });
-    let whole = Difference {
+    let same = Difference {
         old: old_mean,
         new: new_mean,
-        gain: better * (new_mean - old_mean),
+        gain: 0.0,
         interval: [0.0, 0.0],
         p: Some(1.0),
         method: "the predictions are the same",
         changed,
     };
-    let same_digest = one.rows.as_ref().zip(two.rows.as_ref()).is_some_and(|(one, two)| one.predictions == two.predictions);
-    let of_labels = Metric::named(metric).is_some_and(|metric| metric.needs() == MetricNeeds::Labels);
-    let same_classes = of_labels && rows.is_some_and(|rows| rows.task == Task::Classes) && changed.is_some_and(|(n, _)| n == 0);
-    if same_digest || same_classes {
-        return Ok(Difference { gain: 0.0, ..whole });
+    let known = Metric::named(metric);
+    let of_classes = known.is_some_and(|metric| metric.needs() == MetricNeeds::Labels)
+        && rows.is_some_and(|rows| rows.task == Task::Classes);
+    let all_same =
+        one.rows.as_ref().zip(two.rows.as_ref()).is_some_and(|(one, two)| one.predictions == two.predictions);
+    if all_same || (of_classes && changed.is_some_and(|(changed, _)| changed == 0)) {
+        return Ok(same);
     }
-    if let (Some(rows), Some(predicted)) = (rows, &predicted)
-        && let Some(found) = on_rows(metric, rows, predicted, before.rows.get(then).and_then(Option::as_ref), confidence)
-    {
-        return Ok(Difference { changed, ..found });
+    if let (Some(known), Some(rows), Some(predicted)) = (known, rows, &predicted) {
+        let old = Predicted { classes: predicted, of: others };
+        if let Some(found) = on_rows(known, rows, &old, confidence) {
+            return Ok(Difference { changed, ..found });
+        }
     }
-    let known_folds = one.rows.is_some() && two.rows.is_some();
-    if let Some(found) = known_folds.then(|| on_folds(&old, &new, rows, confidence)).flatten() {
+    let folds_known = one.rows.is_some() && two.rows.is_some();
+    if let Some(found) = folds_known.then(|| on_folds(&old, &new, rows, confidence)).flatten() {
         return Ok(Difference { changed, ..found });
     }
     let half = |metric: &MetricStanding| metric.ci95.map(|[low, high]| (high - low) / 2.0);
-    match half(&old).zip(half(&new)) {
+    // A wider interval than was asked for decides nothing that it should not.
+    match half(&old).zip(half(&new)).filter(|_| confidence <= 0.95) {
         Some((one, two)) => {
-            let half = one.hypot(two) * widened(confidence);
-            let interval = [whole.gain - half, whole.gain + half];
-            Ok(Difference { interval, p: None, method: "the intervals of both runs, as if independent", ..whole })
+            let gain = better(&new) * (new_mean - old_mean);
+            let half = one.hypot(two);
+            let method = "the 95% intervals of both runs, as if independent";
+            Ok(Difference { gain, interval: [gain - half, gain + half], p: None, method, ..same })
         }
         None => Err("neither rows nor folds nor intervals are at hand to say how sure the difference is".to_owned()),
     }
 }
 
-/// On the same rows, resampled in pairs; `None` where the metric or the rows do not allow it.
-fn on_rows(metric: &str, now: &Rows, predicted: &[String], before: Option<&Rows>, confidence: f64) -> Option<Difference> {
-    let metric = Metric::named(metric)?;
-    if now.task != Task::Classes || now.is_repeated() || metric.needs() != MetricNeeds::Labels {
+fn better(metric: &MetricStanding) -> f64 {
+    if metric.higher_is_better { 1.0 } else { -1.0 }
+}
+
+/// What the baseline predicted: classes, as text, and all else where it has its rows at hand.
+struct Predicted<'a> {
+    classes: &'a [String],
+    of: Option<&'a Rows>,
+}
+
+/// On the same rows, drawn again in pairs; `None` where the metric or the rows do not allow it.
+fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) -> Option<Difference> {
+    let places = Drawn::of(now);
+    let new = weighed(metric, now, &now.predicted, Some(now), before, &places)?;
+    let old = weighed(metric, now, before.classes, before.of, before, &places)?;
+    let mut both = resample(&[&old, &new], &places.units, RESAMPLES, SEED);
+    let (new, old) = (both.pop()?.pop()?, both.pop()?.pop()?);
+    let gains = if metric.higher_is_better() { new.minus(&old) } else { old.minus(&new) };
+    let [low, high] = gains.interval(confidence)?;
+    let (p, method) = match now.task == Task::Classes && metric == Metric::Accuracy && places.units.len() == now.len() {
+        true => {
+            let hits = now.label.iter().zip(&now.predicted).zip(before.classes);
+            let only = |first: bool| {
+                let alone = hits.clone().filter(|((label, new), old)| {
+                    let (was, is) = (label == old, label == new);
+                    if first { was && !is } else { is && !was }
+                });
+                alone.count() as u64
+            };
+            (mcnemar(only(true), only(false)).mid, "stratified bootstrap over rows, BCa; p by McNemar, mid-p")
+        }
+        false => (gains.p_value(0.0)?, "stratified bootstrap over rows, BCa"),
+    };
+    let changed = now.predicted.iter().zip(before.classes).filter(|(new, old)| new != old).count() as u64;
+    // So few rows that all could have gone one way by chance cannot be drawn again with any use: then nothing is found.
+    let too_few = now.task == Task::Classes
+        && metric.needs() == MetricNeeds::Labels
+        && mcnemar(changed, 0).mid > 1.0 - confidence;
+    let chance = too_few || (method.contains("McNemar") && p > 1.0 - confidence);
+    let interval = if chance { [low.min(0.0), high.max(0.0)] } else { [low, high] };
+    Some(Difference {
+        old: old.estimate,
+        new: new.estimate,
+        gain: gains.estimate,
+        interval,
+        p: Some(p),
+        method,
+        changed: None,
+    })
+}
+
+/// What is drawn: each row with all its predictions, in strata of what is true.
+struct Drawn {
+    units: Units,
+    unit: Vec<u32>,
+}
+
+impl Drawn {
+    fn of(rows: &Rows) -> Drawn {
+        let mut numbers: FxHashMap<&str, u32> = FxHashMap::default();
+        let mut strata = Vec::new();
+        let mut names: FxHashMap<&str, u32> = FxHashMap::default();
+        let mut unit = Vec::with_capacity(rows.len());
+        for (row, label) in rows.row_id.iter().zip(&rows.label) {
+            let next = numbers.len() as u32;
+            let number = *numbers.entry(row).or_insert(next);
+            if number == next {
+                let next = names.len() as u32;
+                strata.push(*names.entry(label).or_insert(next));
+            }
+            unit.push(number);
+        }
+        let units = if rows.task == Task::Classes { Units::stratified(&strata) } else { Units::alike(strata.len()) };
+        Drawn { units, unit }
+    }
+}
+
+/// Predictions made ready to be scored; `all` are those whose scores are at hand. `None` where something is missing that the
+/// metric needs.
+fn weighed(
+    metric: Metric,
+    now: &Rows,
+    predicted: &[String],
+    all: Option<&Rows>,
+    before: &Predicted<'_>,
+    drawn: &Drawn,
+) -> Option<Weighed> {
+    let places = Places { unit: &drawn.unit, fold: &now.fold };
+    match now.task {
+        Task::Classes => {
+            let mut classes: Vec<&str> =
+                now.label.iter().chain(&now.predicted).chain(before.classes).map(String::as_str).collect();
+            classes.sort_unstable();
+            classes.dedup();
+            let place = |names: &[String]| -> Option<Vec<u32>> {
+                names.iter().map(|name| Some(classes.binary_search(&name.as_str()).ok()? as u32)).collect()
+            };
+            let (y_true, y_pred) = (place(&now.label)?, place(predicted)?);
+            let scores = match metric.needs() {
+                MetricNeeds::Labels => None,
+                // Both runs must have scored the same classes, of which none lacks scores.
+                _ => Some(scores(all?, &classes)?),
+            };
+            let scores = scores.as_deref().map(|scores| match metric.needs() {
+                MetricNeeds::Probabilities => Scores::Probabilities(scores),
+                _ => Scores::Decisions(scores),
+            });
+            let outcome = Outcome::new(&y_true, &y_pred, classes.len(), scores).ok()?;
+            Some(Weighed::of_classes(&[metric], &outcome, places))
+        }
+        Task::Values => {
+            let (truth, predicted) = all?.values.as_ref()?;
+            let outcome = ValueOutcome::new(truth, predicted).ok()?;
+            Some(Weighed::of_values(&[metric], &outcome, places))
+        }
+        Task::Sets => None,
+    }
+}
+
+/// Row-major scores of exactly these classes.
+fn scores(rows: &Rows, classes: &[&str]) -> Option<Vec<f64>> {
+    if rows.scores.len() != classes.len() {
         return None;
     }
-    let _ = (before, confidence, predicted);
-    None
+    let column = |class: &&str| rows.scores.iter().find(|(name, _)| name == class).map(|(_, scores)| scores);
+    let columns = classes.iter().map(column).collect::<Option<Vec<_>>>()?;
+    Some((0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect())
 }
 
 /// On the same folds: the t test over their differences, widened for the training rows that folds share (Nadeau & Bengio 2003).
@@ -109,21 +242,19 @@ fn on_folds(old: &MetricStanding, new: &MetricStanding, rows: Option<&Rows>, con
     if old.folds.len() != new.folds.len() {
         return None;
     }
-    let better = if new.higher_is_better { 1.0 } else { -1.0 };
+    let sign = better(new);
     let gain = |(old, new): (&Option<f64>, &Option<f64>)| {
-        let gain = better * ((*new)? - (*old)?);
+        let gain = sign * ((*new)? - (*old)?);
         Some(if gain.abs() < NOISE { 0.0 } else { gain })
     };
     let gains = old.folds.iter().zip(&new.folds).map(gain).collect::<Option<Vec<f64>>>()?;
-    let [low, high] = stats::t_interval(&gains, confidence)?;
-    let (middle, wider) = ((low + high) / 2.0, (1.0 + gains.len() as f64 * shared(rows, gains.len())).sqrt());
-    let half = (high - low) / 2.0 * wider;
+    let test = corrected_t(&gains, shared(rows, gains.len()))?;
     Some(Difference {
         old: old.mean?,
         new: new.mean?,
-        gain: middle,
-        interval: [middle - half, middle + half],
-        p: None,
+        gain: test.mean,
+        interval: test.interval(confidence)?,
+        p: Some(test.p),
         method: "corrected resampled t over folds",
         changed: None,
     })
@@ -138,15 +269,33 @@ fn shared(rows: Option<&Rows>, folds: usize) -> f64 {
     test / (all as f64 - test).max(1.0)
 }
 
-fn widened(confidence: f64) -> f64 {
-    confidence / 0.95
+/// A metric's own value with its interval.
+pub(super) struct Value {
+    pub(super) value: f64,
+    pub(super) interval: [f64; 2],
+    pub(super) method: &'static str,
 }
 
-/// The interval of a metric's own value, and how it was made.
-pub(super) fn interval(metric: &str, side: &Side, at: usize, confidence: f64) -> Option<([f64; 2], &'static str)> {
+/// The interval of a metric's own value; `None` where neither rows nor folds give one.
+pub(super) fn value(metric: &str, side: &Side, at: usize, confidence: f64) -> Option<Value> {
     let standing = side.baseline.variants.get(at)?.metrics.get(metric)?;
-    let [low, high] = standing.ci95?;
-    let half = (high - low) / 2.0 * widened(confidence);
-    let middle = (high + low) / 2.0;
-    Some(([middle - half, middle + half], "the run's own interval"))
+    let rows = side.rows.get(at).and_then(Option::as_ref);
+    let of_rows = |rows: &Rows| {
+        let drawn = Drawn::of(rows);
+        let own = Predicted { classes: &rows.predicted, of: Some(rows) };
+        let weighed = weighed(Metric::named(metric)?, rows, &rows.predicted, Some(rows), &own, &drawn)?;
+        let found: Replicates = resample(&[&weighed], &drawn.units, RESAMPLES, SEED).pop()?.pop()?;
+        let interval = found.interval(confidence)?;
+        Some(Value { value: found.estimate, interval, method: "stratified bootstrap over rows, BCa" })
+    };
+    let of_folds = || {
+        let folds = standing.folds.iter().copied().collect::<Option<Vec<f64>>>()?;
+        let test = corrected_t(&folds, shared(rows, folds.len()))?;
+        Some(Value {
+            value: test.mean,
+            interval: test.interval(confidence)?,
+            method: "corrected resampled t over folds",
+        })
+    };
+    rows.and_then(of_rows).or_else(of_folds)
 }

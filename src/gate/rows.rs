@@ -32,7 +32,8 @@ impl Rows {
     /// the table is another, or has no such rows.
     pub fn of(table: &RecordBatch, of: Option<(&str, &str)>) -> Option<Rows> {
         let text = |name: &str| -> Option<&StringArray> { table.column_by_name(name)?.as_string_opt::<i32>() };
-        let number = |name: &str| -> Option<&Float64Array> { table.column_by_name(name)?.as_primitive_opt::<Float64Type>() };
+        let number =
+            |name: &str| -> Option<&Float64Array> { table.column_by_name(name)?.as_primitive_opt::<Float64Type>() };
         let fold: &UInt32Array = table.column_by_name("fold")?.as_primitive_opt::<UInt32Type>()?;
         let (ids, label, predicted) = (text("row_id")?, text("label")?, text("predicted")?);
         let wanted = |row: &usize| {
@@ -60,6 +61,8 @@ impl Rows {
                 scores.push((class.to_owned(), column));
             }
         }
+        // A run folder and a cached table have them in another order.
+        scores.sort_by(|(one, _), (other, _)| one.cmp(other));
         let pairs = number(values::TRUTH).zip(number(values::PREDICTED));
         let values = pairs.map(|(truth, predicted)| (numbers(truth), numbers(predicted)));
         Some(Rows {

@@ -240,8 +240,7 @@ impl Reader<'_> {
     }
 }
 
-const EXAMPLES: &str =
-    "write `{ metric: f1_macro, min_delta: -0.005 }`, `{ metric: accuracy, min: 0.9 }` or `{ cost: seconds, max: 600 }`";
+const EXAMPLES: &str = "write `{ metric: f1_macro, min_delta: -0.005 }`, `{ metric: accuracy, min: 0.9 }` or `{ cost: seconds, max: 600 }`";
 
 /// Units of sizes and times.
 const SIZES: [(&str, f64); 8] = [
@@ -285,9 +284,12 @@ mod tests {
         assert_eq!(amount(&json!("1.5 MiB"), Cost::PeakMemory), Some(1.5 * 1048576.0));
         assert_eq!(amount(&json!("10m"), Cost::Seconds), Some(600.0));
         assert_eq!(amount(&json!(7), Cost::Units), Some(7.0));
-        for (wrong, cost) in
-            [(json!("2GB"), Cost::Seconds), (json!("7"), Cost::Units), (json!("-1s"), Cost::Seconds), (json!([]), Cost::Units)]
-        {
+        for (wrong, cost) in [
+            (json!("2GB"), Cost::Seconds),
+            (json!("7"), Cost::Units),
+            (json!("-1s"), Cost::Seconds),
+            (json!([]), Cost::Units),
+        ] {
             assert_eq!(amount(&wrong, cost), None, "{wrong}");
         }
     }
