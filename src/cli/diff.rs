@@ -10,6 +10,7 @@ use super::args::MessageFormat;
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
+use super::gate::on_threads;
 use crate::compare::{
     Change, Diff, MetricChange, Paired, PredictionChanges, RunFolder, RunFolderError, UnitChange, changes, diff,
     matched,
@@ -53,7 +54,8 @@ fn try_compare(context: &Context, before: &Path, after: &Path, if_different: IfD
     let mut found = diff(&before, &after, &fields_of);
     let (one, two) = (predictions(context, &before)?, predictions(context, &after)?);
     let renamed = matched(&before.summary, &after.summary);
-    tested(&mut found, &of_tables(&before, one.as_ref()), &of_tables(&after, two.as_ref()), &renamed);
+    let (was, is) = (of_tables(&before, one.as_ref()), of_tables(&after, two.as_ref()));
+    on_threads(context, || tested(&mut found, &was, &is, &renamed));
     if let (Some(one), Some(two)) = (one, two) {
         let texts = store.as_ref().and_then(|store| texts(store, &before)).unwrap_or_default();
         found.predictions = changes(&one, &two, &renamed, &|row| texts.get(row).cloned());

@@ -51,7 +51,8 @@ fn try_gate(
     let gates = gates(&pipeline, flags, &now);
     let whole = pipeline.selection.is_none();
     let before = baseline.as_ref().map(|held| &held.side);
-    let mut judged = judge(&gates, &now, before, &costs(&ran.done.summary), whole);
+    let costs = costs(&ran.done.summary);
+    let mut judged = on_threads(context, || judge(&gates, &now, before, &costs, whole));
     if flags.update {
         // What is to become the baseline is not held against the one before it.
         judged.retain(|(gate, judged)| !matches!(gate.rule, Rule::Change { .. }) || judged.change.is_some());
@@ -70,6 +71,14 @@ fn try_gate(
         (Verdict::Inconclusive, Inconclusive::Exit) => Exit::Inconclusive,
         _ => Exit::Differs,
     })
+}
+
+/// Does something on as many threads as the settings give; on one, if there are no more to be had.
+pub(super) fn on_threads<T: Send>(context: &Context, work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(context.settings.threads()).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    }
 }
 
 /// Whether anything is about a change.
@@ -250,7 +259,7 @@ fn say_gates(context: &Context, report: &Report, problems: &Problems) {
     if context.format == MessageFormat::Json {
         let line = serde_json::json!({ "event": "gates", "report": report });
         out(format!("{line}\n").as_bytes());
-    } else if context.look.verbosity > Verbosity::Quiet {
+    } else if context.look.verbosity > Verbosity::Quiet && !report.gates.is_empty() {
         // The verdict comes first: no name begins a line, where a build's log could take it for a command.
         let first = |verdict: &str, gate: &str| format!("{verdict:<13} {gate}");
         let head = vec![first("verdict", "gate"), "must be".to_owned(), "is".to_owned(), "p".to_owned()];

@@ -1,7 +1,7 @@
 //! What is a run held against? The baseline: scores, intervals, digests and outcomes, in a file that is fit for git.
 //!
-//! `NAME.baseline.json` stands beside `NAME.yaml`. Equal baselines have equal text: maps are sorted, floats are written in full,
-//! and nothing in it depends on the clock, the machine's paths or what was cached.
+//! `NAME.baseline.json` stands beside `NAME.yaml`. Equal baselines have equal text: maps are sorted, and nothing in it depends on the
+//! clock, the machine's paths or what was cached. Scores have nine decimals, since the last bits may differ between machines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ pub const BASELINE_FORMAT: u32 = 1;
 const LARGEST: u64 = 64 << 20;
 
 /// No line of the file is folded that has up to this many characters.
-const WIDTH: usize = 120;
+const WIDTH: usize = 160;
 
 /// `NAME.baseline.json`: what later runs are held against.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -169,12 +169,17 @@ impl From<Baseline> for Side {
 impl From<&MetricSummary> for MetricStanding {
     fn from(metric: &MetricSummary) -> Self {
         MetricStanding {
-            mean: metric.mean,
-            ci95: metric.ci95,
-            folds: metric.folds.clone(),
+            mean: metric.mean.map(nine),
+            ci95: metric.ci95.map(|interval| interval.map(nine)),
+            folds: metric.folds.iter().map(|value| value.map(nine)).collect(),
             higher_is_better: metric.higher_is_better,
         }
     }
+}
+
+/// With nine decimals.
+fn nine(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
 }
 
 impl Baseline {

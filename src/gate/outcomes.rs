@@ -2,7 +2,7 @@
 //!
 //! What is true of each row is known to whoever compares, since the rows must be the same. So there is one bit for each row
 //! (was its class predicted?) and, where there are more than two classes, the class that was predicted for each row that was
-//! not hit; both compressed, as base64. 10 000 rows of two classes, nine in ten of them hit, take about 850 characters.
+//! not hit; both compressed, as base64. 10 000 rows of two classes, nine in ten of them hit, take 864 characters, of twenty classes 2,112.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -132,7 +132,8 @@ impl Reader<'_> {
             }
         }
         let (variant, evaluation) = (self.text("variant"), self.text("evaluation"));
-        let rule = self.rule();
+        // What is misspelt may be what is missing.
+        let rule = if self.problems.0.len() > before { None } else { self.rule() };
         if self.problems.0.len() > before {
             return None;
         }
