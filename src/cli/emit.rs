@@ -7,7 +7,7 @@ use std::path::Path;
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
-use crate::emit::{Emit, Form, Place, Report};
+use crate::emit::{Emit, FailedUnit, Form, Place, Report};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
 use crate::run::{Done, State};
@@ -16,16 +16,20 @@ use crate::run::{Done, State};
 pub(super) fn report(pipeline: &Pipeline, done: &Done) -> Report {
     let here = std::env::current_dir().ok();
     let here = here.as_deref();
-    let mut problems = Vec::new();
+    let mut failed = Vec::new();
     for (&id, state) in done.plan.order.iter().zip(&done.states) {
         let State::Failed(problem) = state else { continue };
         let unit = done.plan.unit(id);
-        let fold = unit.fold.as_ref().and_then(|fold| fold.number);
-        problems.push(((unit.stage.clone(), unit.phase.as_str().to_owned(), fold), (**problem).clone()));
+        failed.push(FailedUnit {
+            stage: unit.stage.clone(),
+            phase: unit.phase.as_str().to_owned(),
+            fold: unit.fold.as_ref().and_then(|fold| fold.number),
+            problem: (**problem).clone(),
+        });
     }
     let place = |stage: &str| stage_place(pipeline, stage, here);
     let file = pipeline.file.display().to_string();
-    let mut report = Report::of(&done.summary, &file, &problems, &place, here);
+    let mut report = Report::of(&done.summary, &file, &failed, &place, here);
     for (case, expected) in report.expectations.iter_mut().zip(&pipeline.expect) {
         case.place = expected.at.as_ref().and_then(|at| Place::of(at, here));
     }

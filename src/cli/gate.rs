@@ -13,6 +13,7 @@ use super::run::{ended, perform, tell};
 use super::{emit, limits, load_args, usage};
 use crate::emit::{GateCase, Place, Report};
 use crate::gate::{Baseline, Costs, Judged, Rows, Side, Verdict, judge, worst};
+use crate::lock::Coverage;
 use crate::ml::{METRICS, Metric};
 use crate::pipeline::{CONFIDENCE, Gate, Pipeline, Rule};
 use crate::problem::{Origin, Problem, Problems, suggest, visible};
@@ -49,10 +50,10 @@ fn try_gate(
     tell(context, &ran, how);
     let now = side(&ran.done);
     let gates = gates(&pipeline, flags, &now);
-    let whole = pipeline.selection.is_none();
+    let coverage = if pipeline.selection.is_none() { Coverage::Whole } else { Coverage::Part };
     let before = baseline.as_ref().map(|held| &held.side);
     let costs = costs(&ran.done.summary);
-    let mut judged = on_threads(context, || judge(&gates, &now, before, &costs, whole));
+    let mut judged = on_threads(context, || judge(&gates, &now, before, &costs, coverage));
     if flags.update {
         // What is to become the baseline is not held against the one before it.
         judged.retain(|(gate, judged)| !matches!(gate.rule, Rule::Change { .. }) || judged.change.is_some());
@@ -96,10 +97,10 @@ fn check(context: &Context, flags: &GateArgs) -> Result<(), Exit> {
         let problem = Problem::error("out-of-range", format!("`--min-delta` must be a number, but is {delta}"));
         return Err(usage(context, problem, &format!("--min-delta {delta}")));
     }
-    for name in flags.metric.iter().filter(|name| Metric::named(name).is_none()) {
-        return Err(usage(context, unknown_metric(name), &format!("--metric {name}")));
+    match flags.metric.iter().find(|name| Metric::named(name).is_none()) {
+        Some(name) => Err(usage(context, unknown_metric(name), &format!("--metric {name}"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Every metric that a gate names must be one.
@@ -247,10 +248,9 @@ fn problems(judged: &[(&Gate, Judged)], report: &Report, flags: &GateArgs) -> Pr
             }
         });
     }
-    if !flags.update && all.0.iter().any(|problem| problem.code == "gate-failed") {
-        if let Some(last) = all.0.iter_mut().rfind(|problem| problem.code == "gate-failed") {
-            last.help.push("if that is meant, write the baseline anew with `--update` and commit it".to_owned());
-        }
+    let failed = all.0.iter_mut().rfind(|problem| problem.code == "gate-failed" && !flags.update);
+    if let Some(last) = failed {
+        last.help.push("if that is meant, write the baseline anew with `--update` and commit it".to_owned());
     }
     all
 }

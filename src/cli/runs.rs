@@ -52,7 +52,8 @@ pub(super) fn runs(context: &Context, command: &RunsCommand) -> Exit {
     let done = match command {
         RunsCommand::Ls { folder, metric } => list(context, folder.as_deref(), metric.as_deref()),
         RunsCommand::Show { run } => show(context, run),
-        RunsCommand::Rm { runs, dry_run } => remove(context, runs, *dry_run),
+        RunsCommand::Rm { runs, dry_run: true } => preview(context, runs),
+        RunsCommand::Rm { runs, .. } => remove(context, runs),
     };
     match done {
         Ok(exit) | Err(exit) => exit,
@@ -232,8 +233,8 @@ fn show(context: &Context, run: &Path) -> Result<Exit, Exit> {
     Ok(out(text.as_bytes()))
 }
 
-fn remove(context: &Context, runs: &[PathBuf], dry_run: bool) -> Result<Exit, Exit> {
-    // All are looked at before the first goes.
+/// Each must be a run folder of its own: all are looked at before the first goes.
+fn removable(context: &Context, runs: &[PathBuf]) -> Result<(), Exit> {
     for run in runs {
         let read = diff::read(context, run)?;
         let linked = fs::symlink_metadata(run).is_ok_and(|metadata| metadata.is_symlink());
@@ -242,11 +243,18 @@ fn remove(context: &Context, runs: &[PathBuf], dry_run: bool) -> Result<Exit, Ex
             return Err(usage(context, problem.help("name the folder that `fuseline run` wrote"), "runs rm"));
         }
     }
+    Ok(())
+}
+
+fn preview(context: &Context, runs: &[PathBuf]) -> Result<Exit, Exit> {
+    removable(context, runs)?;
+    runs.iter().for_each(|run| say(&format!("would go: {}", run.display())));
+    Ok(Exit::Success)
+}
+
+fn remove(context: &Context, runs: &[PathBuf]) -> Result<Exit, Exit> {
+    removable(context, runs)?;
     for run in runs {
-        if dry_run {
-            say(&format!("would go: {}", run.display()));
-            continue;
-        }
         let left = take_away(run).map_err(|error| {
             let problem = Problem::error("io", format!("cannot remove `{}`", run.display()));
             context.tell(&Problems::from(problem.because(error.to_string())));

@@ -59,7 +59,7 @@ pub fn markdown_code(text: &str) -> String {
 pub fn markdown_sentence(text: &str) -> String {
     let pieces: Vec<&str> = text.split('`').collect();
     // A name that has a backtick in it leaves them odd: then all is one piece.
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return markdown_code(text);
     }
     let one = |(at, piece): (usize, &&str)| if at % 2 == 1 { markdown_code(piece) } else { markdown(piece) };

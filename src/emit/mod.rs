@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use github::annotations;
-pub use report::{ExpectCase, GateCase, MetricCase, Place, REPORT_FORMAT, Report, UnitCase, VariantCase};
+pub use report::{ExpectCase, FailedUnit, GateCase, MetricCase, Place, REPORT_FORMAT, Report, UnitCase, VariantCase};
 
 /// A form that a report is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -139,13 +139,24 @@ impl Place {
     }
 }
 
+/// Why a unit failed.
+pub struct FailedUnit {
+    /// Its stage.
+    pub stage: String,
+    /// Its phase.
+    pub phase: String,
+    /// Its fold, counted from 0 over all repeats.
+    pub fold: Option<u32>,
+    /// What went wrong.
+    pub problem: Problem,
+}
+
 impl Report {
-    /// The report on a run without gates; `problems` are why units failed, by stage, phase and fold, `place` is where a stage
-    /// is written.
+    /// The report on a run without gates, with the units that `failed`; `place` is where a stage is written.
     pub fn of(
         summary: &Summary,
         file: &str,
-        problems: &[((String, String, Option<u32>), Problem)],
+        failed: &[FailedUnit],
         place: &dyn Fn(&str) -> Option<Place>,
         here: Option<&Path>,
     ) -> Report {
@@ -154,10 +165,9 @@ impl Report {
             let phase = if unit.phase == "run" { String::new() } else { format!(" {}", unit.phase) };
             let fold = unit.fold.map_or_else(String::new, |fold| format!(" fold {}", fold + 1));
             let inner: String = unit.inner.iter().map(|inner| format!(".{}", inner + 1)).collect();
-            let is_it =
-                |of: &(String, String, Option<u32>)| (&of.0, &of.1, of.2) == (&unit.stage, &unit.phase, unit.fold);
-            let failed = unit.outcome == Outcome::Failed;
-            let problem = problems.iter().find(|(of, _)| failed && is_it(of)).map(|(_, problem)| problem);
+            let is_it = |of: &&FailedUnit| (&of.stage, &of.phase, of.fold) == (&unit.stage, &unit.phase, unit.fold);
+            let problem = failed.iter().find(is_it).map(|of| &of.problem);
+            let problem = problem.filter(|_| unit.outcome == Outcome::Failed);
             let told = |problem: &Problem| {
                 std::iter::once(&problem.message).chain(&problem.causes).cloned().collect::<Vec<_>>().join(": ")
             };

@@ -115,7 +115,7 @@ fn annotations_are_ours_alone() {
     for line in &lines {
         assert!(line.starts_with("::error ") || line.starts_with("::warning "), "{line}");
         // The properties end at the first `::`; what follows is the message, and a `,` divides properties.
-        let (properties, _) = line[2..].split_once("::").unwrap();
+        let (properties, _) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
         let names: Vec<&str> =
             properties.split_once(' ').unwrap().1.split(',').map(|p| p.split('=').next().unwrap()).collect();
         assert!(names == ["file", "line", "col", "title"] || names == ["title"], "{line}");

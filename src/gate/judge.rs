@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{Scored, Side};
 use super::paired::{Difference, Value, difference, value};
 use super::rule::{Verdict, at_least, at_most, worst};
+use crate::lock::Coverage;
 use crate::pipeline::{Cost, Gate, Rule};
 
 /// What a run cost.
@@ -99,13 +100,13 @@ impl Judged {
 }
 
 /// Judges all gates of a run `now`, against `before` where there is a baseline; variants of the baseline that the run has not
-/// count as gone only if it was about `all` of its pipeline's. Each verdict stands with its gate.
+/// count as gone only if it was about the whole of its pipeline. Each verdict stands with its gate.
 pub fn judge<'g>(
     gates: &'g [Gate],
     now: &Side,
     before: Option<&Side>,
     costs: &Costs,
-    all: bool,
+    coverage: Coverage,
 ) -> Vec<(&'g Gate, Judged)> {
     let mut found = Vec::new();
     for gate in gates {
@@ -113,7 +114,7 @@ pub fn judge<'g>(
             Rule::Cost { cost, max } => vec![of_cost(gate, *cost, *max, costs)],
             Rule::Value { metric, .. } => each(gate, now, metric, &|at| of_value(gate, now, at)),
             Rule::Change { metric, .. } => match before {
-                Some(before) => changes(gate, now, before, all),
+                Some(before) => changes(gate, now, before, coverage),
                 None => each(gate, now, metric, &|at| {
                     of_rule(gate, now.baseline.variants.get(at)).incomparable("there is no baseline to hold it against")
                 }),
@@ -224,7 +225,7 @@ fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
 }
 
 /// A change gate, in each variant, and in those that are gone.
-fn changes(gate: &Gate, now: &Side, before: &Side, all: bool) -> Vec<Judged> {
+fn changes(gate: &Gate, now: &Side, before: &Side, coverage: Coverage) -> Vec<Judged> {
     let Rule::Change { metric, .. } = &gate.rule else { return Vec::new() };
     let pairs = matched(before, now);
     let mut found = each(gate, now, metric, &|at| {
@@ -235,7 +236,8 @@ fn changes(gate: &Gate, now: &Side, before: &Side, all: bool) -> Vec<Judged> {
         }
     });
     let gone = before.baseline.variants.iter().enumerate().filter(|(then, scored)| {
-        all && is_about(gate, scored)
+        coverage == Coverage::Whole
+            && is_about(gate, scored)
             && scored.metrics.contains_key(metric)
             && !pairs.iter().any(|(old, _)| old == then)
     });
@@ -390,7 +392,7 @@ mod tests {
     }
 
     fn only(gates: &[Gate], now: &Side, before: &Side) -> Judged {
-        let mut all = judge(gates, now, Some(before), &COSTS, true);
+        let mut all = judge(gates, now, Some(before), &COSTS, Coverage::Whole);
         assert_eq!(all.len(), 1);
         all.remove(0).1
     }
@@ -482,10 +484,10 @@ mod tests {
         let mut now = missing(0..100);
         (now.baseline.variants[0].id, now.baseline.variants[0].label) = ("ffff".to_owned(), "c=2".to_owned());
         let gates = [change(0.0)];
-        let both = judge(&gates, &now, Some(&before), &COSTS, true);
+        let both = judge(&gates, &now, Some(&before), &COSTS, Coverage::Whole);
         let reasons: Vec<&str> = both.iter().map(|(_, judged)| judged.reason.as_str()).collect();
         assert!(reasons[0].contains("no such variant") && reasons[1].contains("has it no more"), "{reasons:?}");
-        assert_eq!(judge(&gates, &now, Some(&before), &COSTS, false).len(), 1, "some variants were asked for");
+        assert_eq!(judge(&gates, &now, Some(&before), &COSTS, Coverage::Part).len(), 1, "some variants were asked for");
     }
 
     #[test]

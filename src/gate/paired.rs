@@ -127,17 +127,15 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
     let (new, old) = (both.pop()?.pop()?, both.pop()?.pop()?);
     let gains = if metric.higher_is_better() { new.minus(&old) } else { old.minus(&new) };
     let [low, high] = gains.interval(confidence)?;
-    let (p, method) = match now.task == Task::Classes && metric == Metric::Accuracy && places.units.len() == now.len() {
+    let of_hits = now.task == Task::Classes && metric == Metric::Accuracy && places.units.len() == now.len();
+    let (p, method) = match of_hits {
         true => {
-            let hits = now.label.iter().zip(&now.predicted).zip(before.classes);
-            let only = |first: bool| {
-                let alone = hits.clone().filter(|((label, new), old)| {
-                    let (was, is) = (label == old, label == new);
-                    if first { was && !is } else { is && !was }
-                });
-                alone.count() as u64
-            };
-            (mcnemar(only(true), only(false)).mid, "stratified bootstrap over rows, BCa; p by McNemar, mid-p")
+            let (mut lost, mut won) = (0, 0);
+            for ((label, new), old) in now.label.iter().zip(&now.predicted).zip(before.classes) {
+                lost += u64::from(label == old && label != new);
+                won += u64::from(label == new && label != old);
+            }
+            (mcnemar(lost, won).mid, "stratified bootstrap over rows, BCa; p by McNemar, mid-p")
         }
         false => (gains.p_value(0.0)?, "stratified bootstrap over rows, BCa"),
     };
@@ -146,7 +144,7 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
     let too_few = now.task == Task::Classes
         && metric.needs() == MetricNeeds::Labels
         && mcnemar(changed, 0).mid > 1.0 - confidence;
-    let chance = too_few || (method.contains("McNemar") && p > 1.0 - confidence);
+    let chance = too_few || (of_hits && p > 1.0 - confidence);
     let interval = if chance { [low.min(0.0), high.max(0.0)] } else { [low, high] };
     Some(Difference {
         old: old.estimate,
