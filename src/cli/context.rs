@@ -149,6 +149,11 @@ impl Context {
         variable("GITHUB_STEP_SUMMARY").map(PathBuf::from)
     }
 
+    /// The root of the checkout, where the machine that builds says so.
+    pub(super) fn checkout(&self) -> Option<PathBuf> {
+        ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].into_iter().find_map(variable).map(PathBuf::from)
+    }
+
     /// How a run is shown: bars on a terminal, lines elsewhere, unless the settings say otherwise.
     pub(super) fn display(&self) -> Display {
         if self.format == MessageFormat::Json {

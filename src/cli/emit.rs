@@ -2,20 +2,18 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
 use crate::emit::{Emit, FailedUnit, Form, Place, Report};
 use crate::pipeline::Pipeline;
-use crate::problem::Problem;
+use crate::problem::{Origin, Problem};
 use crate::run::{Done, State};
 
 /// The report on a run, its gates left out.
-pub(super) fn report(pipeline: &Pipeline, done: &Done) -> Report {
-    let here = std::env::current_dir().ok();
-    let here = here.as_deref();
+pub(super) fn report(context: &Context, pipeline: &Pipeline, done: &Done) -> Report {
     let mut failed = Vec::new();
     for (&id, state) in done.plan.order.iter().zip(&done.states) {
         let State::Failed(problem) = state else { continue };
@@ -27,18 +25,35 @@ pub(super) fn report(pipeline: &Pipeline, done: &Done) -> Report {
             problem: (**problem).clone(),
         });
     }
-    let place = |stage: &str| stage_place(pipeline, stage, here);
+    let place = |stage: &str| stage_place(context, pipeline, stage);
     let file = pipeline.file.display().to_string();
-    let mut report = Report::of(&done.summary, &file, &failed, &place, here);
+    let mut report = Report::of(&done.summary, &file, &failed, &place, &|file| named(context, file));
     for (case, expected) in report.expectations.iter_mut().zip(&pipeline.expect) {
-        case.place = expected.at.as_ref().and_then(|at| Place::of(at, here));
+        case.place = expected.at.as_ref().and_then(|at| place_of(context, at));
     }
     report
 }
 
 /// Where a stage is written.
-pub(super) fn stage_place(pipeline: &Pipeline, stage: &str, here: Option<&Path>) -> Option<Place> {
-    Place::of(&pipeline.origin(stage, &[])?, here)
+pub(super) fn stage_place(context: &Context, pipeline: &Pipeline, stage: &str) -> Option<Place> {
+    place_of(context, &pipeline.origin(stage, &[])?)
+}
+
+/// The place that an origin names, as those who show it beside the line call the file.
+pub(super) fn place_of(context: &Context, origin: &Origin) -> Option<Place> {
+    Place::of(origin, &|file| named(context, file))
+}
+
+/// A file's path from the root of the checkout, or of the working directory; else as typed.
+fn named(context: &Context, file: &str) -> String {
+    let typed = Path::new(file);
+    let inside = |root: PathBuf| {
+        let whole = typed.canonicalize().ok()?;
+        whole.strip_prefix(root.canonicalize().ok()?).ok().map(Path::to_path_buf)
+    };
+    let here = || std::env::current_dir().ok().and_then(inside);
+    let path = context.checkout().and_then(inside).or_else(here).unwrap_or_else(|| typed.to_owned());
+    path.display().to_string()
 }
 
 /// Writes the report in each form that was asked for.

@@ -11,13 +11,13 @@ use super::diff::said_p;
 use super::exit::Exit;
 use super::run::{ended, perform, tell};
 use super::{emit, limits, load_args, usage};
-use crate::emit::{GateCase, Place, Report};
+use crate::emit::{GateCase, Report};
 use crate::gate::{Baseline, Costs, Judged, Rows, Side, Verdict, judge, worst};
 use crate::lock::Coverage;
 use crate::ml::{METRICS, Metric};
 use crate::pipeline::{CONFIDENCE, Gate, Pipeline, Rule};
 use crate::problem::{Origin, Problem, Problems, suggest, visible};
-use crate::record::{Outcome, Summary};
+use crate::record::{Outcome, Status, Summary};
 use crate::run::Done;
 use crate::ui::Verbosity;
 use crate::ui::table::align;
@@ -38,7 +38,6 @@ fn try_gate(
 ) -> Result<Exit, Exit> {
     check(context, flags)?;
     let pipeline = load_args(context, args)?;
-    known(context, &pipeline)?;
     let baseline = held(context, &pipeline, flags.baseline.as_deref())?;
     if baseline.is_none() && !flags.update && wants_baseline(&pipeline, flags) {
         let path = target(&pipeline, flags.baseline.as_deref());
@@ -48,6 +47,11 @@ fn try_gate(
     }
     let ran = perform(context, &pipeline, args, to, &[], how)?;
     tell(context, &ran, how);
+    if ran.done.summary.status != Status::Complete {
+        // Half a run says nothing of a whole one.
+        emit::emit(context, &to.emit, &emit::report(context, &pipeline, &ran.done))?;
+        return Ok(ended(context, &pipeline, &ran, args, how).err().unwrap_or(Exit::Partial));
+    }
     let now = side(&ran.done);
     let gates = gates(&pipeline, flags, &now);
     let coverage = if pipeline.selection.is_none() { Coverage::Whole } else { Coverage::Part };
@@ -58,7 +62,7 @@ fn try_gate(
         // What is to become the baseline is not held against the one before it.
         judged.retain(|(gate, judged)| !matches!(gate.rule, Rule::Change { .. }) || judged.change.is_some());
     }
-    let report = report(&pipeline, &ran.done, &judged, baseline.as_ref(), flags);
+    let report = report(context, &pipeline, &ran.done, &judged, baseline.as_ref(), flags);
     let problems = problems(&judged, &report, flags);
     say_gates(context, &report, &problems);
     emit::emit(context, &to.emit, &report)?;
@@ -103,8 +107,8 @@ fn check(context: &Context, flags: &GateArgs) -> Result<(), Exit> {
     }
 }
 
-/// Every metric that a gate names must be one.
-fn known(context: &Context, pipeline: &Pipeline) -> Result<(), Exit> {
+/// What is wrong with the metrics that gates name.
+pub(super) fn unknown_metrics(pipeline: &Pipeline) -> Problems {
     let mut problems = Problems::default();
     for gate in &pipeline.gates {
         if let Rule::Change { metric, .. } | Rule::Value { metric, .. } = &gate.rule
@@ -113,11 +117,7 @@ fn known(context: &Context, pipeline: &Pipeline) -> Result<(), Exit> {
             problems.push(unknown_metric(metric).at(gate.at.clone()));
         }
     }
-    if problems.0.is_empty() {
-        return Ok(());
-    }
-    context.tell(&problems);
-    Err(Exit::Usage)
+    problems
 }
 
 fn unknown_metric(name: &str) -> Problem {
@@ -188,13 +188,13 @@ fn costs(summary: &Summary) -> Costs {
 }
 
 fn report(
+    context: &Context,
     pipeline: &Pipeline,
     done: &Done,
     judged: &[(&Gate, Judged)],
     baseline: Option<&Held>,
     flags: &GateArgs,
 ) -> Report {
-    let here = std::env::current_dir().ok();
     let case = |(gate, judged): &(&Gate, Judged)| {
         let is_change = matches!(gate.rule, Rule::Change { .. });
         let blocks = match judged.verdict {
@@ -203,53 +203,47 @@ fn report(
             Verdict::Fail | Verdict::Incomparable => true,
             Verdict::Inconclusive => flags.inconclusive != Inconclusive::Pass,
         };
-        let written = gate.at.as_ref().and_then(|at| Place::of(at, here.as_deref()));
+        let written = gate.at.as_ref().and_then(|at| emit::place_of(context, at));
         // A gate of the command line has no line: the stage that scored is the next best.
-        let place = written.or_else(|| emit::stage_place(pipeline, &judged.evaluation, here.as_deref()));
+        let place = written.or_else(|| emit::stage_place(context, pipeline, &judged.evaluation));
         GateCase { judged: judged.clone(), blocks, place }
     };
     let gates: Vec<GateCase> = judged.iter().map(case).collect();
     let verdict = worst(gates.iter().map(|case| case.judged.verdict));
     let baseline = baseline.map(|held| held.name.clone());
-    Report { gates, verdict: Some(verdict), baseline, ..emit::report(pipeline, done) }
+    Report { gates, verdict: Some(verdict), baseline, ..emit::report(context, pipeline, done) }
 }
 
 /// What does not hold, each at its line.
 fn problems(judged: &[(&Gate, Judged)], report: &Report, flags: &GateArgs) -> Problems {
     let mut all = Problems::default();
+    let mut accepted = None;
     for ((gate, judged), case) in judged.iter().zip(&report.gates) {
-        let title = judged.title();
+        let (name, of) = (&judged.gate, format!("{}, {}", judged.of(), judged.expected));
+        let (failed, open) =
+            (format!("`{name}` does not hold: {of}"), format!("it cannot be told whether `{name}` holds: {of}"));
+        let alone = format!("`{name}` has nothing to be held against: {of}");
         let problem = match (judged.verdict, case.blocks) {
             (Verdict::Pass, _) => continue,
-            (Verdict::Fail, true) => Problem::error("gate-failed", format!("{title} must be {}", judged.expected)),
-            (Verdict::Fail, false) => Problem::warning("gate-failed", format!("{title} must be {}", judged.expected)),
-            (Verdict::Inconclusive, true) => {
-                Problem::error("gate-inconclusive", format!("{title}: it cannot be told whether {}", judged.expected))
-            }
-            (Verdict::Inconclusive, false) => {
-                Problem::warning("gate-inconclusive", format!("{title}: it cannot be told whether {}", judged.expected))
-            }
-            (Verdict::Incomparable, true) => {
-                Problem::error("gate-incomparable", format!("{title} has nothing to be held against"))
-            }
-            (Verdict::Incomparable, false) => {
-                Problem::warning("gate-incomparable", format!("{title} has nothing to be held against"))
-            }
+            (Verdict::Fail, true) => Problem::error("gate-failed", failed),
+            (Verdict::Fail, false) => Problem::warning("gate-failed", failed),
+            (Verdict::Inconclusive, true) => Problem::error("gate-inconclusive", open),
+            (Verdict::Inconclusive, false) => Problem::warning("gate-inconclusive", open),
+            (Verdict::Incomparable, true) => Problem::error("gate-incomparable", alone),
+            (Verdict::Incomparable, false) => Problem::warning("gate-incomparable", alone),
         };
-        let problem = problem.at(gate.at.clone()).because(judged.reason.clone());
-        all.push(match judged.verdict {
-            Verdict::Incomparable if judged.change.is_none() && matches!(gate.rule, Rule::Change { .. }) => {
-                problem.help("if that is meant, write the baseline anew with `--update` and commit it")
-            }
-            Verdict::Incomparable => problem,
-            _ => {
-                let method = judged.method.as_ref().map(|method| format!(" ({method})")).unwrap_or_default();
-                problem.note(format!("it is {}{method}", judged.actual))
-            }
-        });
+        let mut problem = problem.at(gate.at.clone()).because(judged.reason.clone());
+        if judged.verdict != Verdict::Incomparable {
+            let method = judged.method.as_ref().map(|method| format!(" ({method})")).unwrap_or_default();
+            problem = problem.note(format!("it is {}{method}", judged.actual));
+        }
+        if matches!(gate.rule, Rule::Change { .. }) && judged.verdict != Verdict::Inconclusive {
+            accepted = Some(all.0.len());
+        }
+        all.push(problem);
     }
-    let failed = all.0.iter_mut().rfind(|problem| problem.code == "gate-failed" && !flags.update);
-    if let Some(last) = failed {
+    // Once is enough, at the last of them.
+    if let Some(last) = accepted.filter(|_| !flags.update).and_then(|at| all.0.get_mut(at)) {
         last.help.push("if that is meant, write the baseline anew with `--update` and commit it".to_owned());
     }
     all
@@ -262,7 +256,7 @@ fn say_gates(context: &Context, report: &Report, problems: &Problems) {
     } else if context.look.verbosity > Verbosity::Quiet && !report.gates.is_empty() {
         // The verdict comes first: no name begins a line, where a build's log could take it for a command.
         let first = |verdict: &str, gate: &str| format!("{verdict:<13} {gate}");
-        let head = vec![first("verdict", "gate"), "must be".to_owned(), "is".to_owned(), "p".to_owned()];
+        let head = vec![first("verdict", "gate"), "wanted".to_owned(), "found".to_owned(), "p".to_owned()];
         let row = |case: &GateCase| {
             let judged = &case.judged;
             let p = judged.p.map(said_p).unwrap_or_default();

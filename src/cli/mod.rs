@@ -127,6 +127,11 @@ fn load(context: &Context, file: &Path, sets: &[String], choosing: &Choosing<'_>
         let refused = |problem: &Problem| problem.severity != Severity::Error || problem.code == "too-many-variants";
         if problems.0.iter().all(refused) { Exit::Budget } else { Exit::Usage }
     })?;
+    let wrong = gate::unknown_metrics(&pipeline);
+    if !wrong.0.is_empty() {
+        context.tell(&wrong);
+        return Err(Exit::Usage);
+    }
     let mut warnings = pipeline.warnings.clone();
     warnings.extend(advice(&pipeline));
     if !warnings.0.is_empty() {

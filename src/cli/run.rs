@@ -34,7 +34,7 @@ fn try_run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[String]
     let pipeline = load_args(context, args)?;
     let ran = perform(context, &pipeline, args, to, force, how)?;
     tell(context, &ran, how);
-    emit::emit(context, &to.emit, &emit::report(&pipeline, &ran.done))?;
+    emit::emit(context, &to.emit, &emit::report(context, &pipeline, &ran.done))?;
     Ok(ended(context, &pipeline, &ran, args, how).err().unwrap_or(Exit::Success))
 }
 

@@ -39,7 +39,7 @@ pub fn markdown(text: &str) -> String {
     for c in shown(text).chars() {
         match c {
             _ if c.is_alphanumeric()
-                || matches!(c, ' ' | '.' | ',' | ';' | '(' | ')' | '/' | '%' | '→' | '…' | '–') =>
+                || matches!(c, ' ' | '.' | ',' | ';' | '(' | ')' | '/' | '%' | '-' | '=' | '+' | '→' | '…' | '–') =>
             {
                 out.push(c);
             }

@@ -16,7 +16,7 @@ pub fn annotations(report: &Report) -> String {
             (_, false) => "warning",
         };
         let title = format!("{}: {}", judged.verdict.word(), judged.title());
-        let message = format!("{}; must be {}, is {}", judged.reason, judged.expected, judged.actual);
+        let message = format!("{}; wanted {}, found {}", judged.reason, judged.expected, judged.actual);
         text.push_str(&command(level, gate.place.as_ref(), &title, &message));
     }
     for expected in report.expectations.iter().filter(|expected| expected.held == Some(false)) {

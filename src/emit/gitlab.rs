@@ -19,7 +19,7 @@ pub(super) fn text(report: &Report) -> String {
             (_, false) => "minor",
         };
         let description = format!(
-            "{} ({}): {}; must be {}, is {}",
+            "{} ({}): {}; wanted {}, found {}",
             judged.title(),
             judged.verdict.word(),
             judged.reason,

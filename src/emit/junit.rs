@@ -79,7 +79,7 @@ fn gates(report: &Report) -> Suite {
             ("p", number(judged.p)),
             ("method", judged.method.clone()),
         ];
-        let message = format!("{}; must be {}, is {}", judged.reason, judged.expected, judged.actual);
+        let message = format!("{}; wanted {}, found {}", judged.reason, judged.expected, judged.actual);
         let end = match (judged.verdict, gate.blocks) {
             (Verdict::Pass, _) => String::new(),
             (Verdict::Fail, _) => outcome("failure", judged.verdict.word(), &message),

@@ -1,12 +1,15 @@
 //! What does a person read below a pull request, or in a step's summary? Markdown, as GitHub and GitLab show it.
 
 use super::escape::{markdown, markdown_code, markdown_sentence};
-use super::report::Report;
+use super::report::{GateCase, Report};
 use crate::gate::Verdict;
 use crate::record::{Outcome, Status};
 
 /// So many variants are listed; JSON and JUnit have all.
 const VARIANTS: usize = 50;
+
+/// So many gates are listed, those that do not hold first.
+const GATES: usize = 100;
 
 /// So many metrics stand side by side.
 const METRICS: usize = 6;
@@ -53,8 +56,10 @@ fn gates(report: &Report) -> String {
     if report.gates.is_empty() {
         return String::new();
     }
-    let mut text = "| verdict | gate | of | must be | is | p | why |\n|---|---|---|---|---|---|---|\n".to_owned();
-    for gate in &report.gates {
+    let mut text = "| verdict | gate | of | wanted | found | p | why |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let (held, others): (Vec<&GateCase>, Vec<&GateCase>) =
+        report.gates.iter().partition(|gate| gate.judged.verdict == Verdict::Pass);
+    for gate in others.into_iter().chain(held).take(GATES) {
         let judged = &gate.judged;
         let verdict = match judged.verdict {
             Verdict::Pass => "pass".to_owned(),
@@ -72,6 +77,9 @@ fn gates(report: &Report) -> String {
             markdown(&judged.actual),
             markdown_sentence(&judged.reason)
         ));
+    }
+    if report.gates.len() > GATES {
+        text.push_str(&format!("\n… and {} more gates.\n", report.gates.len() - GATES));
     }
     text + "\n"
 }

@@ -1,7 +1,6 @@
 //! What is told? Gates, expectations, scores and units, each with its place in the pipeline.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,7 +114,7 @@ pub struct UnitCase {
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
-    /// The file, as typed; below the working directory if it is there.
+    /// The file, from the root of the checkout where that is known, else as typed.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
@@ -124,18 +123,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place in a file that an origin names, or that a flag overrides.
-    pub fn of(origin: &Origin, here: Option<&Path>) -> Option<Place> {
+    /// The place in a file that an origin names, or that a flag overrides; `named` says how others call the file.
+    pub fn of(origin: &Origin, named: &dyn Fn(&str) -> String) -> Option<Place> {
         let (file, line, column) = match origin {
             Origin::File { file, line, column, .. } => (file, *line, *column),
             Origin::WholeFile { file } => (file, 1, 1),
-            Origin::Flag { overrides, .. } => return Place::of(overrides.as_deref()?, here),
+            Origin::Flag { overrides, .. } => return Place::of(overrides.as_deref()?, named),
             Origin::Env { .. } => return None,
         };
-        let path = Path::new(file.as_ref());
-        let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-        let path = path.strip_prefix(".").unwrap_or(path);
-        Some(Place { file: path.display().to_string(), line, column })
+        Some(Place { file: named(file), line, column })
     }
 }
 
@@ -152,13 +148,13 @@ pub struct FailedUnit {
 }
 
 impl Report {
-    /// The report on a run without gates, with the units that `failed`; `place` is where a stage is written.
+    /// The report on a run without gates, with the units that `failed`; `place` is where a stage is written, `named` how others call a file.
     pub fn of(
         summary: &Summary,
         file: &str,
         failed: &[FailedUnit],
         place: &dyn Fn(&str) -> Option<Place>,
-        here: Option<&Path>,
+        named: &dyn Fn(&str) -> String,
     ) -> Report {
         let mut units = Vec::new();
         for unit in &summary.units {
@@ -171,7 +167,7 @@ impl Report {
             let told = |problem: &Problem| {
                 std::iter::once(&problem.message).chain(&problem.causes).cloned().collect::<Vec<_>>().join(": ")
             };
-            let of_problem = problem.and_then(|problem| Place::of(problem.origin.as_ref()?, here));
+            let of_problem = problem.and_then(|problem| Place::of(problem.origin.as_ref()?, named));
             units.push(UnitCase {
                 title: format!("{}{phase}{fold}{inner}", unit.stage),
                 kind: unit.kind.clone(),

@@ -64,14 +64,19 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// The gate with its variant and evaluation: `quality: f1_macro of c=1 (scores)`.
+    /// The gate with what it is about: `quality: f1_macro of c=1 (scores)`.
     pub fn title(&self) -> String {
-        let variant = if self.variant.is_empty() { String::new() } else { format!(" of {}", self.variant) };
-        let evaluation = if self.evaluation.is_empty() { String::new() } else { format!(" ({})", self.evaluation) };
-        format!("{}: {}{variant}{evaluation}", self.gate, self.subject)
+        format!("{}: {}", self.gate, self.of())
     }
 
-    fn of(gate: &Gate, subject: &str, scored: Option<&Scored>, expected: String) -> Judged {
+    /// What it is about: `f1_macro of c=1 (scores)`.
+    pub fn of(&self) -> String {
+        let variant = if self.variant.is_empty() { String::new() } else { format!(" of {}", self.variant) };
+        let evaluation = if self.evaluation.is_empty() { String::new() } else { format!(" ({})", self.evaluation) };
+        format!("{}{variant}{evaluation}", self.subject)
+    }
+
+    fn new(gate: &Gate, subject: &str, scored: Option<&Scored>, expected: String) -> Judged {
         Judged {
             gate: gate.name.clone(),
             subject: subject.to_owned(),
@@ -155,16 +160,16 @@ fn of_rule(gate: &Gate, scored: Option<&Scored>) -> Judged {
     match &gate.rule {
         Rule::Change { metric, min_delta, confidence } => {
             let expected = format!("change >= {} ({} sure)", short(*min_delta), percent(*confidence));
-            Judged { confidence: Some(*confidence), ..Judged::of(gate, metric, scored, expected) }
+            Judged { confidence: Some(*confidence), ..Judged::new(gate, metric, scored, expected) }
         }
         Rule::Value { metric, min, max, confidence } => {
             let bound = |sign: &str, bound: &Option<f64>| bound.map(|bound| format!("{sign} {}", short(bound)));
             let bounds: Vec<String> = [bound(">=", min), bound("<=", max)].into_iter().flatten().collect();
             let sure = confidence.map(|sure| format!(" ({} sure)", percent(sure))).unwrap_or_default();
             let expected = format!("{}{sure}", bounds.join(" and "));
-            Judged { confidence: *confidence, ..Judged::of(gate, metric, scored, expected) }
+            Judged { confidence: *confidence, ..Judged::new(gate, metric, scored, expected) }
         }
-        Rule::Cost { cost, max } => Judged::of(gate, cost.name(), scored, format!("<= {}", short(*max))),
+        Rule::Cost { cost, max } => Judged::new(gate, cost.name(), scored, format!("<= {}", short(*max))),
     }
 }
 

@@ -188,6 +188,10 @@ fn flags_stand_above_gates_on_changes() {
     let cost =
         project.run(["gate", "p.yaml", "--set", "gates.quality=null", "--set", "gates.ran={cost: units_ran, max: 0}"]);
     assert_eq!(cost.code, 0, "{}", cost.stderr);
+    project.write("p.yaml", pipeline("b").replace("metric: f1_macro", "metric: f1_marco"));
+    let misspelt = project.run(["check", "p.yaml"]);
+    assert!(misspelt.code == 2 && misspelt.stderr.contains("did you mean `f1_macro`?"), "{}", misspelt.stderr);
+    project.write("p.yaml", pipeline("b"));
     for (flag, said) in [("--metric=f1", "did you mean `f1_macro`?"), ("--confidence=2", "between 0 and 1")] {
         let refused = project.run(["gate", "p.yaml", flag]);
         assert!(refused.code == 2 && refused.stderr.contains(said), "{flag}: {}", refused.stderr);
@@ -228,6 +232,31 @@ fn every_form_is_written_and_labels_break_none() {
     assert!(!read("m.md").contains("<b>") && !read("m.md").contains('\u{202e}'));
     let refused = project.run(["run", "p.yaml", "--emit", "junit"]);
     assert!(refused.code == 2 && refused.stderr.contains("junit=FILE"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_failed_is_told_in_every_form_and_no_gate_is_judged() {
+    let project = Project::new().file("sub/data.csv", rows());
+    project.write(
+        "sub/p.yaml",
+        pipeline("a").replace("use: tfidf, from: rows", "use: tfidf, from: rows, with: { min_df: 5000 }"),
+    );
+    project.write("p.baseline.json", "{}");
+    let mut command = project.command();
+    command.current_dir(project.path("sub")).env("GITHUB_WORKSPACE", project.path("."));
+    command.args(["gate", "p.yaml", "--set", "gates.quality=null", "--emit", "github", "--emit", "junit=j.xml"]);
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let annotations: Vec<&str> = ran.stdout.lines().collect();
+    assert!(
+        !annotations.is_empty() && annotations.iter().all(|line| line.starts_with("::error file=sub/p.yaml,line="))
+    );
+    assert!(annotations.iter().any(|line| line.contains("title=tfidf fit fold 1 failed::")), "{}", ran.stdout);
+    let junit = String::from_utf8(project.read("sub/j.xml")).unwrap();
+    assert!(
+        junit.contains("<error type=\"failed\"") && junit.contains("<skipped") && !junit.contains("\"gates\""),
+        "{junit}"
+    );
 }
 
 #[test]
