@@ -23,6 +23,9 @@ use crate::table::{Digest, from_parquet, text};
 use crate::ui::count;
 use crate::ui::table::align;
 
+/// So many changes of metrics are tested: each draws all rows some thousand times.
+const TESTED: usize = 100;
+
 /// So many reasons are told of one stage and phase.
 const REASONS: usize = 6;
 
@@ -113,9 +116,9 @@ pub(super) fn of_tables(run: &RunFolder, predictions: Option<&RecordBatch>) -> S
     Side::of(&run.summary, rows.collect())
 }
 
-/// Says of each metric that changed how sure that is, where both runs are about the same rows and folds.
+/// Says of metrics that changed how sure that is, where both runs are about the same rows and folds.
 fn tested(found: &mut Diff, one: &Side, two: &Side, renamed: &BTreeMap<String, String>) {
-    for change in &mut found.metrics {
+    for change in found.metrics.iter_mut().take(TESTED) {
         let place = |side: &Side, id: &str| {
             let is = |scored: &Scored| scored.id == id && scored.evaluation == change.evaluation;
             side.baseline.variants.iter().position(is)
@@ -243,7 +246,13 @@ fn metrics(changes: &[MetricChange]) -> String {
         let cells = [number(change.old), number(change.new), signed(change.delta), interval, p, folds.join(" ")];
         rows.push(std::iter::once(format!("{label}{}", change.metric)).chain(cells).collect());
     }
-    format!("\n{}", align(&rows))
+    let more = match changes.len().checked_sub(TESTED) {
+        Some(more) if more > 0 => {
+            format!("the last {} have no interval: `fuseline gate` tests what matters\n", count(more as u64))
+        }
+        _ => String::new(),
+    };
+    format!("\n{}{more}", align(&rows))
 }
 
 /// A p value in few digits.
