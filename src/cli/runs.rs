@@ -215,7 +215,7 @@ fn show(context: &Context, run: &Path) -> Result<Exit, Exit> {
     let summary = &run.summary;
     let mut text =
         format!("{} (seed {}, fuseline {})\n\n", visible(&summary.name), summary.seed, summary.fuseline_version);
-    text.push_str(&table::summary(summary));
+    text.push_str(&table::summary(summary, None));
     let mut files = vec![["read", "digest", "rows"].map(str::to_owned).to_vec()];
     let short = |digest: &str| digest.chars().take(19).collect::<String>();
     for input in &summary.inputs {

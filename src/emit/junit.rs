@@ -113,7 +113,7 @@ fn variants(report: &Report) -> Suite {
             let value = |value: Option<f64>| value.map_or_else(|| "undefined".to_owned(), |value| value.to_string());
             let metrics = variant.metrics.iter().map(|(name, metric)| {
                 let interval = metric.ci95.map(|[low, high]| format!(" [{low}, {high}]")).unwrap_or_default();
-                (name.as_str(), Some(format!("{}{interval}", value(metric.mean))))
+                (name.as_str(), Some(format!("{}{interval}", value(metric.estimate))))
             });
             listed(&metrics.collect::<Vec<_>>())
         };

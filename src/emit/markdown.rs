@@ -118,7 +118,7 @@ fn variants(report: &Report) -> String {
             let metric = variant.metrics.get(*name);
             let cell = metric.and_then(|metric| {
                 let interval = metric.ci95.map(|[low, high]| format!(" &#91;{low:.4}, {high:.4}&#93;"));
-                Some(format!("{:.4}{}", metric.mean?, interval.unwrap_or_default()))
+                Some(format!("{:.4}{}", metric.estimate?, interval.unwrap_or_default()))
             });
             text.push_str(&format!(" {} |", cell.unwrap_or_else(|| "–".to_owned())));
         }

@@ -90,7 +90,9 @@ pub struct VariantCase {
 pub struct MetricCase {
     /// Mean over folds.
     pub mean: Option<f64>,
-    /// 95% interval.
+    /// What `ci95` is about: the mean, or the value of all folds together.
+    pub estimate: Option<f64>,
+    /// 95% interval of `estimate`.
     pub ci95: Option<[f64; 2]>,
 }
 
@@ -185,7 +187,12 @@ impl Report {
             metrics: variant
                 .metrics
                 .iter()
-                .map(|(name, metric)| (name.clone(), MetricCase { mean: metric.mean, ci95: metric.ci95 }))
+                .map(|(name, metric)| {
+                    (
+                        name.clone(),
+                        MetricCase { mean: metric.mean, estimate: metric.estimate.or(metric.mean), ci95: metric.ci95 },
+                    )
+                })
                 .collect(),
         });
         Report {

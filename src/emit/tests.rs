@@ -56,7 +56,10 @@ fn report() -> Report {
             id: "0".to_owned(),
             evaluation: NASTY.to_owned(),
             rows: 3,
-            metrics: BTreeMap::from([(NASTY.to_owned(), MetricCase { mean: Some(0.5), ci95: Some([0.4, 0.6]) })]),
+            metrics: BTreeMap::from([(
+                NASTY.to_owned(),
+                MetricCase { mean: Some(0.5), estimate: Some(0.5), ci95: Some([0.4, 0.6]) },
+            )]),
         }],
         units: vec![UnitCase {
             title: NASTY.to_owned(),

@@ -89,7 +89,7 @@ pub struct RowDigests {
 pub struct MetricStanding {
     /// Mean over folds.
     pub mean: Option<f64>,
-    /// 95% interval.
+    /// 95% interval, as in the run's summary.
     pub ci95: Option<[f64; 2]>,
     /// The value in each fold.
     pub folds: Vec<Option<f64>>,

@@ -19,8 +19,14 @@ use crate::ml::{Metric, MetricNeeds, Outcome, Places, Scores, Task, ValueOutcome
 /// Folds whose scores are this near are the same: they have nine decimals, and the last bits differ between machines.
 const NOISE: f64 = 2e-9;
 
-/// How often rows are drawn again.
+/// How often rows are drawn again, unless they are very many.
 const RESAMPLES: usize = 2000;
+
+/// Never less often.
+const LEAST_RESAMPLES: usize = 400;
+
+/// So many predictions are looked at in all resamples together, about.
+const LOOKS: usize = 1_200_000_000;
 
 /// Verdicts are the same whenever they are made.
 const SEED: u64 = 0;
@@ -123,7 +129,7 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
     let places = Drawn::of(now);
     let new = weighed(metric, now, &now.predicted, Some(now), before, &places)?;
     let old = weighed(metric, now, before.classes, before.of, before, &places)?;
-    let mut both = resample(&[&old, &new], &places.units, RESAMPLES, SEED);
+    let mut both = resample(&[&old, &new], &places.units, resamples(now), SEED);
     let (new, old) = (both.pop()?.pop()?, both.pop()?.pop()?);
     let gains = if metric.higher_is_better() { new.minus(&old) } else { old.minus(&new) };
     let [low, high] = gains.interval(confidence)?;
@@ -155,6 +161,10 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
         method,
         changed: None,
     })
+}
+
+fn resamples(rows: &Rows) -> usize {
+    (LOOKS / rows.len().max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
 }
 
 /// What is drawn: each row with all its predictions, in strata of what is true.
@@ -282,7 +292,7 @@ pub(super) fn value(metric: &str, side: &Side, at: usize, confidence: f64) -> Op
         let drawn = Drawn::of(rows);
         let own = Predicted { classes: &rows.predicted, of: Some(rows) };
         let weighed = weighed(Metric::named(metric)?, rows, &rows.predicted, Some(rows), &own, &drawn)?;
-        let found: Replicates = resample(&[&weighed], &drawn.units, RESAMPLES, SEED).pop()?.pop()?;
+        let found: Replicates = resample(&[&weighed], &drawn.units, resamples(rows), SEED).pop()?.pop()?;
         let interval = found.interval(confidence)?;
         Some(Value { value: found.estimate, interval, method: "stratified bootstrap over rows, BCa" })
     };

@@ -111,7 +111,7 @@ impl Units {
     }
 }
 
-/// What came of a score when rows were drawn again.
+/// What came of a score, or of a difference of two, when rows were drawn again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replicates {
     /// The score of the rows as they are; NaN where it is not defined.
@@ -120,6 +120,8 @@ pub struct Replicates {
     draws: Vec<f64>,
     /// The score without each block of units.
     left_out: Vec<f64>,
+    /// Whether it is a difference of two scores.
+    difference: bool,
 }
 
 /// Draws `resamples` times and takes all scores each time; by entry of `scored`, then by score. Works on rayon's current pool and
@@ -155,39 +157,41 @@ pub fn resample(scored: &[&dyn Scored], units: &Units, resamples: usize, seed: u
     let mut at = 0;
     let mut next = || {
         let column = |rows: &[Vec<f64>]| rows.iter().map(|row| row[at]).collect();
-        let found = Replicates { estimate: estimates[at], draws: column(&draws), left_out: column(&left_out) };
+        let found = Replicates {
+            estimate: estimates[at],
+            draws: column(&draws),
+            left_out: column(&left_out),
+            difference: false,
+        };
         at += 1;
         found
     };
     scored.iter().map(|one| (0..one.width()).map(|_| next()).collect()).collect()
 }
 
-/// For each entry of `scored` and each resample, its score number `score` of the rows that were drawn and of those that were not
-/// (each once). For [`super::optimism`].
-pub fn out_of_bag(
-    scored: &[&dyn Scored],
-    score: usize,
-    units: &Units,
-    resamples: usize,
-    seed: u64,
-) -> Vec<Vec<[f64; 2]>> {
-    let one = |scored: &&dyn Scored, weights: &[u32]| {
+/// For each entry of `scored`, each of its scores and each resample: the score of the rows that were drawn and that of those that were
+/// not, each once. For [`super::optimism`].
+pub fn out_of_bag(scored: &[&dyn Scored], units: &Units, resamples: usize, seed: u64) -> Vec<Vec<Vec<[f64; 2]>>> {
+    let of = |scored: &&dyn Scored, weights: &[u32]| {
         let mut values = vec![f64::NAN; scored.width()];
         scored.score(weights, &mut values);
-        values.get(score).copied().unwrap_or(f64::NAN)
+        values
     };
-    let pairs: Vec<Vec<[f64; 2]>> = (0..resamples)
+    let none = || (vec![0u32; units.len()], vec![0u32; units.len()]);
+    let both: Vec<Vec<Vec<[f64; 2]>>> = (0..resamples)
         .into_par_iter()
-        .map_init(
-            || (vec![0u32; units.len()], vec![0u32; units.len()]),
-            |(drawn, others), resample| {
-                units.draw(seed, resample, drawn);
-                others.iter_mut().zip(drawn.iter()).for_each(|(other, drawn)| *other = u32::from(*drawn == 0));
-                scored.iter().map(|scored| [one(scored, drawn), one(scored, others)]).collect()
-            },
-        )
+        .map_init(none, |(drawn, others), resample| {
+            units.draw(seed, resample, drawn);
+            others.iter_mut().zip(drawn.iter()).for_each(|(other, drawn)| *other = u32::from(*drawn == 0));
+            let pairs = |one: &&dyn Scored| {
+                of(one, drawn).into_iter().zip(of(one, others)).map(|(drawn, other)| [drawn, other]).collect()
+            };
+            scored.iter().map(pairs).collect()
+        })
         .collect();
-    (0..scored.len()).map(|at| pairs.iter().map(|row| row[at]).collect()).collect()
+    let score = |entry: usize, score: usize| both.iter().map(|resample| resample[entry][score]).collect();
+    let entry = |(at, one): (usize, &&dyn Scored)| (0..one.width()).map(|number| score(at, number)).collect();
+    scored.iter().enumerate().map(entry).collect()
 }
 
 impl Replicates {
@@ -198,7 +202,15 @@ impl Replicates {
             estimate: self.estimate - other.estimate,
             draws: difference(&self.draws, &other.draws),
             left_out: difference(&self.left_out, &other.left_out),
+            difference: true,
         }
+    }
+
+    /// The same with resamples `factor` times as far from the score, which makes interval and p value those of so much larger a standard
+    /// error.
+    pub fn widened(&self, factor: f64) -> Replicates {
+        let draws = self.draws.iter().map(|draw| self.estimate + factor * (draw - self.estimate)).collect();
+        Replicates { draws, ..self.clone() }
     }
 
     /// The standard deviation of the score over resamples; `None` where the score is not defined often enough.
@@ -206,13 +218,19 @@ impl Replicates {
         sample_std(&self.defined()?)
     }
 
-    /// The bias-corrected and accelerated interval (BCa; Efron 1987, *Better Bootstrap Confidence Intervals*). The acceleration comes
-    /// from leaving out blocks of units. `None` where the score is not defined in enough resamples, or a confidence outside (0, 1).
+    /// The interval of a score is bias-corrected and accelerated (BCa; Efron 1987, *Better Bootstrap Confidence Intervals*), the
+    /// acceleration coming from leaving out blocks of units. That of a difference, which is hardly skewed, reaches on either side as far
+    /// as the wider of the quantiles of the resamples and of a normal distribution with their spread: simulated, that holds where BCa
+    /// is too narrow. `None` where the score is not defined in enough resamples, or a confidence outside (0, 1).
     pub fn interval(&self, confidence: f64) -> Option<[f64; 2]> {
         let z = normal_quantile(0.5 + confidence / 2.0).filter(|&z| z > 0.0)?;
+        if self.difference {
+            let (half, [low, high]) = (z * self.std_error()?, self.percentile_interval(confidence)?);
+            return Some([low.min(self.estimate - half), high.max(self.estimate + half)]);
+        }
         let mut draws = self.defined()?;
         draws.sort_unstable_by(f64::total_cmp);
-        let (bias, skew) = (self.bias(&draws), self.acceleration());
+        let (bias, skew) = self.shape(&draws);
         let level = |z: f64| match (bias + z) / (1.0 - skew * (bias + z)) {
             moved if moved.is_finite() => normal_below(bias + moved),
             _ => normal_below(z),
@@ -236,10 +254,9 @@ impl Replicates {
         if spread == 0.0 {
             return Some(if self.estimate == null { 1.0 } else { 0.0 });
         }
-        let count = draws.len() as f64;
         let below = share_below(&draws, null);
-        let least = (FEW / count).min(0.5);
-        let (bias, skew) = (self.bias(&draws), self.acceleration());
+        let least = (FEW / draws.len() as f64).min(0.5);
+        let (bias, skew) = self.shape(&draws);
         let at = |share: f64| {
             let moved = normal_quantile(share)? - bias;
             let z = match moved / (1.0 + skew * moved) {
@@ -248,14 +265,16 @@ impl Replicates {
             };
             Some(normal_beyond(z))
         };
-        if (least..=1.0 - least).contains(&below) {
-            return at(below);
-        }
-        let edge = if below < 0.5 { least } else { 1.0 - least };
-        draws.sort_unstable_by(f64::total_cmp);
         let beyond = |bound: f64| normal_beyond((self.estimate - bound) / spread);
-        let (bound, p) = (quantile(&draws, edge)?, at(edge)?);
-        Some(p * (beyond(null) / beyond(bound)).min(1.0))
+        let resampled = if (least..=1.0 - least).contains(&below) {
+            at(below)?
+        } else {
+            let edge = if below < 0.5 { least } else { 1.0 - least };
+            draws.sort_unstable_by(f64::total_cmp);
+            let (bound, p) = (quantile(&draws, edge)?, at(edge)?);
+            p * (beyond(null) / beyond(bound)).min(1.0)
+        };
+        Some(if self.difference { resampled.max(beyond(null)) } else { resampled })
     }
 
     /// The resamples in which the score is defined, if they are enough.
@@ -265,17 +284,15 @@ impl Replicates {
         (enough && self.estimate.is_finite()).then_some(draws)
     }
 
-    /// How far the resamples' middle lies from the score, in normal deviations; 0 where all lie on one side.
-    fn bias(&self, draws: &[f64]) -> f64 {
-        normal_quantile(share_below(draws, self.estimate)).unwrap_or(0.0)
-    }
-
-    /// A sixth of the skewness of what the blocks add to the score; 0 where it cannot be told.
-    fn acceleration(&self) -> f64 {
-        let Some(centre) = mean(&self.left_out) else { return 0.0 };
+    /// How far the resamples' middle lies from the score, in normal deviations, and a sixth of the skewness of what the blocks add to
+    /// it; 0 where they cannot be told, and for differences.
+    fn shape(&self, draws: &[f64]) -> (f64, f64) {
+        let centre = mean(&self.left_out).filter(|_| !self.difference);
+        let Some(centre) = centre else { return (0.0, 0.0) };
+        let bias = normal_quantile(share_below(draws, self.estimate)).unwrap_or(0.0);
         let power = |n: i32| self.left_out.iter().map(|value| (centre - value).powi(n)).sum::<f64>();
         let skew = power(3) / (6.0 * power(2).powf(1.5));
-        if skew.is_finite() { skew } else { 0.0 }
+        (bias, if skew.is_finite() { skew } else { 0.0 })
     }
 }
 
@@ -359,14 +376,19 @@ mod tests {
 
     #[test]
     fn p_values_agree_with_intervals() {
-        let found = of(skewed(), 4000);
-        for confidence in [0.9, 0.95, 0.99] {
+        let (found, none) = (of(skewed(), 4000), of(vec![0.0; 40], 4000));
+        let difference = found.minus(&none);
+        assert_eq!(difference.estimate, found.estimate);
+        for (found, confidence) in [0.9, 0.95, 0.99].into_iter().flat_map(|c| [(&found, c), (&difference, c)]) {
             let [low, high] = found.interval(confidence).unwrap();
             for bound in [low, high] {
                 let p = found.p_value(bound).unwrap();
                 assert!((p - (1.0 - confidence)).abs() < 0.003, "{confidence}: {p}");
             }
         }
+        let wide = difference.widened(1.5);
+        assert!((wide.std_error().unwrap() / difference.std_error().unwrap() - 1.5).abs() < 1e-9);
+        assert!((wide.p_value(wide.interval(0.95).unwrap()[0]).unwrap() - 0.05).abs() < 0.003);
         // beyond what resamples resolve
         let far = found.p_value(found.estimate - 8.0 * found.std_error().unwrap()).unwrap();
         assert!(far < 1e-14 && far > 0.0, "{far}");
@@ -376,7 +398,7 @@ mod tests {
 
     #[test]
     fn what_is_not_defined_has_no_interval() {
-        let undefined = Replicates { estimate: 0.5, draws: vec![f64::NAN; 10], left_out: vec![] };
+        let undefined = Replicates { estimate: 0.5, draws: vec![f64::NAN; 10], left_out: vec![], difference: false };
         assert_eq!((undefined.interval(0.95), undefined.p_value(0.0), undefined.std_error()), (None, None, None));
         let none = of(vec![], 10);
         assert_eq!(none.interval(0.95), None);

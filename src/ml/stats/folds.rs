@@ -1,6 +1,6 @@
 //! What do scores of folds say, which share training rows? The corrected resampled t, and 5×2 cross-validation.
 
-use super::distributions::{f_beyond, t_beyond, t_quantile};
+use super::distributions::{f_beyond, normal_beyond, normal_quantile, t_beyond, t_quantile};
 use super::{mean, sample_std};
 
 /// The corrected resampled t of one value for each fold: a score, or a difference of two scores.
@@ -51,6 +51,24 @@ impl CorrectedT {
     }
 }
 
+/// How much larger the standard error of a difference is than rows alone tell, where the models of `folds` folds share training rows:
+/// Nadeau and Bengio's correction of [`corrected_t`], `√((1/k + 1/(k − 1)) / (1/k))`, for the variance over rows in place of that over
+/// so few folds. 1 for a single fold, whose model has seen none of the rows that it is scored on.
+pub fn shared_training(folds: usize) -> f64 {
+    match folds {
+        0 | 1 => 1.0,
+        folds => (1.0 + folds as f64 / (folds - 1) as f64).sqrt(),
+    }
+}
+
+/// A two-sided p value where the standard error is `factor` times as large: the same on the scale of the normal distribution.
+pub fn tempered(p: f64, factor: f64) -> f64 {
+    match normal_quantile(p / 2.0) {
+        Some(z) if factor > 0.0 => normal_beyond(z / factor),
+        _ => p,
+    }
+}
+
 /// The two tests of five repeats of two folds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FiveByTwo {
@@ -93,10 +111,15 @@ mod tests {
         assert_eq!(corrected_t(&[0.0, 0.0], 0.25).unwrap().p, 1.0);
         assert_eq!(corrected_t(&[0.5, 0.5], 0.25).unwrap().p, 0.0);
         assert_eq!(five_by_two(&[[0.25; 2]; 5]), None);
-        // the correction makes it wider than the naive interval
+        // the same correction on rows, and on the normal scale
+        assert!((shared_training(5) - 1.5).abs() < 1e-15 && shared_training(1) == 1.0);
+        assert!((tempered(normal_beyond(3.0), 1.5) - normal_beyond(2.0)).abs() < 1e-12);
+        assert!((tempered(0.03, 1.0) - 0.03).abs() < 1e-12);
+        assert_eq!((tempered(0.0, 2.0), tempered(1.0, 1.5)), (0.0, 1.0));
+        // with the correction, five folds give 1.5 times the naive interval, whose half width is t · s / √5
         let folds = [0.7729, 0.7569, 0.7848, 0.7629, 0.77];
         let [low, high] = corrected_t(&folds, 0.25).unwrap().interval(0.95).unwrap();
-        let naive = super::super::t_interval(&folds, 0.95).unwrap();
-        assert!(((high - low) / (naive[1] - naive[0]) - 1.5).abs() < 1e-12);
+        let naive = 2.7764451051977934 * sample_std(&folds).unwrap() / 5f64.sqrt();
+        assert!(((high - low) / (2.0 * naive) - 1.5).abs() < 1e-9);
     }
 }

@@ -75,7 +75,8 @@ mod tests {
     fn found(rights: &[f64]) -> (Optimism, f64) {
         let (all, best) = tried(rights);
         let scored: Vec<&dyn Scored> = all.iter().map(|one| one as &dyn Scored).collect();
-        (optimism(&out_of_bag(&scored, 0, &Units::alike(200), 400, 1), best, true).unwrap(), best)
+        let pairs: Vec<Vec<[f64; 2]>> = out_of_bag(&scored, &Units::alike(200), 400, 1).into_iter().flatten().collect();
+        (optimism(&pairs, best, true).unwrap(), best)
     }
 
     #[test]
