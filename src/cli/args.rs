@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::limits;
 use super::recompute::{Share, share};
+use crate::emit::Emit;
 use crate::settings::{Memory, Progress};
 
 /// Runs text-ML experiments from a YAML file: nothing leaks between folds, and nothing is computed twice.
@@ -96,6 +97,54 @@ pub(super) struct HowArgs {
     pub(super) retries: Vec<String>,
 }
 
+/// Where a run goes, and who is told of it.
+#[derive(Debug, Args)]
+pub(super) struct ToArgs {
+    /// Where the run's files go [default: runs/<name>]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Tell a machine what came out: `junit=FILE`, `gitlab=FILE`, `markdown=FILE`, `json=FILE` (`-` is standard output), or `github`
+    /// (annotations on standard output, and the step's summary); may be given several times
+    #[arg(long, value_name = "FORM=FILE")]
+    pub(super) emit: Vec<Emit>,
+}
+
+/// What a run is held against.
+#[derive(Debug, Args)]
+pub(super) struct GateArgs {
+    /// What to hold the run against: a baseline's file, a run folder, a `summary.json`, or a git revision whose baseline is meant
+    /// [default: NAME.baseline.json beside NAME.yaml]
+    #[arg(long, value_name = "FILE|RUN|REV")]
+    pub(super) baseline: Option<String>,
+    /// Hold this metric's change; stands above what `gates` says of changes (may be given several times)
+    /// [default: accuracy, else r2, else the first]
+    #[arg(long, value_name = "METRIC")]
+    pub(super) metric: Vec<String>,
+    /// The smallest change for the better: -0.005 lets through what is worse by half a point [default: 0]
+    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
+    pub(super) min_delta: Option<f64>,
+    /// How sure to be, between 0 and 1 [default: 0.95]
+    #[arg(long, value_name = "SHARE")]
+    pub(super) confidence: Option<f64>,
+    /// How the command ends where the rows are too few to tell
+    #[arg(long, value_name = "HOW", default_value = "exit")]
+    pub(super) inconclusive: Inconclusive,
+    /// Write the baseline anew from this run, whatever became of changes
+    #[arg(long)]
+    pub(super) update: bool,
+}
+
+/// How `gate` ends where the rows are too few to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Inconclusive {
+    /// With exit code 10.
+    Exit,
+    /// As if the gate held.
+    Pass,
+    /// As if it did not.
+    Fail,
+}
+
 /// How new rows are written.
 #[derive(Debug, Args)]
 pub(super) struct RowsArgs {
@@ -116,9 +165,8 @@ pub(super) enum Command {
     Run {
         #[command(flatten)]
         pipeline: PipelineArgs,
-        /// Where the run's files go [default: runs/<name>]
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
+        #[command(flatten)]
+        to: ToArgs,
         /// Run units although the cache has them: all, or those of one stage (may be given several times)
         #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
         force: Vec<String>,
@@ -127,6 +175,18 @@ pub(super) enum Command {
         /// Show what would run, and run nothing
         #[arg(short = 'n', long)]
         dry_run: bool,
+    },
+    /// Run a pipeline, from the cache where it can, and hold it against a baseline: exit code 1 if a gate fails, 10 if the rows
+    /// are too few to tell
+    Gate {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        #[command(flatten)]
+        gate: GateArgs,
+        #[command(flatten)]
+        to: ToArgs,
+        #[command(flatten)]
+        how: HowArgs,
     },
     /// Show what a pipeline comes to: variants, units, what is cached
     Plan {
@@ -279,6 +339,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at the runs that are here, or remove some
+    Runs {
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
     /// Look at the cache, or empty it
     Cache {
         #[command(subcommand)]
@@ -337,6 +402,10 @@ pub(super) enum SchemaKind {
     Events,
     /// `bundle.json` of an exported pipeline.
     Bundle,
+    /// `NAME.baseline.json`.
+    Baseline,
+    /// What `--emit json=FILE` writes.
+    Gate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -349,6 +418,32 @@ pub(super) enum ShowFormat {
     Csv,
     /// The stored table.
     Parquet,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// List run folders, the latest first, with the trend of each pipeline's leading metric
+    Ls {
+        /// Where to look, three folders deep [default: `runs`, and wherever the cache knows of runs]
+        folder: Option<PathBuf>,
+        /// The metric to show [default: accuracy, else r2, else the first]
+        #[arg(long, value_name = "METRIC")]
+        metric: Option<String>,
+    },
+    /// Show what a run came to
+    Show {
+        /// The run folder (or `summary.json`)
+        run: PathBuf,
+    },
+    /// Remove run folders; the cache keeps what they were made of
+    Rm {
+        /// The run folders
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Show what would go, and remove nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

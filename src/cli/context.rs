@@ -144,6 +144,16 @@ impl Context {
         }
     }
 
+    /// Where GitHub wants a step's summary.
+    pub(super) fn step_summary(&self) -> Option<PathBuf> {
+        variable("GITHUB_STEP_SUMMARY").map(PathBuf::from)
+    }
+
+    /// The root of the checkout, where the machine that builds says so.
+    pub(super) fn checkout(&self) -> Option<PathBuf> {
+        ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].into_iter().find_map(variable).map(PathBuf::from)
+    }
+
     /// How a run is shown: bars on a terminal, lines elsewhere, unless the settings say otherwise.
     pub(super) fn display(&self) -> Display {
         if self.format == MessageFormat::Json {

@@ -10,15 +10,21 @@ use super::args::MessageFormat;
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
+use super::gate::on_threads;
 use crate::compare::{
-    Change, Diff, MetricChange, PredictionChanges, RunFolder, RunFolderError, UnitChange, changes, diff, matched,
+    Change, Diff, MetricChange, Paired, PredictionChanges, RunFolder, RunFolderError, UnitChange, changes, diff,
+    matched,
 };
+use crate::gate::{Rows, Scored, Side, difference, other_data};
 use crate::plan::words::{Nowhere, said};
 use crate::problem::{Problem, Problems, visible};
 use crate::store::{Key, Store};
 use crate::table::{Digest, from_parquet, text};
 use crate::ui::count;
 use crate::ui::table::align;
+
+/// So many changes of metrics are tested: each draws all rows some thousand times.
+const TESTED: usize = 100;
 
 /// So many reasons are told of one stage and phase.
 const REASONS: usize = 6;
@@ -50,9 +56,11 @@ fn try_compare(context: &Context, before: &Path, after: &Path, if_different: IfD
     };
     let mut found = diff(&before, &after, &fields_of);
     let (one, two) = (predictions(context, &before)?, predictions(context, &after)?);
+    let renamed = matched(&before.summary, &after.summary);
+    let (was, is) = (of_tables(&before, one.as_ref()), of_tables(&after, two.as_ref()));
+    on_threads(context, || tested(&mut found, &was, &is, &renamed));
     if let (Some(one), Some(two)) = (one, two) {
         let texts = store.as_ref().and_then(|store| texts(store, &before)).unwrap_or_default();
-        let renamed = matched(&before.summary, &after.summary);
         found.predictions = changes(&one, &two, &renamed, &|row| texts.get(row).cloned());
         found.same = found.is_same();
     }
@@ -96,6 +104,39 @@ pub(super) fn predictions(context: &Context, run: &RunFolder) -> Result<Option<R
         context.tell(&Problems::from(problem.help("run the pipeline again to have it whole")));
         Exit::Usage
     })
+}
+
+/// A run with its rows, as it is compared with another.
+pub(super) fn of_tables(run: &RunFolder, predictions: Option<&RecordBatch>) -> Side {
+    let rows = run
+        .summary
+        .variants
+        .iter()
+        .map(|variant| predictions.and_then(|table| Rows::of(table, Some((&variant.id, &variant.evaluation)))));
+    Side::of(&run.summary, rows.collect())
+}
+
+/// Says of metrics that changed how sure that is, where both runs are about the same rows and folds.
+fn tested(found: &mut Diff, one: &Side, two: &Side, renamed: &BTreeMap<String, String>) {
+    for change in found.metrics.iter_mut().take(TESTED) {
+        let place = |side: &Side, id: &str| {
+            let is = |scored: &Scored| scored.id == id && scored.evaluation == change.evaluation;
+            side.baseline.variants.iter().position(is)
+        };
+        let old = renamed.iter().find(|(_, new)| **new == change.variant).map(|(old, _)| old);
+        let then = old.and_then(|old| place(one, old));
+        let Some((then, at)) = then.zip(place(two, &change.variant)) else { continue };
+        if other_data((one, then), (two, at)).is_some() {
+            continue;
+        }
+        let Ok(test) = difference(&change.metric, (one, then), (two, at), 0.95) else { continue };
+        let [low, high] = test.interval;
+        let (delta, ci95) = match change.higher_is_better {
+            true => (test.gain, [low, high]),
+            false => (-test.gain, [-high, -low]),
+        };
+        change.paired = Some(Paired { delta, ci95, p: test.p, method: test.method.to_owned() });
+    }
 }
 
 /// The texts that a run read, by row id, where the cache still has them.
@@ -194,15 +235,29 @@ fn metrics(changes: &[MetricChange]) -> String {
     }
     let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
     let signed = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.4}"));
-    let head = ["metric", "before", "after", "change", "by fold"].map(str::to_owned).to_vec();
+    let head = ["metric", "before", "after", "change", "95% interval", "p", "by fold"].map(str::to_owned).to_vec();
     let mut rows = vec![head];
     for change in changes {
         let folds: Vec<String> = change.folds.iter().map(|fold| signed(*fold)).collect();
         let label = if change.label.is_empty() { String::new() } else { format!("{}: ", change.label) };
-        let cells = [number(change.old), number(change.new), signed(change.delta), folds.join(" ")];
+        let tested = change.paired.as_ref();
+        let interval = tested.map(|test| format!("{:+.4} {:+.4}", test.ci95[0], test.ci95[1])).unwrap_or_default();
+        let p = tested.and_then(|test| test.p).map(said_p).unwrap_or_default();
+        let cells = [number(change.old), number(change.new), signed(change.delta), interval, p, folds.join(" ")];
         rows.push(std::iter::once(format!("{label}{}", change.metric)).chain(cells).collect());
     }
-    format!("\n{}", align(&rows))
+    let more = match changes.len().checked_sub(TESTED) {
+        Some(more) if more > 0 => {
+            format!("the last {} have no interval: `fuseline gate` tests what matters\n", count(more as u64))
+        }
+        _ => String::new(),
+    };
+    format!("\n{}{more}", align(&rows))
+}
+
+/// A p value in few digits.
+pub(super) fn said_p(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
 }
 
 fn rows(before: &RunFolder, changes: &PredictionChanges) -> String {

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub(super) enum Exit {
     /// All went well.
     Success = 0,
-    /// What was looked for is not so: runs differ, under `diff --exit-code`, or data is not as the pipeline expects.
+    /// What was looked for is not so: runs differ, under `diff --exit-code`, data is not as the pipeline expects, or a gate does not
+    /// hold or has nothing comparable to be held against.
     Differs = 1,
     /// Usage, pipeline or settings wrong; nothing ran.
     Usage = 2,
@@ -23,6 +24,8 @@ pub(super) enum Exit {
     Offline = 8,
     /// More variants than the limit allows; nothing ran.
     Budget = 9,
+    /// The rows are too few to tell whether a gate holds.
+    Inconclusive = 10,
 }
 
 impl From<Exit> for ExitCode {

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::schema::kind_page;
 use super::usage;
+use crate::pipeline::COSTS;
 use crate::problem::{CODES, Problem, suggest};
 use crate::record::{Looks, MEASURES};
 use crate::stages::{STAGES, kind};
@@ -18,6 +19,9 @@ pub(super) fn explain(context: &Context, name: Option<&str>) -> Exit {
     }
     if name == "expect" {
         return out(expect_page().as_bytes());
+    }
+    if name == "gates" {
+        return out(gates_page().as_bytes());
     }
     if let Some(code) = CODES.iter().find(|code| code.code == name) {
         return out(format!("{}: {}\n\n{}\n", code.code, code.title, code.page.trim()).as_bytes());
@@ -53,11 +57,29 @@ fn expect_page() -> String {
     )
 }
 
+/// What may be held of a pipeline's results.
+fn gates_page() -> String {
+    let rows: Vec<Vec<String>> =
+        COSTS.iter().map(|(name, _, summary)| vec![(*name).to_owned(), (*summary).to_owned()]).collect();
+    format!(
+        "gates: what must hold of the results\n\n    gates:\n      quality: {{ metric: f1_macro, min_delta: -0.005 }}\n      \
+         floor: {{ metric: accuracy, min: 0.9, variant: features=both }}\n      memory: {{ cost: peak_memory, max: 2GB }}\n\n\
+         A gate on a change passes if the whole interval of the change since the baseline (for the better, at `confidence`) lies at or\n\
+         above `min_delta`, fails if it lies below, and is inconclusive else. A gate on a value looks at the value, or with `confidence`\n\
+         at its interval. `variant` and `evaluation` say which ones it is about. `fuseline gate FILE` judges them.\n\ncosts\n{}",
+        left(&rows)
+    )
+}
+
 fn overview() -> String {
     let kinds: Vec<Vec<String>> =
         STAGES.iter().map(|kind| vec![kind.name.to_owned(), kind.summary.to_owned()]).collect();
     let codes: Vec<Vec<String>> = CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
-    format!("kinds of stage\n{}\nexpect: what the data must be like\n\nmessage codes\n{}", left(&kinds), left(&codes))
+    format!(
+        "kinds of stage\n{}\nexpect: what the data must be like\ngates: what must hold of the results\n\nmessage codes\n{}",
+        left(&kinds),
+        left(&codes)
+    )
 }
 
 /// Two columns, both to the left.

@@ -97,6 +97,13 @@ pub(super) fn memory(text: &str) -> Result<Memory, String> {
     text.parse()
 }
 
+/// Bytes of memory that this process had at most so far; `None` where the system does not say.
+pub(super) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// Bytes of memory that this process may take: the machine's, or its control group's if that is less. `None` where the
 /// system does not say.
 fn machine_memory() -> Option<u64> {

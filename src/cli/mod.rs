@@ -1,17 +1,20 @@
 //! What does each command do? One file per command; the only place with standard output, exit codes and the environment.
 
 mod args;
+mod baseline;
 mod cache;
 mod check;
 mod console;
 mod context;
 mod diff;
+mod emit;
 mod exit;
 mod expect;
 mod explain;
 mod explain_prediction;
 mod export;
 mod fetch;
+mod gate;
 mod interrupt;
 mod limits;
 mod lock;
@@ -20,6 +23,7 @@ mod plan;
 mod predict;
 mod recompute;
 mod run;
+mod runs;
 mod schema;
 mod show;
 mod verify;
@@ -69,10 +73,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Exit {
     match command {
-        Command::Run { pipeline, out, force, how, dry_run: false } => {
-            run::run(context, &pipeline, out.as_deref(), &force, &how)
-        }
+        Command::Run { pipeline, to, force, how, dry_run: false } => run::run(context, &pipeline, &to, &force, &how),
         Command::Run { pipeline, force, .. } => plan::dry_run(context, &pipeline, &force),
+        Command::Gate { pipeline, gate, to, how } => gate::gate(context, &pipeline, &gate, &to, &how),
         Command::Plan { pipeline, why, format } => plan::plan(context, &pipeline, why.as_deref(), format),
         Command::Check { files, sets, locked, data } => {
             let held = if locked { check::Held::ToTheLock } else { check::Held::ToNothing };
@@ -107,6 +110,7 @@ fn dispatch(context: &Context, command: Command) -> Exit {
             let shown = explain_prediction::Shown { class, terms, json };
             explain_prediction::explain(context, &folder, text, &rows, &shown)
         }
+        Command::Runs { command } => runs::runs(context, &command),
         Command::Cache { command } => cache::cache(context, &command),
         Command::Completions { .. } => Exit::Success,
     }
@@ -123,6 +127,11 @@ fn load(context: &Context, file: &Path, sets: &[String], choosing: &Choosing<'_>
         let refused = |problem: &Problem| problem.severity != Severity::Error || problem.code == "too-many-variants";
         if problems.0.iter().all(refused) { Exit::Budget } else { Exit::Usage }
     })?;
+    let wrong = gate::unknown_metrics(&pipeline);
+    if !wrong.0.is_empty() {
+        context.tell(&wrong);
+        return Err(Exit::Usage);
+    }
     let mut warnings = pipeline.warnings.clone();
     warnings.extend(advice(&pipeline));
     if !warnings.0.is_empty() {

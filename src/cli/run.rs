@@ -3,46 +3,56 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::args::{HowArgs, MessageFormat, PipelineArgs};
+use super::args::{HowArgs, MessageFormat, PipelineArgs, ToArgs};
 use super::console::{out, say, width};
 use super::context::Context;
 use super::exit::Exit;
-use super::{expect, limits, load_args, lock, usage};
+use super::{emit, expect, limits, load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest, visible};
-use crate::record::{Status, Summary};
-use crate::run::{Force, Listener, Listeners, Missing, Options, Session, Wanted, write_folder};
+use crate::record::Status;
+use crate::run::{Done, Force, Listener, Listeners, Missing, Options, Session, Wanted, write_folder};
 use crate::ui::json::JsonLines;
 use crate::ui::trace::Recorder;
 use crate::ui::{Verbosity, table};
 
+/// A pipeline that ran, and what it left behind.
+pub(super) struct Ran {
+    pub(super) done: Done,
+    folder: PathBuf,
+    reports: Vec<String>,
+}
+
 /// Runs the command.
-pub(super) fn run(
-    context: &Context,
-    args: &PipelineArgs,
-    folder: Option<&Path>,
-    force: &[String],
-    how: &HowArgs,
-) -> Exit {
-    match try_run(context, args, folder, force, how) {
+pub(super) fn run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[String], how: &HowArgs) -> Exit {
+    match try_run(context, args, to, force, how) {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
-fn try_run(
+fn try_run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[String], how: &HowArgs) -> Result<Exit, Exit> {
+    let pipeline = load_args(context, args)?;
+    let ran = perform(context, &pipeline, args, to, force, how)?;
+    tell(context, &ran, how);
+    emit::emit(context, &to.emit, &emit::report(context, &pipeline, &ran.done))?;
+    Ok(ended(context, &pipeline, &ran, args, how).err().unwrap_or(Exit::Success))
+}
+
+/// Runs a pipeline and writes its run folder.
+pub(super) fn perform(
     context: &Context,
+    pipeline: &Pipeline,
     args: &PipelineArgs,
-    folder: Option<&Path>,
+    to: &ToArgs,
     force: &[String],
     how: &HowArgs,
-) -> Result<Exit, Exit> {
-    let pipeline = load_args(context, args)?;
-    let force = forced(context, &pipeline, force)?;
+) -> Result<Ran, Exit> {
+    let force = forced(context, pipeline, force)?;
     if args.locked {
-        lock::hold(context, &pipeline, Missing::Fetched)?;
+        lock::hold(context, pipeline, Missing::Fetched)?;
     }
-    let options = Options { force, ..limits::options(context, &pipeline, how)? };
-    let folder = folder.map_or_else(|| PathBuf::from("runs").join(&pipeline.name), Path::to_path_buf);
+    let options = Options { force, ..limits::options(context, pipeline, how)? };
+    let folder = to.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&pipeline.name));
     let existed = folder.exists();
     let log = log(context, &folder)?;
     let display = context.display();
@@ -52,7 +62,7 @@ fn try_run(
     let listeners = Listeners(hearers);
     let fetcher = context.fetcher();
     let session = Session {
-        pipeline: &pipeline,
+        pipeline,
         store: context.store()?,
         fetcher: &fetcher,
         options,
@@ -69,23 +79,33 @@ fn try_run(
         context.run_failed(&error)
     })?;
     session.record(&done, &folder);
-    let reports = write_folder(&pipeline, &done, &folder, recorder.files(&pipeline.name))
+    let reports = write_folder(pipeline, &done, &folder, recorder.files(&pipeline.name))
         .map_err(|error| context.run_failed(&error))?;
     if done.summary.status == Status::Complete {
-        lock::keep(context, &pipeline, args, &done.standing);
+        lock::keep(context, pipeline, args, &done.standing);
     }
-    tell(context, &done.summary, how, &folder, &reports);
+    Ok(Ran { done, folder, reports })
+}
+
+/// Whether a run did all that was asked, and its data is as the pipeline expects; how the command ends if not.
+pub(super) fn ended(
+    context: &Context,
+    pipeline: &Pipeline,
+    ran: &Ran,
+    args: &PipelineArgs,
+    how: &HowArgs,
+) -> Result<(), Exit> {
+    let done = &ran.done;
     if args.locked && !done.differing.is_empty() {
-        return Ok(Exit::Integrity);
+        return Err(Exit::Integrity);
     }
-    let held = expect::hold(context, &pipeline, &done.summary);
-    Ok(match done.summary.status {
-        Status::Complete if args.locked && !done.differing.is_empty() => Exit::Integrity,
-        Status::Complete => held.err().unwrap_or(Exit::Success),
-        Status::Failed if how.keep_going => Exit::Partial,
-        Status::Failed => Exit::StageFailed,
-        Status::Interrupted => Exit::Partial,
-    })
+    let held = expect::hold(context, pipeline, &done.summary);
+    match done.summary.status {
+        Status::Complete => held,
+        Status::Failed if how.keep_going => Err(Exit::Partial),
+        Status::Failed => Err(Exit::StageFailed),
+        Status::Interrupted => Err(Exit::Partial),
+    }
 }
 
 /// The run folder's `events.jsonl`.
@@ -125,7 +145,10 @@ pub(super) fn known_stage(context: &Context, pipeline: &Pipeline, stage: &str, f
     Err(usage(context, problem, flag))
 }
 
-fn tell(context: &Context, summary: &Summary, how: &HowArgs, folder: &Path, reports: &[String]) {
+/// Tells what a run came to.
+pub(super) fn tell(context: &Context, ran: &Ran, how: &HowArgs) {
+    let Ran { done, folder, reports } = ran;
+    let summary = &done.summary;
     if context.format == MessageFormat::Json {
         let line = serde_json::json!({ "event": "summary", "folder": folder, "summary": summary });
         out(format!("{line}\n").as_bytes());

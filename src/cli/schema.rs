@@ -10,6 +10,8 @@ use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
 use crate::bundle::Bundle;
+use crate::emit::Report;
+use crate::gate::Baseline;
 use crate::pipeline;
 use crate::record::Summary;
 use crate::settings::Settings;
@@ -26,6 +28,8 @@ pub(super) fn schema(_: &Context, which: SchemaKind, folder: Option<&Path>) -> E
             SchemaKind::Settings => "settings",
             SchemaKind::Events => "events",
             SchemaKind::Bundle => "bundle",
+            SchemaKind::Baseline => "baseline",
+            SchemaKind::Gate => "gate",
         };
         let wanted = format!("{name}.schema.json");
         let found = schemas().into_iter().find(|(file, _)| *file == wanted);
@@ -53,6 +57,8 @@ pub fn schemas() -> Vec<(String, String)> {
         ("settings.schema.json".to_owned(), text(schema_for!(Settings).as_value())),
         ("events.schema.json".to_owned(), text(schema_for!(Line<'static>).as_value())),
         ("bundle.schema.json".to_owned(), text(schema_for!(Bundle).as_value())),
+        ("baseline.schema.json".to_owned(), text(schema_for!(Baseline).as_value())),
+        ("gate.schema.json".to_owned(), text(schema_for!(Report).as_value())),
     ]
 }
 

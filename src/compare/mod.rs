@@ -104,6 +104,21 @@ pub struct MetricChange {
     pub folds: Vec<Option<f64>>,
     /// True if more is better.
     pub higher_is_better: bool,
+    /// How sure the change is, where both runs are about the same rows and folds.
+    pub paired: Option<Paired>,
+}
+
+/// How sure a change is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Paired {
+    /// After − before on the same rows, or over the same folds.
+    pub delta: f64,
+    /// Its 95% interval.
+    pub ci95: [f64; 2],
+    /// The probability of such a change where there is none.
+    pub p: Option<f64>,
+    /// How both were found.
+    pub method: String,
 }
 
 /// Compares two runs; `fields_of` gives what a key was made from, where that is still known. Predictions are compared apart.
@@ -344,5 +359,6 @@ fn metric(old: Option<&MetricSummary>, new: Option<&MetricSummary>) -> Option<Me
             false => Vec::new(),
         },
         higher_is_better: new.or(old).is_none_or(|metric| metric.higher_is_better),
+        paired: None,
     })
 }

@@ -53,7 +53,8 @@ pub fn schema(kinds: &[Kind]) -> Value {
                 "minProperties": 1
             },
             "matrix": matrix(),
-            "expect": expect()
+            "expect": expect(),
+            "gates": gates()
         },
         "required": ["name", "stages"],
         "additionalProperties": false,
@@ -130,6 +131,31 @@ fn expect() -> Value {
             format!(r"^.+\.({})$", names.join("|")): { "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": BOUND }, { "type": "null" }] }
         },
         "additionalProperties": false
+    })
+}
+
+fn gates() -> Value {
+    let costs = super::COSTS;
+    let names: Vec<&str> = costs.iter().map(|(name, ..)| *name).collect();
+    let meant: Vec<String> = costs.iter().map(|(name, _, text)| format!("`{name}`: {text}")).collect();
+    json!({
+        "description": "What must hold of the results, for `fuseline gate`: a metric's change since the baseline, its value, or what the run costs.",
+        "type": ["object", "null"],
+        "additionalProperties": {
+            "type": ["object", "null"],
+            "properties": {
+                "metric": { "description": "The metric.", "type": "string" },
+                "min_delta": { "description": "The smallest change for the better since the baseline; below 0, so much worse is let through. Passes if the whole interval of the change lies at or above it, fails if it lies below.", "type": "number" },
+                "min": { "description": "The metric's smallest value.", "type": "number" },
+                "max": { "description": "The metric's largest value, or the largest cost: a number, a size (`2GB`) or a time (`10m`).", "type": ["number", "string"] },
+                "confidence": { "description": "How sure one must be: of a change 0.95 if left out; of a value, the value alone is looked at if left out.", "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 },
+                "variant": { "description": "Label or id of the one variant that it is about; all, if left out.", "type": "string" },
+                "evaluation": { "description": "The evaluating stage that it is about; all, if left out.", "type": "string" },
+                "cost": { "description": meant.join("; "), "enum": names }
+            },
+            "oneOf": [{ "required": ["metric"] }, { "required": ["cost", "max"] }],
+            "additionalProperties": false
+        }
     })
 }
 

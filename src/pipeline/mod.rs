@@ -9,6 +9,7 @@ mod choice;
 mod document;
 mod editor;
 mod expect;
+mod gates;
 mod identity;
 mod kinds;
 mod labels;
@@ -47,6 +48,7 @@ use crate::stage::{Kind, Port, Says, Work};
 use crate::table::Digest;
 pub use editor::schema;
 pub use expect::Expected;
+pub use gates::{CONFIDENCE, COSTS, Cost, Gate, Rule};
 use kinds::Kinds;
 use limit::Limit;
 pub use limit::MOST_VARIANTS;
@@ -71,6 +73,8 @@ pub struct Pipeline {
     pub variants: Vec<Variant>,
     /// What its data must be like.
     pub expect: Vec<Expected>,
+    /// What must hold of its results.
+    pub gates: Vec<Gate>,
     /// What restricted `variants`, if anything did.
     pub selection: Option<Selection>,
     /// Worth a word; nothing here stops a run.
@@ -176,6 +180,7 @@ impl Pipeline {
         let sets = sets::apply(&mut overlay, sets, &kinds, &mut problems);
         let outline = outline::read(&overlay, &kinds, &mut problems);
         let expect = expect::read(&overlay, &mut problems);
+        let gates = gates::read(&overlay, &mut problems);
         let before = problems.0.len();
         let axes = axes::read(&overlay, &kinds, &sets, &mut problems);
         let limit = Limit { most: choosing.most as u64, narrowed: choosing.narrows() };
@@ -205,6 +210,7 @@ impl Pipeline {
             base: base.to_owned(),
             variants,
             expect,
+            gates,
             selection,
             warnings: in_order(warnings),
             resolved_yaml: overlay.to_yaml(),

@@ -8,7 +8,7 @@ use crate::problem::{Problem, Problems, suggest};
 use crate::stage::Kind;
 
 /// The keys of a pipeline file.
-pub(super) const KEYS: [&str; 7] = ["name", "description", "seed", "extends", "stages", "matrix", "expect"];
+pub(super) const KEYS: [&str; 8] = ["name", "description", "seed", "extends", "stages", "matrix", "expect", "gates"];
 /// The keys of a stage.
 const STAGE_KEYS: [&str; 3] = ["use", "from", "with"];
 /// Seeds are below this, so that every program reads the same number.

@@ -68,6 +68,12 @@ fn one(overlay: &mut Overlay, set: &str, text: Arc<str>, kinds: &Kinds, done: &m
         overlay.set(text, vec!["expect".to_owned(), name.to_owned()], &value);
         return Ok(());
     }
+    if let Some(way) = path.strip_prefix("gates.") {
+        let (name, key) = way.rsplit_once('.').map_or((way, None), |(name, key)| (name, Some(key)));
+        let path = ["gates", name].into_iter().chain(key).map(str::to_owned).collect();
+        overlay.set(text, path, &value);
+        return Ok(());
+    }
     let target = Target::read(path, overlay, kinds)?;
     overlay.set(text.clone(), target.path(), &value);
     done.targets.push((target, text));

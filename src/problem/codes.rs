@@ -59,6 +59,18 @@ Make one axis of two. Instead of setting what an axis sets, narrow the axis: `--
 A comparison is quoted, since YAML gives `>` a meaning of its own. `fuseline explain expect` lists the names.",
     },
     Code {
+        code: "bad-gate",
+        title: "a gate does not say what must hold",
+        page: "Under `gates`, each name has a gate: a metric's change since the baseline, a metric's value, or what the run costs.
+
+    gates:
+      quality: { metric: f1_macro, min_delta: -0.005 }   # at most half a point worse than the baseline
+      floor: { metric: accuracy, min: 0.9 }
+      memory: { cost: peak_memory, max: 2GB }
+
+A gate is about one thing. `fuseline explain gates` lists the costs.",
+    },
+    Code {
         code: "bad-name",
         title: "a name cannot be used",
         page: "A pipeline's name becomes the name of a folder: letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
@@ -206,6 +218,36 @@ Put what both need into a third file that extends neither.",
 Wire both from the same stage: here `vectors` from `clean`.",
     },
     Code {
+        code: "gate-failed",
+        title: "a gate does not hold",
+        page: "The whole interval of what was measured lies on the wrong side of the gate's bound: the run is worse than is let through.
+
+    gates:
+      quality: { metric: f1_macro, min_delta: -0.005 }
+
+The command ends with 1. `fuseline diff` shows which predictions changed. If the change is meant, `fuseline gate FILE --update` writes
+the baseline anew; commit it with the change.",
+    },
+    Code {
+        code: "gate-incomparable",
+        title: "a gate has nothing to be held against",
+        page: "The baseline is about other data, other folds or other variants, so that a difference would mean nothing. The message says
+which. The command ends with 1.
+
+    error[gate-incomparable]: quality: accuracy has nothing to be held against
+
+If the data or the folds were changed on purpose, write the baseline anew with `fuseline gate FILE --update`, in a change of its own.",
+    },
+    Code {
+        code: "gate-inconclusive",
+        title: "the rows are too few to tell whether a gate holds",
+        page: "The interval of what was measured reaches over the gate's bound: the run may be good enough or not. The command ends with 10.
+
+    fuseline gate p.yaml --inconclusive pass       # or fail
+
+More rows, or a bound that lets more through (`min_delta: -0.01`), bring a verdict.",
+    },
+    Code {
         code: "input-changed",
         title: "a file changed while a run read it",
         page: "Files are digested before they are read, so that a result says truly what it was made from. A file that changes, or
@@ -280,6 +322,17 @@ A file that others extend may leave out what they give, but cannot run by itself
     vectors: { use: embed, from: clean, with: { model: all-minilm-l6-v2 } }
 
 `fuseline explain KIND` says what may stand there.",
+    },
+    Code {
+        code: "no-baseline",
+        title: "there is no baseline to hold a run against",
+        page: "`gate` holds a run against a baseline: `NAME.baseline.json` beside `NAME.yaml`, or what `--baseline` names. It is not there, or
+it cannot be read.
+
+    fuseline gate spam.yaml --update               # writes spam.baseline.json
+    fuseline gate spam.yaml --baseline origin/main # the one that a revision has
+
+Commit the file beside the pipeline.",
     },
     Code {
         code: "no-variants",

@@ -87,6 +87,11 @@ impl Store {
         disk::write(&self.folder().join("tmp"), &path, &seal(&run)?, Existing::Replace, Lasting::Passing).map(|_| ())
     }
 
+    /// The runs that are remembered, the latest first.
+    pub fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
+        Ok(self.recorded_runs()?.into_iter().map(|(_, run)| run).collect())
+    }
+
     /// The runs that are remembered, with their files, the latest first. Damaged records are set aside.
     pub(super) fn recorded_runs(&self) -> Result<Vec<(PathBuf, RunRecord)>, StoreError> {
         let mut runs = Vec::new();

@@ -9,6 +9,7 @@ mod cli;
 mod diff;
 mod exec;
 mod formats;
+mod gate;
 mod leak;
 mod ledger;
 mod lock;

@@ -42,6 +42,11 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("stages", &["pipeline", "plan", "store", "run", "ui", "cli", "settings"]),
     ("pipeline", &["plan", "store", "run", "ui", "cli", "settings", "fetch", "model", "ml"]),
     ("compare", &["run", "ui", "cli", "settings", "stages", "pipeline", "fetch", "model", "ml"]),
+    ("gate", &["run", "ui", "cli", "settings", "stages", "plan", "store", "fetch", "model", "compare", "emit"]),
+    (
+        "emit",
+        &["run", "ui", "cli", "settings", "stages", "plan", "store", "fetch", "model", "ml", "pipeline", "compare"],
+    ),
     ("plan", &["run", "ui", "cli", "settings"]),
     ("store", &["plan", "run", "ui", "cli", "settings", "pipeline"]),
     ("run", &["ui", "cli", "settings", "stages"]),
