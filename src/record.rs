@@ -1,5 +1,6 @@
 //! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
 
+mod contribution;
 mod data;
 mod findings;
 mod measures;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use crate::stage::Parts;
 
+pub use contribution::*;
 pub use data::*;
 pub use findings::findings;
 pub(crate) use findings::{number, share};
@@ -39,6 +41,12 @@ pub struct Summary {
     pub numeric: BTreeMap<String, String>,
     /// One entry for each variant and evaluation, in the file's order.
     pub variants: Vec<VariantSummary>,
+    /// What each input of a stage with `ablate` adds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contributions: Vec<Contribution>,
+    /// Scores over numbers of training rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_curves: Vec<LearningCurve>,
     /// Every unit of the plan.
     pub units: Vec<UnitSummary>,
     /// Counts over `units`.
