@@ -97,7 +97,7 @@ fn of_stages(
             if first.first() == Some(&"matrix") || axes.iter().any(|axis| axis.name == asked.name) {
                 let message = format!("two axes are called `{}`", asked.name);
                 let problem = Problem::error("axis-clash", message).at(overlay.origin(&way));
-                let other = format!("the other is asked for by `{}`", first.join("."));
+                let other = format!("the other stands at `{}`", first.join("."));
                 problems.push(problem.help("give one of them another name, or take it out").note(other));
                 continue;
             }
