@@ -11,12 +11,7 @@ use super::rng::Rng;
 /// are sorted by that, the larger class first where it is equal. Each class is there before any has a second set; by Adams' rule
 /// of apportionment no class is ahead of its share by more than one set. A group counts for the class that most of its rows
 /// have.
-pub fn nested(
-    rows: &[usize],
-    groups: Option<&[usize]>,
-    classes: Option<&[Option<u32>]>,
-    seed: u64,
-) -> Vec<Vec<usize>> {
+pub fn nested(rows: &[usize], groups: Option<&[usize]>, classes: Option<&[Option<u32>]>, seed: u64) -> Vec<Vec<usize>> {
     let mut by_class: BTreeMap<Option<u32>, Vec<Vec<usize>>> = BTreeMap::new();
     for set in together(rows, groups) {
         by_class.entry(commonest(&set, classes)).or_default().push(set);

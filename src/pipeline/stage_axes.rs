@@ -105,7 +105,9 @@ pub(super) fn asked(overlay: &Overlay) -> Vec<Asked> {
 /// The stages of which an axis sets what a curve goes over, with its name.
 pub(super) fn curves(axis: &Axis) -> Vec<(String, String)> {
     let of = |target: &Target| match target {
-        Target::With(stage, way) if CURVES.iter().any(|name| way == &[*name]) => Some((stage.clone(), axis.name.clone())),
+        Target::With(stage, way) if CURVES.iter().any(|name| way == &[*name]) => {
+            Some((stage.clone(), axis.name.clone()))
+        }
         _ => None,
     };
     axis.targets.all().iter().filter_map(of).collect()
@@ -180,11 +182,7 @@ fn parameter(asked: &Asked, overlay: &Overlay, kinds: &Kinds) -> Result<Target, 
     Ok(Target::With(stage.clone(), vec![name.clone()]))
 }
 
-fn of_inputs(
-    asked: &Asked,
-    overlay: &Overlay,
-    sets: &Sets,
-) -> Result<Option<(Axis, Option<Ablation>)>, Box<Problem>> {
+fn of_inputs(asked: &Asked, overlay: &Overlay, sets: &Sets) -> Result<Option<(Axis, Option<Ablation>)>, Box<Problem>> {
     let (stage, from) = (&asked.stage, ["stages", asked.stage.as_str(), "from"]);
     let Ok(inputs) = wires(overlay.at(&from).unwrap_or(&Value::Null)) else {
         return Ok(None);

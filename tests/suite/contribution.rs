@@ -93,6 +93,14 @@ fn an_ablation_is_the_matrix_that_one_would_write() {
 }
 
 #[test]
+fn an_extending_file_takes_the_axis_away() {
+    let project = project(THREE, FOLDS, "");
+    project.write("q.yaml", "extends: p.yaml\nname: q\nstages:\n  fused: { ablate: null }\n");
+    let planned = plan(&project, ["plan", "q.yaml", "--format", "json"]);
+    assert_eq!(labels(&planned), [""]);
+}
+
+#[test]
 fn factors_go_with_their_inputs() {
     let project = project(&format!("{THREE}, with: {{ weights: [1, 0.5, 2] }}"), FOLDS, "");
     project.ok(["run", "p.yaml", "--out", "out"]);
@@ -111,7 +119,10 @@ fn what_each_block_adds_stands_in_the_summary_and_the_report() {
     assert_eq!(labels(&summary).len(), 5);
     let found = summary["contributions"].as_array().unwrap();
     let of = |entry: &Value| [&entry["block"], &entry["stage"], &entry["axis"]].map(|v| v.as_str().unwrap().to_owned());
-    assert_eq!(found.iter().map(|entry| of(entry)[0].clone()).collect::<Vec<_>>(), ["tfidf", "letters", "tfidf", "letters"]);
+    assert_eq!(
+        found.iter().map(|entry| of(entry)[0].clone()).collect::<Vec<_>>(),
+        ["tfidf", "letters", "tfidf", "letters"]
+    );
     assert_eq!(of(&found[0]), ["tfidf", "fused", "features"]);
     let mean = |id: &Value| {
         let variants = summary["variants"].as_array().unwrap();
@@ -127,7 +138,8 @@ fn what_each_block_adds_stands_in_the_summary_and_the_report() {
         assert_eq!(entry["classes"].as_array().unwrap().len(), 2);
         let ran = |stage: &Value| {
             let units = summary["units"].as_array().unwrap().iter();
-            let its = units.filter(|unit| unit["stage"] == *stage && unit["variants"].as_array().unwrap().contains(&entry["all"]));
+            let its = units
+                .filter(|unit| unit["stage"] == *stage && unit["variants"].as_array().unwrap().contains(&entry["all"]));
             its.map(|unit| unit["seconds"].as_f64().unwrap()).sum::<f64>()
         };
         // nothing else needs the tokens
@@ -150,11 +162,13 @@ fn a_curve_scores_the_same_rows_with_fewer_to_learn_from() {
     let summary = project.summary("out");
     assert_eq!(labels(&summary), ["train_rows=6", "train_rows=20", "train_rows=all"]);
     let curve = &summary["learning_curves"].as_array().unwrap()[0];
-    let rows: Vec<u64> = curve["points"].as_array().unwrap().iter().map(|p| p["train_rows"].as_u64().unwrap()).collect();
+    let rows: Vec<u64> =
+        curve["points"].as_array().unwrap().iter().map(|p| p["train_rows"].as_u64().unwrap()).collect();
     assert_eq!((rows, curve["label"].as_str()), (vec![6, 20, 60], Some("")));
     let (mut tested, mut trained) = (Vec::new(), Vec::new());
     for label in labels(&summary) {
-        let masks = project.ok(["show", "p.yaml", "scores", "--variant", label, "--part", "fold.00.01", "--format", "jsonl"]);
+        let masks =
+            project.ok(["show", "p.yaml", "scores", "--variant", label, "--part", "fold.00.01", "--format", "jsonl"]);
         let lines: Vec<Value> = masks.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let on = |side: &str| -> Vec<bool> { lines.iter().map(|line| line[side].as_bool().unwrap()).collect() };
         tested.push(on("test"));
@@ -184,5 +198,8 @@ fn all_rows_are_the_evaluation_without_the_parameter() {
     project.write("p.yaml", pipeline("from: [tfidf]", "with: { folds: 3, train_rows: 61 }", ""));
     project.ok(["run", "p.yaml", "--out", "more"]);
     let warnings = project.summary("more")["warnings"].to_string();
-    assert_eq!(warnings.matches("`train_rows` is 61, but a fold has 60 training rows: all of them are used").count(), 1);
+    assert_eq!(
+        warnings.matches("`train_rows` is 61, but a fold has 60 training rows: all of them are used").count(),
+        1
+    );
 }

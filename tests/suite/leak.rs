@@ -193,7 +193,8 @@ fn rows_beyond_train_rows_are_in_nothing_that_a_fold_learns() {
 
 #[test]
 fn what_is_chosen_and_stacked_inside_a_fold_sees_no_row_beyond_train_rows() {
-    let stages = "  tuned: { use: tune, from: model, with: { folds: 2, metric: accuracy, grid: { tfidf.min_df: [1, 2] } } }
+    let stages =
+        "  tuned: { use: tune, from: model, with: { folds: 2, metric: accuracy, grid: { tfidf.min_df: [1, 2] } } }
   sure: { use: calibrate, from: model, with: { folds: 2 } }
   stacked: { use: ensemble, from: [tuned, sure], with: { stack: { folds: 2 } } }
 ";
@@ -211,7 +212,11 @@ fn what_is_chosen_and_stacked_inside_a_fold_sees_no_row_beyond_train_rows() {
     let changed = |used: bool| {
         let row = |(row, line): (usize, &str)| {
             let (train, test) = sides[row];
-            if !test && train == used { line.replace("a ", "altogether other words dull fine ") } else { line.to_owned() }
+            if !test && train == used {
+                line.replace("a ", "altogether other words dull fine ")
+            } else {
+                line.to_owned()
+            }
         };
         let text = own_words(60);
         let mut lines: Vec<String> = text.lines().skip(1).enumerate().map(row).collect();

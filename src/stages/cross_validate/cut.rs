@@ -157,7 +157,8 @@ mod tests {
                 assert!(smaller.iter().zip(larger).all(|(small, large)| !small || *large));
             }
         }
-        let count = |train: &[bool], class: u32| (0..60).filter(|&row| train[row] && CLASSES[row] == Some(class)).count();
+        let count =
+            |train: &[bool], class: u32| (0..60).filter(|&row| train[row] && CLASSES[row] == Some(class)).count();
         for train in &found[2] {
             assert_eq!((count(train, 0), count(train, 1)), (15, 5));
         }

@@ -72,7 +72,8 @@ fn difference(metric: &str, value: f64) -> String {
         return "–".to_owned();
     }
     let digits = if is_share(metric) { fixed(100.0 * value, 1) } else { fixed(value, 4) };
-    if value > 0.0 { format!("+{digits}") } else { digits }
+    let none = !digits.bytes().any(|digit| (b'1'..=b'9').contains(&digit));
+    if value > 0.0 && !none { format!("+{digits}") } else { digits }
 }
 
 fn is_share(metric: &str) -> bool {
@@ -99,9 +100,11 @@ fn blocks<'a>(note: &'a Note<'_>) -> Vec<Blocks<'a>> {
         match all.last_mut().filter(|blocks| blocks.of.iter().all(|first| same(first, of))) {
             Some(blocks) => blocks.of.push(of),
             None => {
-                let ranked = note.ranking.rows.iter().find(|row| {
-                    row.variant.id == of.all && row.variant.evaluation == of.evaluation
-                });
+                let ranked = note
+                    .ranking
+                    .rows
+                    .iter()
+                    .find(|row| row.variant.id == of.all && row.variant.evaluation == of.evaluation);
                 // a metric of numbers ranks nothing among classes, and the other way about
                 let ranking = note.ranking.metric.as_str();
                 let metric = of.metrics.keys().find(|name| *name == ranking).or_else(|| of.metrics.keys().next());
@@ -123,9 +126,8 @@ struct Curve<'a> {
 
 /// The curves that have the metric that ranks at two numbers of rows or more.
 fn curves<'a>(note: &'a Note<'_>) -> Vec<Curve<'a>> {
-    let several = |curve: &LearningCurve| {
-        note.summary.learning_curves.iter().any(|other| other.evaluation != curve.evaluation)
-    };
+    let several =
+        |curve: &LearningCurve| note.summary.learning_curves.iter().any(|other| other.evaluation != curve.evaluation);
     let curve = |curve: &'a LearningCurve| {
         let metric = |point: &CurvePoint| {
             let of = |row: &&super::rank::Ranked<'a>| {
@@ -155,8 +157,12 @@ pub(super) fn html_section(out: &mut String, note: &Note<'_>) {
         out.push_str("</section>\n");
     }
     if !curves.is_empty() {
-        out.push_str("<section>\n<h2>Learning curves</h2>\n");
-        curves.chunks(LINES.len()).take(MOST).for_each(|some| drawn(out, some, &note.ranking.metric));
+        out.push_str(&format!(
+            "<section>\n<h2>Learning curves</h2>\n<p><code>{}</code> over the rows that each fold trains on, on a logarithmic scale. What is \
+             held out is the same everywhere, and the rows of a smaller number are among those of a larger one.</p>\n",
+            html(&note.ranking.metric)
+        ));
+        curves.chunks(LINES.len()).take(MOST).for_each(|some| drawn(out, some, &curves));
         html_points(out, &curves, &note.ranking.metric);
         out.push_str("</section>\n");
     }
@@ -202,9 +208,9 @@ fn html_blocks(out: &mut String, blocks: &Blocks<'_>) {
     out.push_str("</tbody>\n</table>\n</div>\n</details>\n");
 }
 
-/// Up to three curves in one drawing, over the logarithm of the rows.
-fn drawn(out: &mut String, curves: &[Curve<'_>], metric: &str) {
-    let points = || curves.iter().flat_map(|curve| &curve.points);
+/// Up to three curves in one drawing, over the logarithm of the rows; `all` are on the same scales.
+fn drawn(out: &mut String, curves: &[Curve<'_>], all: &[Curve<'_>]) {
+    let points = || all.iter().flat_map(|curve| &curve.points);
     let mut rows: Vec<u64> = points().map(|(rows, _)| (*rows).max(1)).collect();
     rows.sort_unstable();
     rows.dedup();
@@ -212,22 +218,22 @@ fn drawn(out: &mut String, curves: &[Curve<'_>], metric: &str) {
     let folds = points().flat_map(|(_, metric)| metric.folds.iter().copied().flatten());
     let (Some(x), Some(y)) = (Scale::with_marks(marks), Scale::over(folds)) else { return };
     let mut plot = Plot::new(x, y);
-    for (curve, (class, _)) in curves.iter().zip(LINES) {
-        let at = |rows: u64| (rows.max(1) as f64).log10();
-        for (rows, metric) in &curve.points {
+    let at = |rows: u64| (rows.max(1) as f64).log10();
+    if let [one] = curves {
+        for (rows, metric) in &one.points {
             metric.folds.iter().flatten().for_each(|fold| plot.dot((at(*rows), *fold), 1.6));
         }
+    }
+    for (curve, (class, _)) in curves.iter().zip(LINES) {
         plot.line(class, curve.points.iter().filter_map(|(rows, metric)| Some((at(*rows), metric.mean?))));
     }
     let named: Vec<String> = match curves {
-        [one] => vec![bdi(&one.name)],
+        [one] => vec![format!("{} (dots are folds)", bdi(&one.name))],
         _ => curves.iter().zip(LINES).map(|(curve, (_, words))| format!("{} ({words})", bdi(&curve.name))).collect(),
     };
     out.push_str(&format!(
-        "<figure>\n{}<figcaption>{} over rows trained on, on a logarithmic scale: {}. Lines are means, dots are folds; what is held out \
-         is the same everywhere, and the rows of a smaller number are among those of a larger one.</figcaption>\n</figure>\n",
+        "<figure>\n{}<figcaption>{}</figcaption>\n</figure>\n",
         plot.finish("Learning curve", "rows", "score"),
-        bdi(metric),
         named.join(", ")
     ));
 }
@@ -380,7 +386,7 @@ mod tests {
     #[test]
     fn differences_have_signs_and_units() {
         assert_eq!(difference("f1_macro", 0.0123), "+1.2");
-        assert_eq!(difference("accuracy", -0.0004), "0.0");
+        assert_eq!([difference("accuracy", -0.0004), difference("accuracy", 0.0004)], ["0.0", "0.0"]);
         assert_eq!(difference("log_loss", -0.25), "\u{2212}0.2500");
         assert_eq!(difference("log_loss", f64::NAN), "–");
     }

@@ -50,7 +50,11 @@ impl Scale {
     pub(super) fn with_marks(marks: Vec<(f64, String)>) -> Option<Self> {
         let (ticks, words): (Vec<f64>, Vec<String>) = marks.into_iter().unzip();
         match ticks.as_slice() {
-            [low, .., high] if low < high => Some(Scale { low: *low, high: *high, ticks, decimals: 0, words }),
+            [low, .., high] if low < high => {
+                // the words at the ends stand within the drawing
+                let room = 0.08 * (high - low);
+                Some(Scale { low: low - room, high: high + room, ticks, decimals: 0, words })
+            }
             _ => None,
         }
     }
