@@ -1,5 +1,6 @@
 //! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
 
+mod compared;
 mod contribution;
 mod data;
 mod findings;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 use crate::stage::Parts;
 
+pub use compared::*;
 pub use contribution::*;
 pub use data::*;
 pub use findings::findings;
@@ -41,6 +43,15 @@ pub struct Summary {
     pub numeric: BTreeMap<String, String>,
     /// One entry for each variant and evaluation, in the file's order.
     pub variants: Vec<VariantSummary>,
+    /// The best variant by each metric against each other that was scored on the same rows and folds.
+    #[serde(default)]
+    pub comparisons: Vec<Comparison>,
+    /// What the best of several is worth, by metric.
+    #[serde(default)]
+    pub best: Vec<BestOf>,
+    /// Variants that are not compared with the first ones, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<NotCompared>,
     /// What each input of a stage with `ablate` adds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributions: Vec<Contribution>,
@@ -118,6 +129,9 @@ pub struct VariantSummary {
     pub evaluation: String,
     /// Rows that were scored (over all folds of one repeat).
     pub rows: u64,
+    /// What they were; `null` if the variant did not finish.
+    #[serde(default)]
+    pub scored_on: Option<ScoredOn>,
     /// By metric name; empty if the variant did not finish.
     pub metrics: BTreeMap<String, MetricSummary>,
     /// What searches (`tune`) chose, fold by fold.
@@ -153,8 +167,15 @@ pub struct MetricSummary {
     pub std: Option<f64>,
     /// The value in each fold, in order.
     pub folds: Vec<Option<f64>>,
-    /// 95% interval of the mean: Student's t over folds. Naive: the folds share training rows, so it is too narrow. `null` for fewer than two folds.
+    /// What `ci95` is about: the mean over repeated folds, else the score of all held-out rows together (areas under curves and correlations:
+    /// the mean of the folds).
+    #[serde(default)]
+    pub estimate: Option<f64>,
+    /// 95% interval of `estimate`; `null` where none can be told.
     pub ci95: Option<[f64; 2]>,
+    /// How the interval was made.
+    #[serde(default)]
+    pub ci95_method: Option<IntervalMethod>,
     /// True if more is better.
     pub higher_is_better: bool,
 }

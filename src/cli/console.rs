@@ -17,6 +17,11 @@ pub(super) fn out(data: &[u8]) -> Exit {
     }
 }
 
+/// How many columns people see; `None` where words go to no terminal.
+pub(super) fn width() -> Option<usize> {
+    terminal_size::terminal_size_of(stderr()).map(|(terminal_size::Width(columns), _)| usize::from(columns))
+}
+
 /// Says something to people.
 pub(super) fn say(text: &str) {
     let mut to = stderr().lock();

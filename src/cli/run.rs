@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::args::{HowArgs, MessageFormat, PipelineArgs};
-use super::console::{out, say};
+use super::console::{out, say, width};
 use super::context::Context;
 use super::exit::Exit;
 use super::{expect, limits, load_args, lock, usage};
@@ -146,7 +146,7 @@ fn tell(context: &Context, summary: &Summary, how: &HowArgs, folder: &Path, repo
             say("\ninterrupted: what is finished is cached, and the same command goes on from there\n")
         }
     }
-    say(&table::summary(summary));
+    say(&table::summary(summary, width()));
     for warning in &summary.warnings {
         say(&format!("warning: {}", visible(warning)));
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ComparisonMethod;
+
 /// What one input of a stage adds: all inputs, held against all but this one, and against this one alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Contribution {
@@ -31,7 +33,8 @@ pub struct Contribution {
     pub classes: Vec<ClassGain>,
 }
 
-/// What an input adds to a metric, and what it scores alone: means over folds.
+/// What an input adds to a metric, and what it scores alone. Scores are the `estimate` of the variant's metric, means over folds where it
+/// has none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gain {
     /// The score of all inputs.
@@ -42,6 +45,18 @@ pub struct Gain {
     pub alone: Option<f64>,
     /// What this input adds to the others: above 0 where the metric is better with it, whichever way the metric goes.
     pub gain: Option<f64>,
+    /// 95% interval of `gain`; `null` where none can be told.
+    #[serde(default)]
+    pub ci95: Option<[f64; 2]>,
+    /// Two-sided p value of no gain, by itself.
+    #[serde(default)]
+    pub p: Option<f64>,
+    /// The same after Holm's correction over the inputs of the stage.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
+    /// How the two variants were compared.
+    #[serde(default)]
+    pub method: Option<ComparisonMethod>,
     /// The gain in each fold.
     pub folds: Vec<Option<f64>>,
 }

@@ -93,6 +93,8 @@ fn gain(all: &MetricSummary, without: Option<&MetricSummary>, alone: Option<&Met
         alone: alone.and_then(|metric| metric.mean),
         gain: both(all.mean, without.and_then(|metric| metric.mean)),
         folds: folds.iter().flat_map(|w| all.folds.iter().zip(&w.folds)).map(|(a, w)| both(*a, *w)).collect(),
+        // intervals are told once the predictions have been looked at
+        ..Gain::default()
     }
 }
 

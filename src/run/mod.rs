@@ -23,6 +23,7 @@ mod rows;
 mod session;
 mod source;
 mod states;
+mod statistics;
 mod summary;
 mod tag;
 #[cfg(test)]

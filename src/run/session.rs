@@ -205,7 +205,8 @@ impl Session<'_> {
             self.remember(&plan, &states);
             match self.evaluations(&plan, &units, &states) {
                 Ok(evaluations) => {
-                    return Ok(self.done(plan, &units, &states, &Read { files, machine }, evaluations, started));
+                    let read = Read { files, machine };
+                    return Ok(pool.install(|| self.done(plan, &units, &states, &read, evaluations, started)));
                 }
                 Err(Reread::Damaged) if repairs < 3 => {
                     repairs += 1;
@@ -317,7 +318,7 @@ impl Session<'_> {
     ) -> Done {
         let interrupted = self.cancelled.load(Ordering::Relaxed)
             && units.iter().any(|&id| matches!(states.of(plan.unit(id)), State::Skipped));
-        let summary = super::summary::summary(&super::summary::Run {
+        let mut summary = super::summary::summary(&super::summary::Run {
             pipeline: self.pipeline,
             plan: &plan,
             units,
@@ -337,6 +338,15 @@ impl Session<'_> {
             let variant = &self.pipeline.variants[units.variant];
             let index = places.get(&(variant.id.as_str(), units.stage.as_str()));
             kept.extend(index.map(|&index| (index, scores, rows)));
+        }
+        let of = |(variant, scores, rows): &(usize, Parts, Parts)| Evaluation {
+            variant: *variant,
+            scores: scores.clone(),
+            rows: rows.clone(),
+        };
+        let evaluations: Vec<Evaluation> = kept.iter().map(of).collect();
+        if let Err(error) = super::statistics::add(&mut summary, &evaluations) {
+            summary.warnings.push(format!("there are no intervals and comparisons: {error}"));
         }
         let differing = states.differing.clone();
         Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept }

@@ -59,6 +59,9 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         seed: run.pipeline.seed,
         selection: run.pipeline.selection.clone(),
         numeric: run.machine.classes(),
+        comparisons: Vec::new(),
+        best: Vec::new(),
+        not_compared: Vec::new(),
         contributions: super::contribution::contributions(run, &variants, &units),
         learning_curves: super::contribution::learning_curves(run, &variants),
         variants,
@@ -176,6 +179,7 @@ fn unscored(variant: &Variant, evaluation: &str) -> VariantSummary {
         params: variant.params.clone(),
         evaluation: evaluation.to_owned(),
         rows: 0,
+        scored_on: None,
         metrics: BTreeMap::new(),
         chosen: Vec::new(),
         classes: Vec::new(),
@@ -225,7 +229,10 @@ fn over_folds(folds: &[&FoldMetric]) -> MetricSummary {
         mean: stats::mean(&values),
         std: if several { stats::sample_std(&values) } else { None },
         folds: folds.iter().map(|fold| fold.value).collect(),
-        ci95: if several { stats::t_interval(&values, 0.95) } else { None },
+        // filled in once the predictions have been looked at
+        estimate: None,
+        ci95: None,
+        ci95_method: None,
         higher_is_better: folds.first().is_none_or(|fold| fold.higher_is_better),
     }
 }

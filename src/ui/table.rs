@@ -1,19 +1,28 @@
-//! What came out, in a few lines? The variants ranked, and what ran.
+//! What came out, in a few lines? The variants ranked, what is known of them, and what ran.
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{count, duration};
-use crate::record::{MetricSummary, Outcome, Summary, VariantSummary};
+use crate::ml::METRICS;
+use crate::problem::visible;
+use crate::record::{Comparison, MetricSummary, Outcome, Rival, Summary, UnitSummary, VariantSummary, Verdict, gap};
 
-/// At most this many metrics stand side by side; `summary.json` has all.
-const METRICS: usize = 6;
+/// A name is not cut below so many columns.
+const NAME: usize = 16;
 
-/// The table of variants, best first by the first metric, and a line on what ran.
-pub fn summary(summary: &Summary) -> String {
+/// The table of variants, best first by the first metric, as wide as the terminal at most; what a reader should know of it; and a line
+/// on what ran.
+pub fn summary(summary: &Summary, width: Option<usize>) -> String {
     let mut text = String::new();
     let metrics = metric_names(summary);
-    if !metrics.is_empty() {
-        text.push_str(&variants(summary, &metrics));
+    if let Some(metric) = metrics.first() {
+        for (at, group) in groups(summary).into_iter().enumerate() {
+            if at > 0 {
+                text.push_str("\nscored on other rows or in other folds, and so not ranked with the others:\n");
+            }
+            text.push_str(&variants(summary, group, &metrics, width.unwrap_or(usize::MAX)));
+        }
+        text.push_str(&legend(summary, metric));
         text.push('\n');
     }
     let totals = &summary.totals;
@@ -28,56 +37,206 @@ pub fn summary(summary: &Summary) -> String {
         text.push_str(&format!(" ({longest})"));
     }
     text.push('\n');
+    if let Some(known) = metrics.first().and_then(|metric| worth_knowing(summary, metric)) {
+        text.push_str(&format!("note: {}\n", visible(&known)));
+    }
     text
 }
 
 /// The stage that took most of the time, if it was most.
 fn longest(summary: &Summary) -> Option<String> {
-    let ran = |unit: &&crate::record::UnitSummary| unit.outcome == Outcome::Ran;
+    let ran = |unit: &&UnitSummary| unit.outcome == Outcome::Ran;
     let unit = summary.units.iter().filter(ran).max_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
     (unit.seconds > 1.0).then(|| format!("longest: {}, {}", unit.stage, duration(unit.seconds)))
 }
 
-/// `accuracy` first, then the others by name.
+/// All metrics, in the order in which they are listed; the first ranks.
 fn metric_names(summary: &Summary) -> Vec<String> {
+    let listed = |name: &str| METRICS.iter().position(|(known, ..)| *known == name).unwrap_or(METRICS.len());
     let mut names: Vec<String> = summary.variants.iter().flat_map(|v| v.metrics.keys().cloned()).collect();
-    names.sort_by_key(|name| (name != "accuracy", name.clone()));
+    names.sort_by_key(|name| (listed(name), name.clone()));
     names.dedup();
     names
 }
 
-fn variants(summary: &Summary, metrics: &[String]) -> String {
-    let shown = &metrics[..metrics.len().min(METRICS)];
-    let mut ranked: Vec<&VariantSummary> = summary.variants.iter().collect();
-    let rank = |variant: &VariantSummary| {
-        let metric = variant.metrics.get(&metrics[0]);
-        let value = metric.and_then(|m| m.mean.map(|mean| if m.higher_is_better { mean } else { -mean }));
+/// Variants that were scored alike, the most first; those without scores stand with the first.
+fn groups(summary: &Summary) -> Vec<Vec<&VariantSummary>> {
+    let mut all: Vec<Vec<&VariantSummary>> = Vec::new();
+    for variant in summary.variants.iter().filter(|variant| !variant.metrics.is_empty()) {
+        match all.iter_mut().find(|group| group[0].scored_on == variant.scored_on) {
+            Some(group) => group.push(variant),
+            None => all.push(vec![variant]),
+        }
+    }
+    all.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    if let Some(first) = all.first_mut() {
+        first.extend(summary.variants.iter().filter(|variant| variant.metrics.is_empty()));
+    }
+    all
+}
+
+/// A column, and whether it may go where there is no room.
+struct Column {
+    cells: Vec<String>,
+    /// The higher, the sooner it goes.
+    spare: usize,
+}
+
+fn variants(summary: &Summary, mut ranked: Vec<&VariantSummary>, metrics: &[String], width: usize) -> String {
+    let metric = &metrics[0];
+    let value = |variant: &&VariantSummary| {
+        let found = variant.metrics.get(metric);
+        let value = found.and_then(|m| m.mean.map(|mean| if m.higher_is_better { mean } else { -mean }));
         value.unwrap_or(f64::NEG_INFINITY)
     };
-    ranked.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
-    let several = summary.variants.iter().any(|v| v.evaluation != summary.variants[0].evaluation);
-    let mut rows = vec![std::iter::once("variant".to_owned()).chain(shown.iter().cloned()).collect::<Vec<String>>()];
-    for variant in ranked {
-        let mut name = if variant.label.is_empty() { summary.name.clone() } else { variant.label.clone() };
-        if several {
-            name.push_str(&format!(" ({})", variant.evaluation));
-        }
-        let cells = shown.iter().map(|metric| variant.metrics.get(metric).map_or_else(|| "–".to_owned(), cell));
-        rows.push(std::iter::once(name).chain(cells).collect());
+    ranked.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    let column = |title: &str, spare, cell: &dyn Fn(&VariantSummary) -> String| {
+        let cells = ranked.iter().map(|variant| cell(variant));
+        Column { cells: std::iter::once(title.to_owned()).chain(cells).collect(), spare }
+    };
+    let mut columns = vec![
+        column("variant", 0, &|variant| name(summary, variant)),
+        column(metric, 0, &|variant| variant.metrics.get(metric).map_or_else(|| "–".to_owned(), cell)),
+    ];
+    if ranked.len() > 1 {
+        let best = ranked.first().map(|variant| rival(variant));
+        columns.push(column("to the best", 0, &|variant| distance(summary, variant, metric, best.as_ref())));
     }
+    for (at, other) in metrics.iter().enumerate().skip(1) {
+        let mean = |variant: &VariantSummary| variant.metrics.get(other).and_then(|metric| metric.mean);
+        columns.push(column(other, at + 2, &|variant| {
+            mean(variant).map_or_else(|| "–".to_owned(), |m| format!("{m:.4}"))
+        }));
+    }
+    columns.push(column("work", 1, &|variant| work(summary, variant)));
+    columns.push(column("reused", 2, &|variant| reused(summary, variant)));
+    let left_out = fit(&mut columns, width);
+    let rows = columns.first().map_or(0, |column| column.cells.len());
+    let rows: Vec<Vec<String>> =
+        (0..rows).map(|row| columns.iter().map(|column| column.cells[row].clone()).collect()).collect();
     let mut text = align(&rows);
-    if metrics.len() > shown.len() {
-        text.push_str(&format!("(and {} more metrics in summary.json)\n", metrics.len() - shown.len()));
+    if left_out > 0 {
+        text.push_str(&format!("({left_out} more in summary.json)\n"));
     }
     text
 }
 
+/// Leaves out spare columns, then cuts names, until the table is no wider; how many metrics were left out.
+fn fit(columns: &mut Vec<Column>, width: usize) -> usize {
+    let wide = |column: &Column| column.cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
+    let all = |columns: &[Column]| columns.iter().map(|column| wide(column) + 3).sum::<usize>().saturating_sub(3);
+    let mut left_out = 0;
+    while all(columns) > width {
+        let last = columns.iter().enumerate().filter(|(_, column)| column.spare > 0).max_by_key(|(_, c)| c.spare);
+        let Some((at, spare)) = last.map(|(at, column)| (at, column.spare)) else { break };
+        left_out += usize::from(spare > 2);
+        columns.remove(at);
+    }
+    let over = all(columns).saturating_sub(width);
+    if let Some(names) = columns.first_mut().filter(|_| over > 0) {
+        let room = wide(names).saturating_sub(over).max(NAME);
+        names.cells.iter_mut().for_each(|cell| *cell = cut(cell, room));
+    }
+    left_out
+}
+
+/// The beginning of a name, with an ellipsis where something is missing.
+fn cut(name: &str, room: usize) -> String {
+    if name.width() <= room {
+        return name.to_owned();
+    }
+    let (mut kept, mut used) = (String::new(), 1);
+    for letter in name.chars() {
+        used += letter.width().unwrap_or(0);
+        if used > room {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept.push('…');
+    kept
+}
+
+fn rival(variant: &VariantSummary) -> Rival {
+    Rival { variant: variant.id.clone(), evaluation: variant.evaluation.clone() }
+}
+
+fn name(summary: &Summary, variant: &VariantSummary) -> String {
+    let several = summary.variants.iter().any(|v| v.evaluation != summary.variants[0].evaluation);
+    let label = if variant.label.is_empty() { &summary.name } else { &variant.label };
+    let name = if several { format!("{label} ({})", variant.evaluation) } else { label.clone() };
+    visible(&name).replace(['\n', '\t'], " ")
+}
+
+/// The mean, and half the width of its interval.
 fn cell(metric: &MetricSummary) -> String {
-    match (metric.mean, metric.std) {
-        (Some(mean), Some(std)) => format!("{mean:.4} ± {std:.4}"),
+    match (metric.mean, metric.ci95) {
+        (Some(mean), Some([low, high])) => format!("{mean:.4} ± {:.4}", (high - low) / 2.0),
         (Some(mean), None) => format!("{mean:.4}"),
         (None, _) => "–".to_owned(),
     }
+}
+
+/// How far a variant is behind the best, and whether that is real.
+fn distance(summary: &Summary, variant: &VariantSummary, metric: &str, best: Option<&Rival>) -> String {
+    let this = rival(variant);
+    if best == Some(&this) {
+        return if variant.metrics.contains_key(metric) { "best".to_owned() } else { "–".to_owned() };
+    }
+    let of_pair = |c: &&Comparison| c.metric == metric && Some(&c.a) == best && c.b == this;
+    let Some(against) = summary.comparisons.iter().find(of_pair) else { return "–".to_owned() };
+    let verdict = match against.verdict {
+        Verdict::Better => "worse",
+        Verdict::Level => "level",
+    };
+    let higher = variant.metrics.get(metric).is_none_or(|metric| metric.higher_is_better);
+    let sign = if against.difference == 0.0 || (against.difference > 0.0) != higher { "+" } else { "−" };
+    let gap = gap(metric, against.difference);
+    let gap = if gap.starts_with("less") { gap } else { format!("{sign}{gap}") };
+    format!("{gap}, {verdict}")
+}
+
+fn units_of<'a>(summary: &'a Summary, variant: &'a VariantSummary) -> impl Iterator<Item = &'a UnitSummary> {
+    summary.units.iter().filter(|unit| unit.variants.contains(&variant.id))
+}
+
+/// Seconds of work behind a variant, whenever it was done; what variants share counts for each.
+fn work(summary: &Summary, variant: &VariantSummary) -> String {
+    duration(units_of(summary, variant).map(|unit| unit.seconds).filter(|seconds| seconds.is_finite()).sum())
+}
+
+/// How many of its units were found in the store.
+fn reused(summary: &Summary, variant: &VariantSummary) -> String {
+    let reused = units_of(summary, variant).filter(|unit| unit.outcome == Outcome::Reused).count();
+    format!("{reused} of {}", units_of(summary, variant).count())
+}
+
+/// What the signs of the table mean.
+fn legend(summary: &Summary, metric: &str) -> String {
+    let interval = summary.variants.iter().any(|v| v.metrics.get(metric).is_some_and(|m| m.ci95.is_some()));
+    if interval { "±: half of the 95% interval\n".to_owned() } else { String::new() }
+}
+
+/// The one thing that a reader should know of the ranking.
+fn worth_knowing(summary: &Summary, metric: &str) -> Option<String> {
+    if let Some(apart) = summary.not_compared.first() {
+        let variants = if apart.those.len() == 1 { "1 variant is" } else { "some variants are" };
+        return Some(format!("{variants} not compared with the others: {}", apart.why));
+    }
+    let best = summary.best.iter().find(|best| best.metric == metric)?;
+    let named = |of: &Rival| summary.variants.iter().find(|v| rival(v) == *of).map(|v| name(summary, v));
+    let leader = named(&best.best)?;
+    if best.inside_noise {
+        let others = match best.level {
+            1 => "1 other is".to_owned(),
+            level => format!("{} others are", count(level)),
+        };
+        return Some(format!("{leader} leads by {metric}, but {others} not told apart from it (p > 0.05)"));
+    }
+    let closest = summary.comparisons.iter().filter(|c| c.metric == metric && c.a == best.best);
+    let closest = closest.min_by(|a, b| a.difference.abs().total_cmp(&b.difference.abs()))?;
+    let higher = summary.variants.iter().find_map(|v| v.metrics.get(metric)).is_none_or(|m| m.higher_is_better);
+    Some(closest.told(&leader, &named(&closest.b)?, higher))
 }
 
 /// Columns side by side, the first to the left, the others to the right; the first row is the heading.
@@ -100,4 +259,157 @@ pub fn align(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{BestOf, ComparisonMethod, NotCompared, ScoredOn, Status, Totals};
+
+    fn variant(id: &str, label: &str, accuracy: f64) -> VariantSummary {
+        let metric = |mean: f64| MetricSummary {
+            mean: Some(mean),
+            std: None,
+            folds: vec![Some(mean)],
+            estimate: Some(mean),
+            ci95: Some([mean - 0.01, mean + 0.01]),
+            ci95_method: None,
+            higher_is_better: true,
+        };
+        VariantSummary {
+            id: id.into(),
+            label: label.into(),
+            params: [].into(),
+            evaluation: "scores".into(),
+            rows: 100,
+            scored_on: Some(ScoredOn { rows: "r".into(), folds: "f".into() }),
+            metrics: [("accuracy".to_owned(), metric(accuracy)), ("f1_macro".to_owned(), metric(accuracy - 0.1))]
+                .into(),
+            chosen: vec![],
+            classes: vec![],
+            confusion: vec![],
+        }
+    }
+
+    fn unit(variants: &[&str], outcome: Outcome, seconds: f64) -> UnitSummary {
+        UnitSummary {
+            stage: "model".into(),
+            kind: "train".into(),
+            phase: "fit".into(),
+            fold: Some(0),
+            inner: vec![],
+            variants: variants.iter().map(|v| (*v).to_owned()).collect(),
+            outcome,
+            seconds,
+            rows: 0,
+            remembered: 0,
+            key: None,
+            facts: [].into(),
+        }
+    }
+
+    fn run() -> Summary {
+        let variants = vec![variant("v1", "words", 0.79), variant("v2", "both\u{1b}[31m", 0.81)];
+        let against = Comparison {
+            metric: "accuracy".into(),
+            a: rival(&variants[1]),
+            b: rival(&variants[0]),
+            rows: 100,
+            difference: 0.02,
+            ci95: Some([0.011, 0.029]),
+            p: Some(0.001),
+            p_adjusted: Some(0.001),
+            family: 1,
+            method: ComparisonMethod::McnemarMidP,
+            widened: 1.5,
+            wins: None,
+            verdict: Verdict::Better,
+            sentence: String::new(),
+        };
+        let best = BestOf {
+            metric: "accuracy".into(),
+            best: rival(&variants[1]),
+            of: 2,
+            score: 0.81,
+            optimism: None,
+            honest: None,
+            chosen: None,
+            level: 0,
+            inside_noise: false,
+            within_one_standard_error: vec![],
+            sentence: String::new(),
+        };
+        Summary {
+            name: "films".into(),
+            fuseline_version: "0".into(),
+            status: Status::Complete,
+            seed: 0,
+            selection: None,
+            numeric: [].into(),
+            variants,
+            comparisons: vec![against],
+            best: vec![best],
+            not_compared: vec![],
+            units: vec![unit(&["v1", "v2"], Outcome::Reused, 0.5), unit(&["v2"], Outcome::Ran, 0.25)],
+            totals: Totals { ran: 1, reused: 1, failed: 0, skipped: 0, seconds: 0.3 },
+            inputs: vec![],
+            models: vec![],
+            data: vec![],
+            expectations: vec![],
+            warnings: vec![],
+        }
+    }
+
+    #[test]
+    fn a_run_ends_with_ranks_intervals_and_the_one_thing() {
+        assert_eq!(
+            summary(&run(), None),
+            "\
+variant                 accuracy          to the best   f1_macro    work   reused
+both\\u{1b}[31m   0.8100 ± 0.0100                 best     0.7100   0.8 s   1 of 2
+words            0.7900 ± 0.0100   −2.0 points, worse     0.6900   0.5 s   1 of 1
+±: half of the 95% interval
+
+1 ran, 1 reused in 0.3 s
+note: both\\u{1b}[31m beats words by 2.0 points of accuracy (95% interval 1.1 to 2.9 points, p = 0.001)
+"
+        );
+    }
+
+    #[test]
+    fn the_table_fits_the_terminal() {
+        let mut run = run();
+        run.variants[0].label = "c=1,features=words,min_df=2,ngram_range=[1, 2]".into();
+        for width in [200, 120, 80, 62] {
+            let text = summary(&run, Some(width));
+            let table = text.split("±:").next().unwrap();
+            assert!(table.lines().all(|line| line.width() <= width), "{width}:\n{table}");
+            assert!(table.contains("0.8100 ± 0.0100") && table.contains("−2.0 points, worse"), "{table}");
+            assert_eq!(table.contains("f1_macro"), width >= 120, "{table}");
+            assert_eq!(table.contains("1 more in summary.json"), width < 120, "{table}");
+        }
+        assert!(summary(&run, Some(62)).contains('…'));
+    }
+
+    #[test]
+    fn doubts_come_first() {
+        let mut doubtful = run();
+        doubtful.comparisons[0].verdict = Verdict::Level;
+        (doubtful.best[0].inside_noise, doubtful.best[0].level) = (true, 1);
+        let text = summary(&doubtful, None);
+        assert!(text.contains("−2.0 points, level"), "{text}");
+        assert!(text.ends_with("leads by accuracy, but 1 other is not told apart from it (p > 0.05)\n"), "{text}");
+        let mut apart = run();
+        apart.variants[0].scored_on = None;
+        apart.comparisons.clear();
+        let rivals = apart.variants.iter().map(rival).collect::<Vec<_>>();
+        apart.not_compared = vec![NotCompared {
+            these: rivals[1..].to_vec(),
+            those: rivals[..1].to_vec(),
+            why: "they were scored on other rows".into(),
+        }];
+        let text = summary(&apart, None);
+        assert!(text.contains("not ranked with the others:\nvariant") && !text.contains("to the best"), "{text}");
+        assert!(text.ends_with("note: 1 variant is not compared with the others: they were scored on other rows\n"));
+    }
 }

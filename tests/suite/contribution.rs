@@ -124,16 +124,16 @@ fn what_each_block_adds_stands_in_the_summary_and_the_report() {
         ["tfidf", "letters", "tfidf", "letters"]
     );
     assert_eq!(of(&found[0]), ["tfidf", "fused", "features"]);
-    let mean = |id: &Value| {
+    let score = |id: &Value| {
         let variants = summary["variants"].as_array().unwrap();
         let variant = variants.iter().find(|variant| variant["id"] == *id).unwrap();
-        variant["metrics"]["f1_macro"]["mean"].as_f64().unwrap()
+        variant["metrics"]["f1_macro"]["estimate"].as_f64().unwrap()
     };
     for entry in found {
         let gain = &entry["metrics"]["f1_macro"];
-        let expected = mean(&entry["all"]) - mean(&entry["without"]);
+        let expected = score(&entry["all"]) - score(&entry["without"]);
         assert!((gain["gain"].as_f64().unwrap() - expected).abs() < 1e-12);
-        assert!((gain["alone"].as_f64().unwrap() - mean(&entry["alone"])).abs() < 1e-12);
+        assert!((gain["alone"].as_f64().unwrap() - score(&entry["alone"])).abs() < 1e-12);
         assert_eq!(gain["folds"].as_array().unwrap().len(), 3);
         assert_eq!(entry["classes"].as_array().unwrap().len(), 2);
         let ran = |stage: &Value| {
@@ -152,6 +152,46 @@ fn what_each_block_adds_stands_in_the_summary_and_the_report() {
     for file in ["report.html", "report.md"] {
         let report = read(&project, &format!("out/{file}"));
         assert!(report.contains("What each part adds"), "{file}");
+    }
+}
+
+#[test]
+fn a_block_that_matters_is_told_from_one_that_does_not() {
+    let mut rng = fuseline::ml::Rng::seeded(7);
+    let mut csv = "id,text,label\n".to_owned();
+    for row in 0..150 {
+        let label = ["bad", "good"][row % 2];
+        // the words are right in nine of ten rows, the digits say nothing
+        let word = if rng.below(10) == 0 { ["fine", "dull"][row % 2] } else { ["dull", "fine"][row % 2] };
+        csv.push_str(&format!("r{row},{word} film {},{label}\n", 10 + rng.below(5)));
+    }
+    let pipeline = "name: parts
+stages:
+  rows: { use: ingest, with: { source: data.csv, id: id, text: text, label: label } }
+  letters: { use: tokenize, from: rows, with: { token_pattern: '[a-z]+' } }
+  digits: { use: tokenize, from: rows, with: { token_pattern: '[0-9]+' } }
+  words: { use: tfidf, from: letters }
+  numbers: { use: tfidf, from: digits }
+  fused: { use: fuse, from: [words, numbers], ablate: features }
+  model: { use: train, from: fused, with: { estimator: { logistic_regression: {} } } }
+  scores: { use: cross_validate, from: model }
+  report: { use: report, from: scores }
+";
+    let project = Project::new().file("data.csv", csv).file("p.yaml", pipeline);
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    let summary = project.summary("out");
+    for metric in ["accuracy", "f1_macro", "log_loss"] {
+        let of = |block: usize| {
+            let gain = &summary["contributions"][block]["metrics"][metric];
+            let ci: Vec<f64> = gain["ci95"].as_array().unwrap().iter().map(|bound| bound.as_f64().unwrap()).collect();
+            let number = |name: &str| gain[name].as_f64().unwrap();
+            assert!(ci[0] <= number("gain") && number("gain") <= ci[1], "{metric}: {gain}");
+            assert!(number("p") <= number("p_adjusted"), "{metric}: {gain}");
+            (ci[0], number("p_adjusted"))
+        };
+        let ((words_least, words), (numbers_least, numbers)) = (of(0), of(1));
+        assert!(words_least > 0.1 && words < 0.001, "{metric}: {}", summary["contributions"]);
+        assert!(numbers_least <= 0.0 && numbers > 0.05, "{metric}: {}", summary["contributions"]);
     }
 }
 

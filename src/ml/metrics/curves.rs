@@ -40,20 +40,29 @@ pub fn reliability(outcome: &Outcome<'_>, bins: u32) -> Option<Vec<Bin>> {
     let mut all: Vec<Bin> = (0..bins as usize)
         .map(|at| Bin { low: edge(at), high: edge(at + 1), rows: 0, confidence: 0.0, accuracy: 0.0 })
         .collect();
-    let rows = outcome.probabilities()?.chunks_exact(outcome.classes().max(1));
-    for ((row, truth), predicted) in rows.zip(outcome.y_true()).zip(outcome.y_pred()) {
-        let confidence = row[*predicted as usize];
-        let at = all.partition_point(|bin| bin.high < confidence).min(all.len().saturating_sub(1));
+    for (at, confidence, right) in confidences(outcome, bins)? {
         let bin = all.get_mut(at)?;
         bin.rows += 1;
         bin.confidence += confidence;
-        bin.accuracy += f64::from(u8::from(truth == predicted));
+        bin.accuracy += f64::from(u8::from(right));
     }
     for bin in all.iter_mut().filter(|bin| bin.rows > 0) {
         bin.confidence /= bin.rows as f64;
         bin.accuracy /= bin.rows as f64;
     }
     Some(all)
+}
+
+/// For each row the bin it belongs to, the probability of its predicted class, and whether that is right.
+pub(super) fn confidences(outcome: &Outcome<'_>, bins: u32) -> Option<Vec<(usize, f64, bool)>> {
+    let ends: Vec<f64> = (1..=bins).map(|at| f64::from(at) / f64::from(bins)).collect();
+    let rows = outcome.probabilities()?.chunks_exact(outcome.classes().max(1));
+    let of = |((row, truth), predicted): ((&[f64], &u32), &u32)| {
+        let confidence = row[*predicted as usize];
+        let at = ends.partition_point(|end| *end < confidence).min(ends.len().saturating_sub(1));
+        (at, confidence, truth == predicted)
+    };
+    Some(rows.zip(outcome.y_true()).zip(outcome.y_pred()).map(of).collect())
 }
 
 /// The distance of each bin's accuracy from its confidence, averaged over rows: ECE as Guo et al. (2017), equation 3, define it.

@@ -33,6 +33,11 @@ impl ConfusionMatrix {
         ConfusionMatrix { classes, counts }
     }
 
+    /// Counts that are already there: a row for each true class, with one for each predicted one.
+    pub(super) fn from_counts(classes: usize, counts: Vec<u64>) -> Self {
+        ConfusionMatrix { classes, counts }
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes

@@ -10,12 +10,14 @@ mod outcome;
 mod scores;
 mod sets;
 mod values;
+mod weighed;
 
 pub use curves::{Bin, Threshold, reliability, thresholds};
 pub use labels::{ClassScores, ConfusionMatrix};
 pub use outcome::{Outcome, OutcomeError, Scores};
 pub use sets::{SetOutcome, compute_sets};
 pub use values::{ValueOutcome, compute_values};
+pub use weighed::{Places, Weighed};
 
 use std::borrow::Cow;
 

@@ -57,22 +57,31 @@ pub(super) fn weighted_average(outcome: &Outcome<'_>, score: fn(&Outcome<'_>, us
 /// The share of rows whose class is among the `k` highest scores; of equal scores the later class ranks higher
 /// (`top_k_accuracy_score` sorts stably and takes from the end).
 pub(super) fn top_k_accuracy(outcome: &Outcome<'_>, k: usize) -> Option<f64> {
+    crate::ml::stats::mean(&top_k_hits(outcome, k)?)
+}
+
+/// 1 for each row whose class is among the `k` highest scores, 0 for the others.
+pub(super) fn top_k_hits(outcome: &Outcome<'_>, k: usize) -> Option<Vec<f64>> {
     let rows = outcome.scores()?.chunks_exact(outcome.classes()).zip(outcome.y_true());
-    let hits = rows.filter(|(scores, truth)| {
-        let truth = **truth as usize;
+    let hit = |(scores, truth): (&[f64], &u32)| {
+        let truth = *truth as usize;
         let above =
             |(class, score): (usize, &f64)| *score > scores[truth] || (*score == scores[truth] && class > truth);
-        scores.iter().enumerate().filter(|&score| above(score)).count() < k
-    });
-    Some(hits.count() as f64 / outcome.rows() as f64)
+        f64::from(u8::from(scores.iter().enumerate().filter(|&score| above(score)).count() < k))
+    };
+    Some(rows.map(hit).collect())
 }
 
 /// The mean of −ln of the true class's probability, kept within `[ε, 1 − ε]` (`log_loss`, which since 1.5 no longer scales
 /// rows to sum to 1).
 pub(super) fn log_loss(outcome: &Outcome<'_>) -> Option<f64> {
+    crate::ml::stats::mean(&log_losses(outcome)?)
+}
+
+/// [`log_loss`] of each row.
+pub(super) fn log_losses(outcome: &Outcome<'_>) -> Option<Vec<f64>> {
     let rows = outcome.probabilities()?.chunks_exact(outcome.classes()).zip(outcome.y_true());
-    let loss = rows.map(|(row, &truth)| -row[truth as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln());
-    Some(loss.sum::<f64>() / outcome.rows() as f64)
+    Some(rows.map(|(row, &truth)| -row[truth as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()).collect())
 }
 
 /// The squared error of a row's probabilities, summed over classes and averaged over rows; for two classes half of it,
@@ -87,6 +96,17 @@ pub(super) fn brier_score_loss(outcome: &Outcome<'_>) -> Option<f64> {
     }
     let scale = if outcome.classes() <= 2 { 0.5 } else { 1.0 };
     Some(scale * sum / outcome.rows() as f64)
+}
+
+/// [`brier_score_loss`] of each row.
+pub(super) fn squared_errors(outcome: &Outcome<'_>) -> Option<Vec<f64>> {
+    let scale = if outcome.classes() <= 2 { 0.5 } else { 1.0 };
+    let rows = outcome.probabilities()?.chunks_exact(outcome.classes()).zip(outcome.y_true());
+    let error = |(row, &truth): (&[f64], &u32)| {
+        let target = |class: usize| if class == truth as usize { 1.0 } else { 0.0 };
+        scale * row.iter().enumerate().map(|(class, p)| (target(class) - p) * (target(class) - p)).sum::<f64>()
+    };
+    Some(rows.map(error).collect())
 }
 
 /// Rows that share one score.

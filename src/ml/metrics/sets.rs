@@ -21,7 +21,7 @@ pub struct SetOutcome<'a> {
 
 /// What of a set was true, predicted, both.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
+pub(super) struct Tally {
     hits: u64,
     predicted: u64,
     truths: u64,
@@ -54,6 +54,46 @@ impl<'a> SetOutcome<'a> {
     /// Precision, recall, F1 and support of each class.
     pub fn per_class(&self) -> Vec<ClassScores> {
         self.by_class().into_iter().map(Tally::scores).collect()
+    }
+
+    /// Number of classes.
+    pub(super) fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Whether each row has each class, row-major.
+    pub(super) fn truths(&self) -> &'a [bool] {
+        self.y_true
+    }
+
+    /// Scores, row-major; `None` too where one of them is NaN.
+    pub(super) fn scores(&self) -> Option<&'a [f64]> {
+        without_nan(self.scores?)
+    }
+
+    /// Row, class, truth and prediction, for each class that a row has or was given.
+    pub(super) fn marks(&self) -> impl Iterator<Item = (usize, usize, bool, bool)> {
+        let pairs = self.y_true.iter().zip(self.y_pred).enumerate().filter(|(_, (t, p))| **t || **p);
+        pairs.map(|(at, (&t, &p))| (at / self.classes, at % self.classes, t, p))
+    }
+
+    /// What each row adds to a metric that is a mean over rows; `None` for others.
+    pub(super) fn row_scores(&self, metric: Metric) -> Option<Vec<f64>> {
+        let of: fn(Tally) -> f64 = match metric {
+            Metric::Accuracy => {
+                return Some(self.rows().map(|(t, p)| f64::from(u8::from(t == p))).collect());
+            }
+            Metric::HammingLoss => {
+                let wrong = |(t, p): (&[bool], &[bool])| t.iter().zip(p).filter(|(t, p)| t != p).count();
+                return Some(self.rows().map(|row| wrong(row) as f64 / self.classes as f64).collect());
+            }
+            Metric::Precision(Average::Samples) => |tally| tally.scores().precision,
+            Metric::Recall(Average::Samples) => |tally| tally.scores().recall,
+            Metric::F1(Average::Samples) => |tally| tally.scores().f1,
+            Metric::Jaccard(Average::Samples) => Tally::jaccard,
+            _ => return None,
+        };
+        Some(self.by_row().map(of).collect())
     }
 
     fn rows(&self) -> impl Iterator<Item = (&'a [bool], &'a [bool])> {
@@ -99,11 +139,12 @@ pub fn compute_sets(metric: Metric, outcome: &SetOutcome<'_>) -> Option<f64> {
     }
     let pairs = || outcome.y_true.iter().zip(outcome.y_pred);
     let value = match metric {
-        Metric::Accuracy => {
-            let right: Vec<f64> = outcome.rows().map(|(t, p)| f64::from(u8::from(t == p))).collect();
-            mean(&right)
-        }
         Metric::HammingLoss => Some(pairs().filter(|(t, p)| t != p).count() as f64 / outcome.y_true.len() as f64),
+        Metric::Accuracy
+        | Metric::Precision(Average::Samples)
+        | Metric::Recall(Average::Samples)
+        | Metric::F1(Average::Samples)
+        | Metric::Jaccard(Average::Samples) => mean(&outcome.row_scores(metric)?),
         Metric::Precision(average) => averaged(outcome, average, |tally| tally.scores().precision),
         Metric::Recall(average) => averaged(outcome, average, |tally| tally.scores().recall),
         Metric::F1(average) => averaged(outcome, average, |tally| tally.scores().f1),
@@ -117,14 +158,18 @@ pub fn compute_sets(metric: Metric, outcome: &SetOutcome<'_>) -> Option<f64> {
 }
 
 fn averaged(outcome: &SetOutcome<'_>, average: Average, of: fn(Tally) -> f64) -> Option<f64> {
-    let classes = || outcome.by_class().into_iter();
+    over_tallies(&outcome.by_class(), average, of)
+}
+
+/// One number from the tallies of all classes; `None` for the mean of rows, which they do not tell.
+pub(super) fn over_tallies(classes: &[Tally], average: Average, of: fn(Tally) -> f64) -> Option<f64> {
     match average {
-        Average::Macro => mean(&classes().map(of).collect::<Vec<_>>()),
-        Average::Samples => mean(&outcome.by_row().map(of).collect::<Vec<_>>()),
-        Average::Micro => Some(of(classes().fold(Tally::default(), Tally::and))),
+        Average::Macro => mean(&classes.iter().copied().map(of).collect::<Vec<_>>()),
+        Average::Samples => None,
+        Average::Micro => Some(of(classes.iter().copied().fold(Tally::default(), Tally::and))),
         Average::Weighted => {
-            let truths: u64 = classes().map(|tally| tally.truths).sum();
-            let sum: f64 = classes().map(|tally| of(tally) * tally.truths as f64).sum();
+            let truths: u64 = classes.iter().map(|tally| tally.truths).sum();
+            let sum: f64 = classes.iter().map(|tally| of(*tally) * tally.truths as f64).sum();
             // scikit-learn gives 0 where no row has a class
             Some(if truths == 0 { 0.0 } else { sum / truths as f64 })
         }
@@ -133,9 +178,14 @@ fn averaged(outcome: &SetOutcome<'_>, average: Average, of: fn(Tally) -> f64) ->
 
 impl Tally {
     fn count(&mut self, truth: bool, predicted: bool) {
-        self.hits += u64::from(truth && predicted);
-        self.predicted += u64::from(predicted);
-        self.truths += u64::from(truth);
+        self.add(truth, predicted, 1);
+    }
+
+    /// Counts a row, or a class of a row, so many times.
+    pub(super) fn add(&mut self, truth: bool, predicted: bool, times: u64) {
+        self.hits += u64::from(truth && predicted) * times;
+        self.predicted += u64::from(predicted) * times;
+        self.truths += u64::from(truth) * times;
     }
 
     fn and(self, other: Tally) -> Tally {
@@ -146,11 +196,11 @@ impl Tally {
         }
     }
 
-    fn scores(self) -> ClassScores {
+    pub(super) fn scores(self) -> ClassScores {
         ClassScores::new(self.hits, self.predicted, self.truths)
     }
 
-    fn jaccard(self) -> f64 {
+    pub(super) fn jaccard(self) -> f64 {
         ratio(self.hits, self.truths + self.predicted - self.hits)
     }
 }

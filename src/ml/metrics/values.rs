@@ -25,7 +25,18 @@ impl<'a> ValueOutcome<'a> {
         }
     }
 
-    fn errors(&self) -> impl Iterator<Item = f64> {
+    /// True numbers.
+    pub(super) fn y_true(&self) -> &'a [f64] {
+        self.y_true
+    }
+
+    /// Predicted numbers.
+    pub(super) fn y_pred(&self) -> &'a [f64] {
+        self.y_pred
+    }
+
+    /// Truth less prediction, row by row.
+    pub(super) fn errors(&self) -> impl Iterator<Item = f64> {
         self.y_true.iter().zip(self.y_pred).map(|(truth, predicted)| truth - predicted)
     }
 }

@@ -5,7 +5,7 @@
 
 mod keep;
 mod regression;
-mod tail;
+pub(in crate::ml) mod tail;
 
 pub use keep::{Keep, KeepError, Threshold};
 pub use regression::f_regression;

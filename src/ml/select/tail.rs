@@ -9,12 +9,12 @@ const MOST_TERMS: usize = 100_000;
 const TINY: f64 = 1e-300;
 
 /// P(χ² ≥ `x`) for `freedom` degrees of freedom.
-pub(super) fn chi_squared(x: f64, freedom: f64) -> f64 {
+pub(in crate::ml) fn chi_squared(x: f64, freedom: f64) -> f64 {
     upper_gamma(freedom / 2.0, x / 2.0)
 }
 
 /// P(F ≥ `x`) for `between` and `within` degrees of freedom.
-pub(super) fn f_ratio(x: f64, between: f64, within: f64) -> f64 {
+pub(in crate::ml) fn f_ratio(x: f64, between: f64, within: f64) -> f64 {
     match x {
         _ if x.is_nan() => f64::NAN,
         _ if x <= 0.0 => 1.0,
@@ -64,7 +64,7 @@ fn upper_gamma(a: f64, x: f64) -> f64 {
 }
 
 /// The regularised incomplete beta function I_x(a, b).
-fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
+pub(in crate::ml) fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
     if x < (a + 1.0) / (a + b + 2.0) {
         front * beta_fraction(a, b, x) / a
@@ -99,7 +99,7 @@ fn away_from_zero(value: f64) -> f64 {
 }
 
 /// ln Γ(x) for x above 0.
-fn ln_gamma(x: f64) -> f64 {
+pub(in crate::ml) fn ln_gamma(x: f64) -> f64 {
     const LANCZOS: [f64; 8] = [
         676.520_368_121_885_1,
         -1_259.139_216_722_402_8,

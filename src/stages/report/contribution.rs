@@ -1,16 +1,16 @@
 //! What does each part add, and what would more training rows? Tables of blocks, and learning curves.
 
-use crate::record::{Contribution, CurvePoint, Gain, LearningCurve, MetricSummary};
+use crate::record::{
+    Contribution, CurvePoint, Gain, LearningCurve, MetricSummary, VariantSummary, gap_interval, in_points, p_words,
+};
 
 use super::curves::Plot;
 use super::data::Note;
 use super::html::bdi;
-use super::rank::with_spread;
+use super::rank::with_interval;
 use super::svg::Scale;
 use super::words::{count, counted, fixed, html, markdown, markdown_code, score_or_dash, seconds};
 
-/// Metrics whose names hold one of these are shares: a difference is told in points (hundredths).
-const SHARES: [&str; 6] = ["accuracy", "precision", "recall", "f1", "roc_auc", "jaccard"];
 /// At most so many classes are listed of one table, those for which the blocks matter most.
 const MOST_CLASSES: usize = 30;
 /// At most so many tables, and curves, are shown.
@@ -34,7 +34,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// One line for each block: what it scores alone, the others without it, what it adds, in how many folds, its cost.
-    fn rows(&self) -> Vec<(&'a str, [String; 5])> {
+    fn rows(&self) -> Vec<(&'a str, [String; 7])> {
         let row = |of: &&'a Contribution| {
             let gain = self.gain(of);
             let better = gain.map_or(0, |gain| gain.folds.iter().flatten().filter(|fold| **fold > 0.0).count());
@@ -43,6 +43,9 @@ impl<'a> Blocks<'a> {
                 score_or_dash(gain.and_then(|gain| gain.alone)),
                 score_or_dash(gain.and_then(|gain| gain.without)),
                 gain.and_then(|gain| gain.gain).map_or_else(|| "–".to_owned(), |gain| difference(self.metric, gain)),
+                gain.and_then(|gain| gain.ci95)
+                    .map_or_else(|| "–".to_owned(), |ci| gap_interval(self.metric, ci, true)),
+                gain.and_then(|gain| gain.p_adjusted).map_or_else(|| "–".to_owned(), p_words),
                 if folds > 0 { format!("{better} of {folds}") } else { "–".to_owned() },
                 seconds(of.seconds),
             ];
@@ -71,24 +74,20 @@ fn difference(metric: &str, value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
-    let digits = if is_share(metric) { fixed(100.0 * value, 1) } else { fixed(value, 4) };
+    let digits = if in_points(metric) { fixed(100.0 * value, 1) } else { fixed(value, 4) };
     let none = !digits.bytes().any(|digit| (b'1'..=b'9').contains(&digit));
     if value > 0.0 && !none { format!("+{digits}") } else { digits }
 }
 
-fn is_share(metric: &str) -> bool {
-    SHARES.iter().any(|share| metric.contains(share))
-}
-
 /// The heads of [`Blocks::rows`].
-fn heads(metric: &str) -> [&'static str; 5] {
-    let gain = if is_share(metric) { "adds (points)" } else { "adds" };
-    ["alone", "the others", gain, "better in folds", "costs"]
+fn heads(metric: &str) -> [&'static str; 7] {
+    let gain = if in_points(metric) { "adds (points)" } else { "adds" };
+    ["alone", "the others", gain, "95% interval", "p", "better in folds", "costs"]
 }
 
-const ABOUT: &str = "What each block adds: the score of all blocks less that of the others without it, mean over folds. A block may score \
-                     well alone and add little, because the others know the same. Costs are seconds of work in the stages that this \
-                     block alone needs.";
+const ABOUT: &str = "What each block adds: the score of all blocks less that of the others without it, on the same rows. The p values are \
+                     corrected over the blocks of a table (Holm). A block may score well alone and add little, because the others know the \
+                     same. Costs are seconds of work in the stages that this block alone needs.";
 
 /// The blocks by stage and variant, in the order of the summary.
 fn blocks<'a>(note: &'a Note<'_>) -> Vec<Blocks<'a>> {
@@ -100,22 +99,22 @@ fn blocks<'a>(note: &'a Note<'_>) -> Vec<Blocks<'a>> {
         match all.last_mut().filter(|blocks| blocks.of.iter().all(|first| same(first, of))) {
             Some(blocks) => blocks.of.push(of),
             None => {
-                let ranked = note
-                    .ranking
-                    .rows
-                    .iter()
-                    .find(|row| row.variant.id == of.all && row.variant.evaluation == of.evaluation);
                 // a metric of numbers ranks nothing among classes, and the other way about
                 let ranking = note.ranking.metric.as_str();
                 let metric = of.metrics.keys().find(|name| *name == ranking).or_else(|| of.metrics.keys().next());
                 let metric = metric.map_or("", String::as_str);
                 let all_blocks = of.metrics.get(metric).and_then(|gain| gain.all);
-                let name = ranked.map_or("", |row| row.name.as_str());
+                let name = scored(note, &of.all, &of.evaluation).map_or("", |variant| variant.label.as_str());
                 all.push(Blocks { stage: &of.stage, name, metric, all: all_blocks, of: vec![of] });
             }
         }
     }
     all
+}
+
+/// A variant's scores.
+fn scored<'a>(note: &'a Note<'_>, id: &str, evaluation: &str) -> Option<&'a VariantSummary> {
+    note.summary.variants.iter().find(|variant| variant.id == id && variant.evaluation == evaluation)
 }
 
 /// A learning curve with its scores.
@@ -130,10 +129,8 @@ fn curves<'a>(note: &'a Note<'_>) -> Vec<Curve<'a>> {
         |curve: &LearningCurve| note.summary.learning_curves.iter().any(|other| other.evaluation != curve.evaluation);
     let curve = |curve: &'a LearningCurve| {
         let metric = |point: &CurvePoint| {
-            let of = |row: &&super::rank::Ranked<'a>| {
-                row.variant.id == point.variant && row.variant.evaluation == curve.evaluation
-            };
-            Some((point.train_rows, note.ranking.rows.iter().find(of)?.metric?))
+            let variant = scored(note, &point.variant, &curve.evaluation)?;
+            Some((point.train_rows, variant.metrics.get(&note.ranking.metric)?))
         };
         let name = match (curve.label.is_empty(), several(curve)) {
             (true, _) => curve.evaluation.clone(),
@@ -240,8 +237,7 @@ fn drawn(out: &mut String, curves: &[Curve<'_>], all: &[Curve<'_>]) {
 
 fn html_points(out: &mut String, curves: &[Curve<'_>], metric: &str) {
     out.push_str(&format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"learning curves\">\n<table>\n<caption><span>{}, mean ± standard \
-         deviation over folds.</span></caption>\n<thead><tr><th scope=\"col\">curve</th><th scope=\"col\" class=\"n\">rows</th><th scope=\"col\" \
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"learning curves\">\n<table>\n<caption><span>{}, with 95% intervals.</span></caption>\n<thead><tr><th scope=\"col\">curve</th><th scope=\"col\" class=\"n\">rows</th><th scope=\"col\" \
          class=\"n\">score</th></tr></thead>\n<tbody>\n",
         bdi(metric)
     ));
@@ -258,7 +254,7 @@ fn html_points(out: &mut String, curves: &[Curve<'_>], metric: &str) {
 fn lines<'c>(curves: &'c [Curve<'_>]) -> impl Iterator<Item = (&'c str, String, String)> {
     curves.iter().take(MOST).flat_map(|curve| {
         curve.points.iter().map(|(rows, metric)| {
-            let score = metric.mean.map_or_else(|| "–".to_owned(), |mean| with_spread(mean, metric.std));
+            let score = with_interval(metric);
             (curve.name.as_str(), count(*rows), score)
         })
     })
@@ -276,7 +272,7 @@ pub(super) fn markdown_section(out: &mut String, note: &Note<'_>) {
     }
     if !curves.is_empty() {
         out.push_str(&format!(
-            "## Learning curves\n\n{}, mean ± standard deviation over folds, {} in all.\n\n| curve | rows | score |\n| --- | ---: | ---: |\n",
+            "## Learning curves\n\n{}, with 95% intervals, {} in all.\n\n| curve | rows | score |\n| --- | ---: | ---: |\n",
             markdown_code(&note.ranking.metric),
             counted(curves.len() as u64, "curve")
         ));
@@ -330,6 +326,10 @@ mod tests {
             without: Some(0.8275),
             alone: Some(0.5),
             gain: Some(0.0225),
+            ci95: Some([-0.001, 0.046]),
+            p: Some(0.03),
+            p_adjusted: Some(0.06),
+            method: None,
             folds: vec![Some(0.05), Some(-0.005)],
         };
         let class = |name: &str, gain| ClassGain { class: name.to_owned(), all: 0.8, without: None, alone: None, gain };
@@ -345,7 +345,8 @@ mod tests {
             metrics: BTreeMap::from([("accuracy".to_owned(), gain)]),
             classes: vec![class("<i>", Some(-0.031)), class("b|b", None)],
         };
-        run.contributions = vec![of("tf<idf", gain.clone()), of("vectors", Gain { gain: None, ..gain })];
+        run.contributions =
+            vec![of("tf<idf", gain.clone()), of("vectors", Gain { gain: None, ci95: None, p_adjusted: None, ..gain })];
         let point = |variant: usize, train_rows| CurvePoint { variant: run.variants[variant].id.clone(), train_rows };
         run.learning_curves = vec![LearningCurve {
             evaluation: "scores".to_owned(),
@@ -363,8 +364,12 @@ mod tests {
     #[test]
     fn blocks_are_told_in_points_with_their_cost() {
         let (html, markdown) = written();
-        assert!(markdown.contains("| tf\\<idf | 0.5000 | 0.8275 | +2.2 | 1 of 2 | 1.5 s |"), "{markdown}");
-        assert!(markdown.contains("| vectors | 0.5000 | 0.8275 | – | 1 of 2 | 1.5 s |"), "{markdown}");
+        assert!(
+            markdown
+                .contains("| tf\\<idf | 0.5000 | 0.8275 | +2.2 | −0.1 to 4.6 points | p = 0.060 | 1 of 2 | 1.5 s |"),
+            "{markdown}"
+        );
+        assert!(markdown.contains("| vectors | 0.5000 | 0.8275 | – | – | – | 1 of 2 | 1.5 s |"), "{markdown}");
         assert!(markdown.contains("| \\<i\\> | −3.1 | −3.1 |"), "{markdown}");
         assert!(!markdown.contains("b\\|b"), "a class of which nothing is known has no line");
         for words in ["tf&lt;idf", "<td class=\"n\">+2.2</td>", "</bdi> 0.8500 with all of them", "&lt;i&gt;"] {
@@ -376,8 +381,8 @@ mod tests {
     #[test]
     fn curves_are_drawn_and_told() {
         let (html, markdown) = written();
-        assert!(markdown.contains("| x\\<y | 100 | 0.7500 ± 0.0707 |"), "{markdown}");
-        assert!(markdown.contains("| x\\<y | 12\u{202f}000 | 0.8500 ± 0.0707 |"), "{markdown}");
+        assert!(markdown.contains("| x\\<y | 100 | 0.7500 (0.6793 to 0.8207) |"), "{markdown}");
+        assert!(markdown.contains("| x\\<y | 12\u{202f}000 | 0.8500 (0.7793 to 0.9207) |"), "{markdown}");
         assert_eq!((html.matches("<svg").count(), html.matches("class=\"dot\"").count()), (1, 4));
         assert!(html.contains("x&lt;y") && !html.contains("x<y") && !html.contains("NaN"), "{html}");
         assert!(html.contains(">100</text>") && html.contains(">12\u{202f}000</text>"), "{html}");

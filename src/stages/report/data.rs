@@ -36,6 +36,8 @@ pub(super) struct Note<'a> {
     pub(super) verdict: Vec<Line>,
     /// The variants in their places.
     pub(super) ranking: Ranking<'a>,
+    /// Variants that were scored otherwise, and so have places of their own.
+    pub(super) apart: Vec<Ranking<'a>>,
     /// The first variants in detail, best first.
     pub(super) details: Vec<Detail<'a>>,
     /// What ran and what was reused, in the order of the pipeline.
@@ -95,12 +97,14 @@ impl<'a> Note<'a> {
         mistakes: usize,
     ) -> Result<Self, StageError> {
         let summary = results.summary;
-        let ranking = Ranking::of(summary, metric);
+        let mut apart = Ranking::all(summary, metric);
+        let ranking = apart.remove(0);
         let mut details = Vec::new();
         let mut folds = vec![None; summary.variants.len()];
         let mut compared = Vec::new();
         let mut prints = FoldPrints::default();
-        for row in ranking.rows.iter().take(DETAILED) {
+        let rows = || ranking.rows.iter().chain(apart.iter().flat_map(|other| &other.rows));
+        for row in rows().take(DETAILED) {
             let evaluation = results.evaluations.iter().find(|e| e.variant == row.index);
             let findings = evaluation.map(|e| findings(e, mistakes, &mut prints)).transpose()?;
             if let Some(slot) = folds.get_mut(row.index) {
@@ -121,6 +125,7 @@ impl<'a> Note<'a> {
             verdict: ranking.verdict(&folds),
             stages: stages(summary),
             ranking,
+            apart,
             details,
         })
     }
@@ -137,7 +142,8 @@ impl<'a> Note<'a> {
 
     /// Ranked variants that are not shown in detail.
     pub(super) fn without_detail(&self) -> usize {
-        self.ranking.rows.len() - self.details.len()
+        let apart: usize = self.apart.iter().map(|other| other.rows.len()).sum();
+        self.ranking.rows.len() + apart - self.details.len()
     }
 }
 

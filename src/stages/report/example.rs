@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use crate::record::{
-    ClassSummary, Evaluation, InputSummary, MetricSummary, ModelSummary, Outcome, Results, Status, Summary, Totals,
-    UnitSummary, VariantSummary,
+    ClassSummary, Comparison, ComparisonMethod, Evaluation, InputSummary, IntervalMethod, LEVEL, MetricSummary,
+    ModelSummary, Outcome, Results, Rival, ScoredOn, Status, Summary, Totals, UnitSummary, VariantSummary, Verdict,
+    WinShare,
 };
 use crate::stage::{Part, Parts};
 use crate::table::predictions::{Predictions, Scored};
@@ -22,7 +23,9 @@ pub(super) fn metric(folds: &[f64], higher_is_better: bool) -> MetricSummary {
         mean: Some(mean),
         std: several.then_some(std),
         folds: folds.iter().copied().map(Some).collect(),
+        estimate: Some(mean),
         ci95: several.then_some([mean - std, mean + std]),
+        ci95_method: several.then_some(IntervalMethod::Bootstrap),
         higher_is_better,
     }
 }
@@ -36,10 +39,33 @@ pub(super) fn variant(label: &str, folds: &[f64]) -> VariantSummary {
         params: BTreeMap::from([("features".to_owned(), label.into())]),
         evaluation: "scores".into(),
         rows: 20,
+        scored_on: Some(ScoredOn { rows: "0123".into(), folds: "4567".into() }),
         metrics: BTreeMap::from([("accuracy".to_owned(), metric(folds, true))]),
         chosen: Vec::new(),
         classes: vec![class("negative"), class("positive")],
         confusion: vec![vec![8, 2], vec![3, 7]],
+    }
+}
+
+/// Two variants of a run compared by accuracy: the interval reaches a point to either side.
+pub(super) fn comparison(run: &Summary, a: usize, b: usize, difference: f64, p: f64) -> Comparison {
+    let rival =
+        |at: usize| Rival { variant: run.variants[at].id.clone(), evaluation: run.variants[at].evaluation.clone() };
+    Comparison {
+        metric: "accuracy".into(),
+        a: rival(a),
+        b: rival(b),
+        rows: 200,
+        difference,
+        ci95: Some([difference - 0.01, difference + 0.01]),
+        p: Some(p),
+        p_adjusted: Some(p),
+        family: 3,
+        method: ComparisonMethod::McnemarMidP,
+        widened: 1.5,
+        wins: Some(WinShare { a: 30, b: 10, share: 0.75, ci95: [0.598, 0.858] }),
+        verdict: if p <= LEVEL { Verdict::Better } else { Verdict::Level },
+        sentence: String::new(),
     }
 }
 
@@ -71,6 +97,9 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         seed: 42,
         selection: None,
         variants,
+        comparisons: Vec::new(),
+        best: Vec::new(),
+        not_compared: Vec::new(),
         contributions: Vec::new(),
         learning_curves: Vec::new(),
         units: vec![unit("tfidf", Some(0), Outcome::Ran, 1.5), unit("tfidf", Some(1), Outcome::Reused, 1.25)],

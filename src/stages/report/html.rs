@@ -8,7 +8,7 @@ use crate::record::VariantSummary;
 use super::curves;
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::mistakes::{Findings, Mistake};
-use super::rank::over_folds;
+use super::rank::{Ranking, over_folds, range};
 use super::svg;
 use super::words::{
     Line, Span, clip, count, counted, html, html_rich, message, percent, score, score_or_dash, seconds,
@@ -118,8 +118,19 @@ fn warnings(out: &mut String, note: &Note<'_>) {
 
 /// The ranking: drawn, then in figures.
 fn variants(out: &mut String, note: &Note<'_>) {
-    let ranking = &note.ranking;
     out.push_str("<section>\n<h2>The variants</h2>\n");
+    ranked(out, &note.ranking);
+    for other in &note.apart {
+        out.push_str(&format!("<h3>{} {}</h3>\n", counted(other.rows.len() as u64, "variant"), html(&other.apart)));
+        for sentence in other.verdict(&[]) {
+            out.push_str(&format!("<p>{}</p>\n", line(&sentence)));
+        }
+        ranked(out, other);
+    }
+    out.push_str("</section>\n");
+}
+
+fn ranked(out: &mut String, ranking: &Ranking<'_>) {
     if let Some(scale) = svg::scale(&ranking.rows) {
         let best = ranking.rows.first().and_then(|row| row.mean());
         let longest = ranking.rows.iter().map(|row| row.name.width()).max().unwrap_or_default();
@@ -140,16 +151,17 @@ fn variants(out: &mut String, note: &Note<'_>) {
             html(&ranking.metric)
         ));
     }
-    ranked_table(out, note);
-    out.push_str("</section>\n");
+    ranked_table(out, ranking);
 }
 
-fn ranked_table(out: &mut String, note: &Note<'_>) {
-    let ranking = &note.ranking;
+fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
     let how = over_folds(ranking.rows.first().and_then(|row| row.metric), None);
     let mut caption = match ranking.rows.len() {
-        1 => format!("All metrics: {how}."),
-        _ => format!("All variants by <code>{}</code>: {how}. The best of each column is bold.", html(&ranking.metric)),
+        1 => format!("All metrics: {how}, with 95% intervals."),
+        _ => format!(
+            "All variants by <code>{}</code>: {how}, with 95% intervals. The best of each column is bold.",
+            html(&ranking.metric)
+        ),
     };
     if ranking.more_metrics > 0 {
         let more = counted(ranking.more_metrics as u64, "more metric");
@@ -159,22 +171,28 @@ fn ranked_table(out: &mut String, note: &Note<'_>) {
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"variants\">\n<table class=\"wide\">\n<caption><span>{caption}</span></caption>\n\
          <thead><tr><th scope=\"col\" class=\"n\">#</th><th scope=\"col\">variant</th>"
     ));
-    for column in &ranking.columns {
+    let compared = ranking.rows.len() > 1;
+    for (at, column) in ranking.columns.iter().enumerate() {
         out.push_str(&format!("<th scope=\"col\" class=\"n\">{}</th>", breakable(column)));
+        if at == 0 && compared {
+            out.push_str("<th scope=\"col\">to the best</th>");
+        }
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     let best: Vec<Option<f64>> = ranking.columns.iter().map(|column| ranking.best_of(column)).collect();
-    let compared = ranking.rows.len() > 1;
     for row in &ranking.rows {
         let place = row.place.map_or_else(|| "–".to_owned(), |place| place.to_string());
         out.push_str(&format!("<tr><td class=\"n\">{place}</td><th scope=\"row\">{}</th>", bdi(&row.name)));
-        for (column, best) in ranking.columns.iter().zip(&best) {
+        for (at, (column, best)) in ranking.columns.iter().zip(&best).enumerate() {
             let metric = row.variant.metrics.get(column);
             let mean = metric.and_then(|m| m.mean);
             let class = if compared && mean.is_some() && mean == *best { "n best" } else { "n" };
-            let spread =
-                metric.and_then(|m| m.std).map(|std| format!("<small>± {}</small>", score(std))).unwrap_or_default();
-            out.push_str(&format!("<td class=\"{class}\">{}{spread}</td>", score_or_dash(mean)));
+            let interval = metric.and_then(|m| m.ci95);
+            let interval = interval.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
+            out.push_str(&format!("<td class=\"{class}\">{}{interval}</td>", score_or_dash(mean)));
+            if at == 0 && compared {
+                out.push_str(&format!("<td>{}</td>", html(&ranking.distance(row))));
+            }
         }
         out.push_str("</tr>\n");
     }

@@ -7,7 +7,7 @@ use super::curves;
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::html::{CLIP, company, named, shown, sure, taken_for, worst, wrong};
 use super::mistakes::{Findings, Mistake};
-use super::rank::{over_folds, with_spread};
+use super::rank::{Ranking, over_folds, with_interval};
 use super::words::{
     Line, Span, clip, count, counted, html, markdown, markdown_code, message, percent, score, score_or_dash, seconds,
 };
@@ -67,26 +67,39 @@ pub(super) fn line(line: &Line) -> String {
 }
 
 fn variants(out: &mut String, note: &Note<'_>) {
-    let ranking = &note.ranking;
+    out.push_str("## The variants\n\n");
+    ranked(out, &note.ranking);
+    for other in &note.apart {
+        out.push_str(&format!("### {} {}\n\n", counted(other.rows.len() as u64, "variant"), other.apart));
+        for sentence in other.verdict(&[]) {
+            out.push_str(&format!("{}\n\n", line(&sentence)));
+        }
+        ranked(out, other);
+    }
+}
+
+fn ranked(out: &mut String, ranking: &Ranking<'_>) {
     let how = over_folds(ranking.rows.first().and_then(|row| row.metric), None);
-    out.push_str(&format!("## The variants\n\nBy {}: {how}.", markdown_code(&ranking.metric)));
+    out.push_str(&format!("By {}: {how}, with 95% intervals.", markdown_code(&ranking.metric)));
     if ranking.more_metrics > 0 {
         out.push_str(&format!(" {} in `summary.json`.", counted(ranking.more_metrics as u64, "more metric")));
     }
+    let compared = ranking.rows.len() > 1;
     out.push_str("\n\n| # | variant |");
-    for column in &ranking.columns {
-        out.push_str(&format!(" {} |", markdown(column)));
+    for (at, column) in ranking.columns.iter().enumerate() {
+        let distance = if at == 0 && compared { " to the best |" } else { "" };
+        out.push_str(&format!(" {} |{distance}", markdown(column)));
     }
     out.push_str(" folds |\n| ---: | --- |");
     out.push_str(&" ---: |".repeat(ranking.columns.len()));
-    out.push_str(" --- |\n");
+    out.push_str(if compared { " --- | --- |\n" } else { " --- |\n" });
     for row in &ranking.rows {
         let place = row.place.map_or_else(|| "–".to_owned(), |place| place.to_string());
         out.push_str(&format!("| {place} | {} |", markdown(&row.name)));
-        for column in &ranking.columns {
-            let metric = row.variant.metrics.get(column);
-            let cell = metric.and_then(|m| m.mean.map(|mean| with_spread(mean, m.std)));
-            out.push_str(&format!(" {} |", cell.unwrap_or_else(|| "–".to_owned())));
+        for (at, column) in ranking.columns.iter().enumerate() {
+            let cell = row.variant.metrics.get(column).map_or_else(|| "–".to_owned(), with_interval);
+            let distance = if at == 0 && compared { format!(" {} |", ranking.distance(row)) } else { String::new() };
+            out.push_str(&format!(" {cell} |{distance}"));
         }
         let folds: Vec<String> = row.metric.iter().flat_map(|m| &m.folds).map(|f| score_or_dash(*f)).collect();
         out.push_str(&format!(" {} |\n", folds.join(" ")));

@@ -207,7 +207,9 @@ mod tests {
         for words in [
             "is best by",
             "2.0 points",
-            "naive",
+            "95% interval",
+            "Whether the lead is real cannot be told",
+            "to the best",
             "text of r1",
             "probability 0.9000 against 0.1000",
             "fold 1",

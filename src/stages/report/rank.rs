@@ -1,17 +1,20 @@
-//! Which variant is best, by how much, and how sure may one be?
+//! Which variant is best, by how much, and is it real?
 
 use std::cmp::Ordering;
 
 use crate::ml::{METRICS, Metric};
-use crate::record::{MetricSummary, Summary, VariantSummary};
+use crate::record::{
+    BestOf, Comparison, ComparisonMethod, IntervalMethod, MetricSummary, Rival, Summary, VariantSummary, Verdict, gap,
+    gap_interval,
+};
 
-use super::words::{Line, Span, counted, fixed, score, score_or_dash, text};
-
-/// Metrics whose names hold one of these are shares, so a difference may be told in points (hundredths).
-const SHARES: [&str; 5] = ["accuracy", "precision", "recall", "f1", "roc_auc"];
+use super::words::{Line, Span, count, counted, fixed, score, score_or_dash, text};
 
 /// At most so many metrics have a column.
 const COLUMNS: usize = 12;
+
+/// So many variants that are not told apart from the best are named.
+const NAMED: usize = 4;
 
 /// What tells whether two variants were scored alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub(super) struct Ranked<'a> {
     pub(super) variant: &'a VariantSummary,
     /// The metric that ranks.
     pub(super) metric: Option<&'a MetricSummary>,
+    /// The best by that metric, against this one.
+    pub(super) against: Option<&'a Comparison>,
 }
 
 impl Ranked<'_> {
@@ -43,7 +48,7 @@ impl Ranked<'_> {
     }
 }
 
-/// All variants with scores, best first.
+/// Variants with scores that were scored alike, best first.
 pub(super) struct Ranking<'a> {
     /// The metric that ranks; empty if nothing has scores.
     pub(super) metric: String,
@@ -59,14 +64,43 @@ pub(super) struct Ranking<'a> {
     pub(super) more_metrics: usize,
     /// True if the metric that was asked for is not among the scores.
     pub(super) fell_back: bool,
+    /// What the best of them is worth.
+    best: Option<&'a BestOf>,
     /// True if none was asked for, and it is not accuracy.
     unasked: bool,
+    /// Why these are not ranked with the first ones; empty for the first.
+    pub(super) apart: String,
 }
 
 impl<'a> Ranking<'a> {
-    /// Ranks the variants by `wanted` (accuracy where that is none), or by the first metric there is.
-    pub(super) fn of(summary: &'a Summary, wanted: Option<&str>) -> Self {
-        let scored = || summary.variants.iter().enumerate().filter(|(_, v)| !v.metrics.is_empty());
+    /// Ranks the variants by `wanted` (accuracy where that is none), or by the first metric there is: those that were scored alike
+    /// together, the most first.
+    pub(super) fn all(summary: &'a Summary, wanted: Option<&str>) -> Vec<Self> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (index, variant) in summary.variants.iter().enumerate().filter(|(_, v)| !v.metrics.is_empty()) {
+            let alike = |group: &&mut Vec<usize>| summary.variants[group[0]].scored_on == variant.scored_on;
+            match groups.iter_mut().find(alike) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+        if groups.is_empty() {
+            groups.push(Vec::new());
+        }
+        let mut all: Vec<Self> = groups.iter().map(|group| Ranking::of(summary, group, wanted)).collect();
+        if let Some((first, others)) = all.split_first_mut() {
+            let unfinished = summary.variants.iter().filter(|v| v.metrics.is_empty());
+            first.unfinished = unfinished.map(|v| name(v, summary, several_evaluations(summary))).collect();
+            for other in others {
+                other.apart = why_apart(first, other);
+            }
+        }
+        all
+    }
+
+    fn of(summary: &'a Summary, group: &[usize], wanted: Option<&str>) -> Self {
+        let scored = || group.iter().map(|&index| (index, &summary.variants[index]));
         let mut names: Vec<&String> = scored().flat_map(|(_, v)| v.metrics.keys()).collect();
         let listed = |name: &str| METRICS.iter().position(|(known, ..)| *known == name).unwrap_or(METRICS.len());
         names.sort_by_key(|name| (listed(name), *name));
@@ -78,7 +112,7 @@ impl<'a> Ranking<'a> {
             None => names.first().map(|name| (*name).clone()).unwrap_or_default(),
         };
         let higher_is_better = scored().find_map(|(_, v)| v.metrics.get(&metric)).is_none_or(|m| m.higher_is_better);
-        let evaluations = summary.variants.windows(2).any(|pair| pair[0].evaluation != pair[1].evaluation);
+        let evaluations = several_evaluations(summary);
         let mut rows: Vec<Ranked<'a>> = scored()
             .map(|(index, variant)| Ranked {
                 index,
@@ -86,14 +120,18 @@ impl<'a> Ranking<'a> {
                 name: name(variant, summary, evaluations),
                 variant,
                 metric: variant.metrics.get(&metric),
+                against: None,
             })
             .collect();
         rows.sort_by(|a, b| better(a.mean(), b.mean(), higher_is_better));
         let means: Vec<Option<f64>> = rows.iter().map(Ranked::mean).collect();
+        let best = rows.first().map(|row| rival(row.variant));
         for row in &mut rows {
             row.place = row.mean().and_then(|mean| means.iter().position(|m| *m == Some(mean))).map(|at| at + 1);
+            let this = rival(row.variant);
+            let of_pair = |c: &&Comparison| c.metric == metric && Some(&c.a) == best.as_ref() && c.b == this;
+            row.against = summary.comparisons.iter().find(of_pair);
         }
-        let unfinished = summary.variants.iter().filter(|v| v.metrics.is_empty());
         let others = names.iter().filter(|name| **name != &metric).map(|name| (*name).clone());
         let mut columns: Vec<String> =
             std::iter::once(metric.clone()).filter(|m| !m.is_empty()).chain(others).collect();
@@ -102,12 +140,14 @@ impl<'a> Ranking<'a> {
         Ranking {
             fell_back: !metric.is_empty() && wanted.is_some_and(|wanted| metric != wanted),
             unasked: wanted.is_none() && metric != asked,
+            best: summary.best.iter().find(|of| of.metric == metric && Some(&of.best) == best.as_ref()),
             metric,
             higher_is_better,
             rows,
-            unfinished: unfinished.map(|v| name(v, summary, evaluations)).collect(),
+            unfinished: Vec::new(),
             columns,
             more_metrics,
+            apart: String::new(),
         }
     }
 
@@ -124,7 +164,7 @@ impl<'a> Ranking<'a> {
         values.first()?.0
     }
 
-    /// The plain words at the top: what is best, by how much; then how sure one may be.
+    /// The plain words at the top: what is best, by how much; whether that is real; and what choosing has cost.
     pub(super) fn verdict(&self, folds: &[Option<FoldPrint>]) -> Vec<Line> {
         let (Some(best), next) = (self.rows.first(), self.rows.get(1)) else {
             return vec![vec![text("No variant was scored, so there is nothing to rank.")]];
@@ -137,9 +177,9 @@ impl<'a> Ranking<'a> {
             ]];
         };
         let print = folds.get(best.index).copied().flatten();
-        let figure = Span::Strong(with_spread(mean, best.metric.and_then(|m| m.std)));
-        let how = format!(" ({})", over_folds(best.metric, print));
-        match next.and_then(|next| next.mean().map(|m| (next, m))) {
+        let figure = Span::Strong(score(mean));
+        let how = format!(" ({})", measured(best.metric, print));
+        let mut lines = match next.and_then(|next| next.mean().map(|m| (next, m))) {
             None => {
                 let who = match best.variant.label.is_empty() {
                     true => text("The pipeline"),
@@ -149,8 +189,8 @@ impl<'a> Ranking<'a> {
                 let vowel = self.metric.starts_with(['a', 'e', 'i', 'o', 'u']) || ["f1", "r2"].contains(&self.spoken());
                 let reaches = text(if vowel { " reaches an " } else { " reaches a " });
                 let mut line = vec![who, reaches, Span::Code(self.metric.clone())];
-                line.extend([text(" of "), figure, text(format!("{how}."))]);
-                vec![line, sureness_of_one(best)]
+                line.extend([text(" of "), figure, text(format!("{how}. There is no other variant to compare with."))]);
+                vec![line]
             }
             Some((next, next_mean)) => {
                 let level = mean == next_mean;
@@ -162,22 +202,26 @@ impl<'a> Ranking<'a> {
                 }
                 line.extend([Span::Code(self.metric.clone()), text(": "), figure, text(how)]);
                 if !level {
-                    let gap = self.gap((mean - next_mean).abs());
+                    let difference = next.against.map_or(mean - next_mean, |against| against.difference);
                     let side = if self.higher_is_better { "above" } else { "below" };
-                    line.extend([text(", "), Span::Strong(gap), text(format!(" {side} the next, "))]);
+                    let gap = Span::Strong(gap(&self.metric, difference));
+                    line.extend([text(", "), gap, text(format!(" {side} the next, "))]);
                     line.push(Span::Name(next.name.clone()));
-                    line.push(text(format!(" ({})", with_spread(next_mean, next.metric.and_then(|m| m.std)))));
+                    line.push(text(format!(" ({})", score(next_mean))));
                 }
                 line.push(text("."));
-                let mut lines = vec![line, self.sureness(best, next, folds)];
-                if self.unasked {
-                    let metric = Span::Code(self.metric.clone());
-                    let how = [Span::Code("metric".to_owned()), text(" of the report was not set, and ")];
-                    lines.push(how.into_iter().chain([metric, text(" is the first that the scores have.")]).collect());
-                }
+                let mut lines = vec![line, self.reality(next)];
+                lines.extend(self.field());
+                lines.extend(self.price());
                 lines
             }
+        };
+        if self.unasked {
+            let metric = Span::Code(self.metric.clone());
+            let how = [Span::Code("metric".to_owned()), text(" of the report was not set, and ")];
+            lines.push(how.into_iter().chain([metric, text(" is the first that the scores have.")]).collect());
         }
+        lines
     }
 
     /// How the metric's name begins.
@@ -185,70 +229,119 @@ impl<'a> Ranking<'a> {
         self.metric.split('_').next().unwrap_or_default()
     }
 
-    /// A difference between two means in words.
-    pub(super) fn gap(&self, difference: f64) -> String {
-        let share = SHARES.iter().any(|share| self.metric.contains(share));
-        match share {
-            true if difference < 0.0005 => "less than 0.1 points".to_owned(),
-            true => format!("{} points", fixed(100.0 * difference, 1)),
-            false => score(difference),
+    /// Is the lead over the next real?
+    fn reality(&self, next: &Ranked<'_>) -> Line {
+        let Some(against) = next.against else {
+            return vec![text("Whether the lead is real cannot be told.")];
+        };
+        let answer = match against.verdict {
+            Verdict::Better => "The lead is real",
+            Verdict::Level => "The lead may be chance",
+        };
+        let evidence = against.evidence(self.higher_is_better);
+        let mut words = format!(": {evidence}, by {}.", method(against.method));
+        if let Some(wins) = against.wins {
+            words.push_str(&format!(
+                " On the {} where one of the two does better, it is the first on {}% (95% interval {}% to {}%).",
+                counted(wins.a + wins.b, "row"),
+                fixed(100.0 * wins.share, 0),
+                fixed(100.0 * wins.ci95[0], 0),
+                fixed(100.0 * wins.ci95[1], 0)
+            ));
         }
+        words.push_str(match against.widened > 1.0 {
+            true => " Interval and p allow for the training rows that folds share; repeated folds would tell more.",
+            false if against.method == ComparisonMethod::CorrectedT => "",
+            false if against.method == ComparisonMethod::FiveByTwoF => "",
+            false => " That is about the models as they were fitted, on new rows.",
+        });
+        vec![Span::Strong(answer.to_owned()), text(words)]
     }
 
-    /// How sure one may be that the best is better than the next.
-    fn sureness(&self, best: &Ranked<'_>, next: &Ranked<'_>, folds: &[Option<FoldPrint>]) -> Line {
-        let mut words = String::new();
-        let print = |row: &Ranked<'_>| folds.get(row.index).copied().flatten().map(|f| f.digest);
-        match (print(best), print(next)) {
-            (Some(a), Some(b)) if a == b => words.push_str(&self.wins(best, next)),
-            (Some(_), Some(_)) => words.push_str(
-                "The two were not scored on the same rows in the same folds, so the difference is only a hint. ",
-            ),
-            _ => {}
+    /// How the best stands against all others, where there are several.
+    fn field(&self) -> Option<Line> {
+        let against: Vec<&Ranked<'_>> = self.rows.iter().filter(|row| row.against.is_some()).collect();
+        if against.len() < 2 {
+            return None;
         }
-        let interval = |row: &Ranked<'_>| row.metric.and_then(|m| m.ci95);
-        match (interval(best), interval(next)) {
-            (Some(a), Some(b)) => words.push_str(&format!(
-                "The 95% intervals of the two means, {} and {}, {}. They are naive (Student’s t over folds that share \
-                 training rows) and so too narrow.",
-                range(a),
-                range(b),
-                if a[0] <= b[1] && b[0] <= a[1] { "overlap" } else { "do not overlap" }
-            )),
-            _ => words.push_str("With a single fold nothing can be said about the spread."),
+        let level = |row: &&&Ranked<'_>| row.against.is_some_and(|against| against.verdict == Verdict::Level);
+        let level: Vec<&&Ranked<'_>> = against.iter().filter(level).collect();
+        let beaten = against.len() - level.len();
+        let mut line =
+            vec![text(format!("Of {} others it beats {}", count(against.len() as u64), count(beaten as u64)))];
+        for (at, row) in level.iter().take(NAMED).enumerate() {
+            line.extend([
+                text(if at == 0 { "; not told apart from it: " } else { ", " }),
+                Span::Name(row.name.clone()),
+            ]);
         }
-        words.push_str(&format!(
-            " The best of {} was chosen on the folds it is scored on, which flatters it a little.",
-            self.rows.len()
-        ));
-        vec![text(words)]
+        let more = level.len().saturating_sub(NAMED);
+        line.push(text(if more > 0 { format!(" and {more} more.") } else { ".".to_owned() }));
+        Some(line)
     }
 
-    /// In how many folds the best is ahead of the next.
-    fn wins(&self, best: &Ranked<'_>, next: &Ranked<'_>) -> String {
-        let (Some(a), Some(b)) = (best.metric, next.metric) else { return String::new() };
-        let pairs: Vec<(f64, f64)> = a.folds.iter().zip(&b.folds).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
-        let ahead = pairs.iter().filter(|(a, b)| if self.higher_is_better { a > b } else { a < b }).count();
-        let equal = pairs.iter().filter(|(a, b)| a == b).count();
-        match (pairs.len(), equal) {
-            (0, _) => String::new(),
-            (n, 0) => format!("It is ahead in {ahead} of {}. ", counted(n as u64, "fold")),
-            (n, equal) => format!("It is ahead in {ahead} of {}, level in {equal}. ", counted(n as u64, "fold")),
-        }
+    /// What choosing the best has cost.
+    fn price(&self) -> Option<Line> {
+        let mut words = self.best?.told()?;
+        // one more sentence, so it begins with a capital
+        words.replace_range(..1, &words.chars().take(1).collect::<String>().to_uppercase());
+        Some(vec![text(words + ".")])
+    }
+
+    /// A variant's distance from the best, with the verdict: `−2.0 points (−3.0 to −1.1), worse`.
+    pub(super) fn distance(&self, row: &Ranked<'_>) -> String {
+        let Some(against) = row.against else {
+            return if row.place == Some(1) { "best".to_owned() } else { "–".to_owned() };
+        };
+        let verdict = match against.verdict {
+            Verdict::Better => "worse",
+            Verdict::Level => "level",
+        };
+        // the first less the other is how far the other is behind
+        let ahead = if self.higher_is_better { against.difference } else { -against.difference };
+        let gap = gap(&self.metric, against.difference);
+        let gap = if ahead > 0.0 { format!("{gap} behind") } else { gap };
+        let interval = against.ci95.map(|ci| format!(" ({})", gap_interval(&self.metric, ci, self.higher_is_better)));
+        format!("{gap}{}: {verdict}", interval.unwrap_or_default())
     }
 }
 
-/// What may be said of a single variant's spread.
-fn sureness_of_one(best: &Ranked<'_>) -> Line {
-    vec![text(match best.metric.and_then(|m| m.ci95) {
-        Some(interval) => format!(
-            "The 95% interval of the mean is {}; it is naive (Student’s t over folds that share training rows) and so too \
-             narrow. There is no other variant to compare with.",
-            range(interval)
-        ),
-        None => "With a single fold nothing can be said about the spread. There is no other variant to compare with."
-            .to_owned(),
-    })]
+fn several_evaluations(summary: &Summary) -> bool {
+    summary.variants.windows(2).any(|pair| pair[0].evaluation != pair[1].evaluation)
+}
+
+fn rival(variant: &VariantSummary) -> Rival {
+    Rival { variant: variant.id.clone(), evaluation: variant.evaluation.clone() }
+}
+
+/// What keeps two groups apart.
+fn why_apart(first: &Ranking<'_>, other: &Ranking<'_>) -> String {
+    let rows = |ranking: &Ranking<'_>| {
+        ranking.rows.first().and_then(|row| row.variant.scored_on.as_ref()).map(|on| on.rows.clone())
+    };
+    match rows(first) == rows(other) {
+        true => "scored on the same rows in other folds, and so not ranked with the others".to_owned(),
+        false => "scored on other rows, or rows with other labels, and so not ranked with the others".to_owned(),
+    }
+}
+
+/// How two variants were compared, in words.
+fn method(method: ComparisonMethod) -> &'static str {
+    match method {
+        ComparisonMethod::McnemarMidP => "McNemar’s test (mid-p) and a paired bootstrap over rows",
+        ComparisonMethod::PairedBootstrap => "a paired bootstrap over rows",
+        ComparisonMethod::CorrectedT => "the corrected resampled t over repeated folds",
+        ComparisonMethod::FiveByTwoF => "the combined 5×2 F test",
+    }
+}
+
+/// How an interval was made, in words.
+pub(super) fn interval_method(method: IntervalMethod) -> &'static str {
+    match method {
+        IntervalMethod::Wilson => "Wilson’s",
+        IntervalMethod::Bootstrap => "bootstrap over rows",
+        IntervalMethod::CorrectedT => "corrected resampled t",
+    }
 }
 
 /// A variant's name for people.
@@ -273,17 +366,30 @@ fn better(a: Option<f64>, b: Option<f64>, higher_is_better: bool) -> Ordering {
     }
 }
 
-/// `0.8135 ± 0.0062`, or the mean alone where there is no spread.
-pub(super) fn with_spread(mean: f64, std: Option<f64>) -> String {
-    match std {
-        Some(std) => format!("{} ± {}", score(mean), score(std)),
-        None => score(mean),
+/// `0.8135 (0.8060 to 0.8205)`, or the mean alone where there is no interval.
+pub(super) fn with_interval(metric: &MetricSummary) -> String {
+    match (metric.mean.filter(|mean| mean.is_finite()), metric.ci95) {
+        (Some(mean), Some(interval)) => format!("{} ({})", score(mean), range(interval)),
+        (mean, _) => score_or_dash(mean),
     }
 }
 
 /// An interval as numbers.
 pub(super) fn range(interval: [f64; 2]) -> String {
     format!("{} to {}", score_or_dash(Some(interval[0])), score_or_dash(Some(interval[1])))
+}
+
+/// The interval of a mean, and what the mean was taken over.
+fn measured(metric: Option<&MetricSummary>, print: Option<FoldPrint>) -> String {
+    let folds = over_folds(metric, print);
+    let interval = metric.and_then(|m| Some((m.ci95?, m.ci95_method)));
+    match interval {
+        Some((interval, method)) => {
+            let method = method.map(|method| format!(", {}", interval_method(method))).unwrap_or_default();
+            format!("95% interval {}{method}; {folds}", range(interval))
+        }
+        None => folds,
+    }
 }
 
 /// What a mean was taken over.
@@ -294,9 +400,9 @@ pub(super) fn over_folds(metric: Option<&MetricSummary>, print: Option<FoldPrint
     let mut words = match folds {
         0 | 1 => "on one fold".to_owned(),
         n if repeats > 1 && n % repeats == 0 => {
-            format!("mean ± standard deviation over {n} folds, {} in each of {repeats} repeats", n / repeats)
+            format!("mean over {n} folds, {} in each of {repeats} repeats", n / repeats)
         }
-        n => format!("mean ± standard deviation over {n} folds"),
+        n => format!("mean over {n} folds"),
     };
     if undefined > 0 {
         words.push_str(&format!(", undefined in {undefined} of them"));
@@ -306,43 +412,100 @@ pub(super) fn over_folds(metric: Option<&MetricSummary>, print: Option<FoldPrint
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{metric, summary, variant};
+    use super::super::example::{comparison, metric, summary, variant};
     use super::super::words::plain;
     use super::*;
+    use crate::record::ScoredOn;
 
     fn print(byte: u8) -> Option<FoldPrint> {
         Some(FoldPrint { digest: [byte; 32], repeats: 1 })
     }
 
-    fn verdict(summary: &Summary, wanted: &str, folds: &[Option<FoldPrint>]) -> Vec<String> {
-        Ranking::of(summary, Some(wanted)).verdict(folds).iter().map(plain).collect()
+    fn ranking<'a>(summary: &'a Summary, wanted: Option<&str>) -> Ranking<'a> {
+        Ranking::all(summary, wanted).remove(0)
     }
 
-    #[test]
-    fn the_best_is_named_with_its_lead_and_its_doubts() {
-        let run = summary(vec![
+    fn verdict(summary: &Summary, wanted: &str, folds: &[Option<FoldPrint>]) -> Vec<String> {
+        ranking(summary, Some(wanted)).verdict(folds).iter().map(plain).collect()
+    }
+
+    fn three() -> Summary {
+        let mut run = summary(vec![
             variant("words", &[0.79, 0.80, 0.79]),
             variant("both", &[0.81, 0.82, 0.81]),
             variant("meaning", &[0.77, 0.78, 0.78]),
         ]);
-        let ranking = Ranking::of(&run, Some("accuracy"));
+        run.comparisons = vec![comparison(&run, 1, 0, 0.02, 0.21), comparison(&run, 1, 2, 0.037, 0.0004)];
+        run
+    }
+
+    #[test]
+    fn the_best_is_named_with_its_lead_and_its_doubts() {
+        let run = three();
+        let ranking = ranking(&run, Some("accuracy"));
         let places: Vec<_> = ranking.rows.iter().map(|r| (r.place, r.name.as_str())).collect();
         assert_eq!(places, [(Some(1), "both"), (Some(2), "words"), (Some(3), "meaning")]);
         let words = verdict(&run, "accuracy", &[print(1), print(1), print(1)]);
         assert_eq!(
             words[0],
-            "both is best by accuracy: 0.8133 ± 0.0058 (mean ± standard deviation over 3 folds), 2.0 points above the next, \
-             words (0.7933 ± 0.0058)."
+            "both is best by accuracy: 0.8133 (95% interval 0.8076 to 0.8191, bootstrap over rows; mean over 3 folds), 2.0 points \
+             above the next, words (0.7933)."
         );
-        assert!(words[1].starts_with("It is ahead in 3 of 3 folds. The 95% intervals"), "{}", words[1]);
-        assert!(words[1].contains("overlap") && words[1].contains("naive"), "{}", words[1]);
-        let other_folds = verdict(&run, "accuracy", &[print(1), print(2), print(1)]);
-        assert!(other_folds[1].contains("not scored on the same rows"), "{}", other_folds[1]);
         assert_eq!(
-            Ranking::of(&run, None).verdict(&[]).len(),
-            2,
-            "accuracy is what is ranked by unless something is said"
+            words[1],
+            "The lead may be chance: 95% interval 1.0 to 3.0 points, p = 0.21 after Holm’s correction over 3 pairs, by McNemar’s \
+             test (mid-p) and a paired bootstrap over rows. On the 40 rows where one of the two does better, it is the first on \
+             75% (95% interval 60% to 86%). Interval and p allow for the training rows that folds share; repeated folds would \
+             tell more."
         );
+        assert_eq!(words[2], "Of 2 others it beats 1; not told apart from it: words.");
+        let distances: Vec<String> = ranking.rows.iter().map(|row| ranking.distance(row)).collect();
+        assert_eq!(
+            distances,
+            ["best", "2.0 points behind (1.0 to 3.0 points): level", "3.7 points behind (2.7 to 4.7 points): worse"]
+        );
+        let mut sure = run;
+        sure.comparisons[0].verdict = Verdict::Better;
+        assert!(verdict(&sure, "accuracy", &[])[1].starts_with("The lead is real: 95% interval"));
+        sure.comparisons.clear();
+        assert_eq!(verdict(&sure, "accuracy", &[])[1], "Whether the lead is real cannot be told.");
+    }
+
+    #[test]
+    fn what_choosing_has_cost_is_told() {
+        let mut run = three();
+        run.best = vec![BestOf {
+            metric: "accuracy".into(),
+            best: rival(&run.variants[1]),
+            of: 3,
+            score: 0.8133,
+            optimism: Some(0.004),
+            honest: Some(0.8093),
+            chosen: Some(0.9),
+            level: 1,
+            inside_noise: true,
+            within_one_standard_error: Vec::new(),
+            sentence: String::new(),
+        }];
+        let words = verdict(&run, "accuracy", &[]);
+        assert_eq!(
+            words[3],
+            "The best of 3 was chosen on the rows that it is scored on, which may be expected to flatter it by 0.4 points: 0.8093 \
+             is left; the choice is inside the noise: 1 other is not told apart from it."
+        );
+    }
+
+    #[test]
+    fn what_was_scored_otherwise_is_never_ranked_together() {
+        let mut run = three();
+        run.variants[0].scored_on = Some(ScoredOn { rows: "0123".into(), folds: "ffff".into() });
+        let all = Ranking::all(&run, None);
+        let names: Vec<Vec<&str>> = all.iter().map(|r| r.rows.iter().map(|row| row.name.as_str()).collect()).collect();
+        assert_eq!(names, [vec!["both", "meaning"], vec!["words"]]);
+        assert!(all[0].apart.is_empty());
+        assert_eq!(all[1].apart, "scored on the same rows in other folds, and so not ranked with the others");
+        run.variants[0].scored_on = Some(ScoredOn { rows: "ffff".into(), folds: "ffff".into() });
+        assert!(Ranking::all(&run, None)[1].apart.starts_with("scored on other rows"));
     }
 
     #[test]
@@ -352,34 +515,36 @@ mod tests {
             let accuracy = one.metrics.remove("accuracy").unwrap();
             one.metrics.insert("r2".to_owned(), accuracy);
         }
-        let ranking = Ranking::of(&run, None);
+        let ranking = ranking(&run, None);
         assert!(!ranking.fell_back && ranking.metric == "r2");
         let words: Vec<String> = ranking.verdict(&[]).iter().map(plain).collect();
         assert_eq!(words[2], "metric of the report was not set, and r2 is the first that the scores have.");
     }
 
     #[test]
-    fn intervals_apart_do_not_overlap_and_ties_are_level() {
-        let apart = summary(vec![variant("a", &[0.9, 0.901, 0.899]), variant("b", &[0.5, 0.501, 0.499])]);
-        assert!(verdict(&apart, "accuracy", &[print(1), print(1)])[1].contains("do not overlap"));
+    fn ties_are_level() {
         let level = summary(vec![variant("a", &[0.5, 0.7]), variant("b", &[0.7, 0.5])]);
         let words = verdict(&level, "accuracy", &[print(1), print(1)]);
         assert!(words[0].starts_with("a and b are level at the top by accuracy"), "{}", words[0]);
-        assert!(words[1].starts_with("It is ahead in 1 of 2 folds."), "{}", words[1]);
-        assert_eq!(
-            Ranking::of(&level, Some("accuracy")).rows.iter().map(|r| r.place).collect::<Vec<_>>(),
-            [Some(1); 2]
-        );
+        assert_eq!(ranking(&level, Some("accuracy")).rows.iter().map(|r| r.place).collect::<Vec<_>>(), [Some(1); 2]);
     }
 
     #[test]
     fn less_may_be_better() {
-        let mut run = summary(vec![variant("a", &[0.5]), variant("b", &[0.5])]);
+        let mut run = summary(vec![variant("a", &[0.5]), variant("bb", &[0.5])]);
         run.variants[0].metrics.insert("log_loss".into(), metric(&[0.6, 0.7], false));
         run.variants[1].metrics.insert("log_loss".into(), metric(&[0.4, 0.5], false));
+        run.comparisons = vec![Comparison {
+            metric: "log_loss".into(),
+            verdict: Verdict::Better,
+            ci95: Some([-0.3, -0.1]),
+            ..comparison(&run, 1, 0, -0.2, 0.001)
+        }];
         let words = verdict(&run, "log_loss", &[]);
-        assert!(words[0].starts_with("b is best by log_loss: 0.4500"), "{}", words[0]);
+        assert!(words[0].starts_with("bb is best by log_loss: 0.4500"), "{}", words[0]);
         assert!(words[0].contains("0.2000 below the next, a"), "{}", words[0]);
+        let ranking = ranking(&run, Some("log_loss"));
+        assert_eq!(ranking.distance(&ranking.rows[1]), "0.2000 behind (0.1000 to 0.3000): worse");
     }
 
     #[test]
@@ -390,21 +555,23 @@ mod tests {
         );
         let one = summary(vec![variant("", &[0.75])]);
         let words = verdict(&one, "accuracy", &[print(1)]);
-        assert_eq!(words[0], "The pipeline reaches an accuracy of 0.7500 (on one fold).");
-        assert!(words[1].contains("single fold"), "{}", words[1]);
+        assert_eq!(
+            words,
+            ["The pipeline reaches an accuracy of 0.7500 (on one fold). There is no other variant to compare with."]
+        );
         let mut undefined = summary(vec![variant("a", &[0.5])]);
         undefined.variants[0].metrics.insert("roc_auc".into(), MetricSummary { mean: None, ..metric(&[0.5], true) });
         assert!(verdict(&undefined, "roc_auc", &[])[0].contains("undefined for every variant"));
-        assert!(Ranking::of(&undefined, Some("f1_macro")).fell_back);
-        assert_eq!(Ranking::of(&undefined, Some("f1_macro")).metric, "accuracy");
-        assert_eq!(Ranking::of(&undefined, Some("roc_auc")).columns, ["roc_auc", "accuracy"]);
+        assert!(ranking(&undefined, Some("f1_macro")).fell_back);
+        assert_eq!(ranking(&undefined, Some("f1_macro")).metric, "accuracy");
+        assert_eq!(ranking(&undefined, Some("roc_auc")).columns, ["roc_auc", "accuracy"]);
     }
 
     #[test]
     fn unfinished_variants_are_not_ranked() {
         let mut run = summary(vec![variant("a", &[0.5]), variant("b", &[0.6])]);
         run.variants[1].metrics.clear();
-        let ranking = Ranking::of(&run, Some("accuracy"));
+        let ranking = ranking(&run, Some("accuracy"));
         assert_eq!((ranking.rows.len(), ranking.unfinished), (1, vec!["b".to_owned()]));
     }
 }

@@ -1,50 +1,42 @@
-//! How sure is a number? Means, spreads and intervals over folds, and an interval for a share of rows.
+//! How likely is so much by chance? Quantiles and tails of the normal, Student's t, F and binomial distributions.
 
-/// The mean; `None` without values.
-pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+use crate::ml::select::tail::{chi_squared, f_ratio, incomplete_beta, ln_gamma};
+
+/// P(Z ≤ `z`) of the standard normal distribution.
+pub(super) fn normal_below(z: f64) -> f64 {
+    let beyond = 0.5 * chi_squared(z * z, 1.0);
+    if z > 0.0 { 1.0 - beyond } else { beyond }
 }
 
-/// The sample standard deviation (divisor `n − 1`); 0 for one value, `None` without values.
-pub fn sample_std(values: &[f64]) -> Option<f64> {
-    let centre = mean(values)?;
-    let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
-    Some((squares / (values.len() - 1).max(1) as f64).sqrt())
+/// P(|Z| ≥ |`z`|) of the standard normal distribution.
+pub(super) fn normal_beyond(z: f64) -> f64 {
+    chi_squared(z * z, 1.0)
 }
 
-/// `[low, high]` of `mean ± t · s / √n`, Student's t with `n − 1` degrees of freedom; `None` for fewer than two values
-/// or a confidence outside (0, 1).
-///
-/// This is the naive interval: it takes the values as independent draws, which scores of folds are not (they share training
-/// rows), so over folds it comes out too narrow. It says how much folds vary, not how a new data set would score.
-pub fn t_interval(values: &[f64], confidence: f64) -> Option<[f64; 2]> {
-    let (centre, spread) = (mean(values)?, sample_std(values)?);
-    let t = t_quantile(values.len() - 1, 0.5 + confidence / 2.0)?;
-    let half = t * spread / (values.len() as f64).sqrt();
-    Some([centre - half, centre + half])
+/// P(|T| ≥ |`t`|) of Student's t.
+pub(super) fn t_beyond(t: f64, freedom: usize) -> f64 {
+    f_ratio(t * t, 1.0, freedom as f64)
 }
 
-/// Wilson's score interval `[low, high]` for a share, from `hits` among `rows` independent rows (Wilson 1927, without
-/// continuity correction); `None` without rows, for more hits than rows, or a confidence outside (0, 1).
-pub fn wilson_interval(hits: usize, rows: usize, confidence: f64) -> Option<[f64; 2]> {
-    if rows == 0 || hits > rows {
-        return None;
-    }
-    let z = normal_quantile(0.5 + confidence / 2.0).filter(|&z| z > 0.0)?;
-    let (n, share) = (rows as f64, hits as f64 / rows as f64);
-    let scale = 1.0 / (1.0 + z * z / n);
-    let centre = (share + z * z / (2.0 * n)) * scale;
-    let half = z * scale * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    let low = if hits == 0 { 0.0 } else { centre - half };
-    let high = if hits == rows { 1.0 } else { centre + half };
-    Some([low, high])
+/// P(F ≥ `x`).
+pub(super) fn f_beyond(x: f64, between: f64, within: f64) -> f64 {
+    f_ratio(x, between, within)
+}
+
+/// P(X ≤ `hits`) and P(X = `hits`) of `tosses` fair tosses.
+pub(super) fn fair_tosses(hits: u64, tosses: u64) -> (f64, f64) {
+    let (k, n) = (hits as f64, tosses as f64);
+    let ways = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
+    let exactly = (ways - n * std::f64::consts::LN_2).exp();
+    let at_most = if hits >= tosses { 1.0 } else { incomplete_beta(n - k, k + 1.0, 0.5) };
+    (at_most, exactly)
 }
 
 /// The `t` below which a share `p` of Student's t with `freedom` degrees of freedom lies, for `p` in (0.5, 1).
 ///
 /// For whole degrees of freedom the distribution has a closed form in `θ = atan(t / √ν)` (Abramowitz & Stegun 26.7.3 and
 /// 26.7.4), monotone in `θ`; it is inverted by bisection down to neighbouring floating-point numbers.
-fn t_quantile(freedom: usize, p: f64) -> Option<f64> {
+pub(super) fn t_quantile(freedom: usize, p: f64) -> Option<f64> {
     if freedom == 0 || !(p > 0.5 && p < 1.0) {
         return None;
     }
@@ -82,7 +74,7 @@ fn t_within(freedom: usize, theta: f64) -> f64 {
 
 /// The `z` below which a share `p` of the standard normal distribution lies, for `p` in (0, 1): algorithm AS 241, PPND16
 /// (Wichura 1988, Applied Statistics 37(3), 477–484), about 16 digits.
-fn normal_quantile(p: f64) -> Option<f64> {
+pub(super) fn normal_quantile(p: f64) -> Option<f64> {
     if !(p > 0.0 && p < 1.0) {
         return None;
     }
@@ -227,43 +219,5 @@ mod tests {
         }
         assert_eq!(normal_quantile(0.0), None);
         assert_eq!(normal_quantile(f64::NAN), None);
-    }
-
-    /// numpy and `scipy.stats.t.interval` of scipy 1.17.1.
-    #[test]
-    fn five_folds_have_scipys_interval() {
-        let folds = [0.7729, 0.7569, 0.7848, 0.7629, 0.77];
-        assert!(close(mean(&folds).unwrap(), 0.7695));
-        assert!(close(sample_std(&folds).unwrap(), 0.010585603431075636));
-        let [low, high] = t_interval(&folds, 0.95).unwrap();
-        assert!(close(low, 0.7563562373203712) && close(high, 0.782643762679629));
-    }
-
-    #[test]
-    fn few_values_have_no_interval() {
-        assert_eq!((mean(&[]), sample_std(&[]), t_interval(&[], 0.95)), (None, None, None));
-        assert_eq!((mean(&[0.5]), sample_std(&[0.5]), t_interval(&[0.5], 0.95)), (Some(0.5), Some(0.0), None));
-        assert_eq!(t_interval(&[0.5, 0.5], 0.95), Some([0.5, 0.5]));
-        assert_eq!(t_interval(&[0.5, 0.6], 1.0), None);
-        assert_eq!(t_interval(&[0.5, 0.6], 0.0), None);
-    }
-
-    /// `scipy.stats.binomtest(hits, rows).proportion_ci(confidence, method="wilson")` of scipy 1.17.1.
-    #[test]
-    fn wilsons_interval_is_scipys() {
-        let known = [
-            (8, 10, 0.95, [0.4901624715366418, 0.9433178485456248]),
-            (0, 20, 0.95, [0.0, 0.16112515805281935]),
-            (20, 20, 0.95, [0.8388748419471808, 1.0]),
-            (8135, 10568, 0.99, [0.7590611839759547, 0.7801536499879849]),
-        ];
-        for (hits, rows, confidence, want) in known {
-            let got = wilson_interval(hits, rows, confidence).unwrap();
-            assert!(close(got[0], want[0]) && close(got[1], want[1]), "{hits}/{rows}: {got:?}");
-        }
-        assert_eq!(wilson_interval(0, 0, 0.95), None);
-        assert_eq!(wilson_interval(3, 2, 0.95), None);
-        assert_eq!(wilson_interval(1, 2, 1.0), None);
-        assert_eq!(wilson_interval(1, 2, 0.0), None);
     }
 }

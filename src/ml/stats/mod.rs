@@ -1,0 +1,35 @@
+//! How sure is a number, and is a difference real? Intervals, tests of pairs, families of tests, and what choosing the best costs.
+//!
+//! Nothing here knows where numbers come from. `docs/statistics.md` has the formulas, their sources, and how well they hold.
+
+mod bootstrap;
+mod distributions;
+mod family;
+mod folds;
+mod intervals;
+mod paired;
+mod selection;
+
+pub use bootstrap::{LEAST_STRATUM, Replicates, Scored, Units, out_of_bag, resample};
+pub use family::holm;
+pub use folds::{CorrectedT, FiveByTwo, corrected_t, five_by_two, shared_training, tempered};
+pub use intervals::{t_interval, wilson_interval};
+pub use paired::{McNemar, Wins, mcnemar, wins};
+pub use selection::{Optimism, optimism, within_one_standard_error};
+
+/// The mean; `None` without values.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The sample standard deviation (divisor `n − 1`); 0 for one value, `None` without values.
+pub fn sample_std(values: &[f64]) -> Option<f64> {
+    let centre = mean(values)?;
+    let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
+    Some((squares / (values.len() - 1).max(1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod simulation_tests;

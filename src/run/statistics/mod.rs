@@ -1,0 +1,352 @@
+//! How sure are a run's scores, which variants differ, and what is the best of them worth? Adds intervals and comparisons to a summary.
+//!
+//! `docs/statistics.md` says which method is used where, and how well each holds.
+
+mod contribution;
+mod rows;
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::ml::stats::{self, CorrectedT, Replicates, Scored};
+use crate::ml::{Metric, Task};
+use crate::record::{
+    BestOf, Comparison, ComparisonMethod, Evaluation, IntervalMethod, LEVEL, MetricSummary, NotCompared, Rival,
+    Summary, VariantSummary, Verdict, WinShare,
+};
+use crate::stage::StageError;
+use rows::{Rows, Seen, Told};
+
+/// Every interval is a 95% one.
+const CONFIDENCE: f64 = 0.95;
+
+/// Resamples of rows, unless the rows are very many.
+const RESAMPLES: usize = 2000;
+
+/// Never fewer.
+const LEAST_RESAMPLES: usize = 400;
+
+/// So many predictions are looked at in all resamples together, about.
+const LOOKS: usize = 1_200_000_000;
+
+/// Resamples that tell what choosing the best has cost.
+const CHOICES: usize = 200;
+
+/// So many numbers of predictions are held at a time.
+const HELD: usize = 30_000_000;
+
+/// Variants that were scored on the same rows in the same folds.
+struct Group<'a> {
+    rows: Arc<Rows>,
+    members: Vec<Member<'a>>,
+}
+
+/// A variant's evaluation.
+struct Member<'a> {
+    evaluation: &'a Evaluation,
+    /// Index into `summary.variants`.
+    variant: usize,
+    /// The group's rows, as they stand in its own table.
+    rows: Arc<Rows>,
+}
+
+/// What drawing rows again has told of a variant.
+struct Drawn {
+    /// By metric.
+    replicates: Vec<Replicates>,
+    /// By metric, then by resample: the scores of rows drawn and not drawn.
+    out_of_bag: Vec<Vec<[f64; 2]>>,
+    errors: Vec<f32>,
+}
+
+/// Adds what can be said of chance. What cannot be read leaves the summary as it is.
+pub(super) fn add(summary: &mut Summary, evaluations: &[Evaluation]) -> Result<(), StageError> {
+    let mut seen = Seen::default();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for evaluation in evaluations {
+        let rows = seen.rows(evaluation)?;
+        summary.variants[evaluation.variant].scored_on = Some(rows.print.clone());
+        let alike = |group: &&mut Group<'_>| group.rows.print == rows.print && group.rows.task == rows.task;
+        let member = Member { evaluation, variant: evaluation.variant, rows: Arc::clone(&rows) };
+        match groups.iter_mut().find(alike) {
+            Some(group) => group.members.push(member),
+            None => groups.push(Group { rows, members: vec![member] }),
+        }
+    }
+    for group in &groups {
+        group.measure(summary)?;
+    }
+    if let Some((first, others)) = groups.split_first() {
+        summary.not_compared = others.iter().map(|other| first.not_compared(other, summary)).collect();
+    }
+    Ok(())
+}
+
+impl Group<'_> {
+    fn measure(&self, summary: &mut Summary) -> Result<(), StageError> {
+        let mut names: Vec<String> =
+            self.members.iter().flat_map(|m| summary.variants[m.variant].metrics.keys().cloned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| Metric::named(name).is_some());
+        let metrics: Vec<Metric> = names.iter().filter_map(|name| Metric::named(name)).collect();
+        let Some(drawn) = self.draw(&metrics, summary.seed)? else { return Ok(()) };
+        for (at, name) in names.iter().enumerate() {
+            let one = Measured { group: self, name, metric: metrics[at], at, drawn: &drawn };
+            for (member, drawn) in self.members.iter().zip(&drawn) {
+                if let Some(metric) = summary.variants[member.variant].metrics.get_mut(name) {
+                    one.interval(metric, drawn);
+                }
+            }
+            let (best, comparisons) = one.compare(summary);
+            summary.comparisons.extend(comparisons);
+            summary.best.extend(best);
+            one.contributions(summary);
+        }
+        Ok(())
+    }
+
+    /// Draws rows again, the same for all variants; `None` where it is not known what is true of some row.
+    fn draw(&self, metrics: &[Metric], seed: u64) -> Result<Option<Vec<Drawn>>, StageError> {
+        let Some(first) = self.members.first() else { return Ok(None) };
+        let classes =
+            first.evaluation.scores.part("classes").map(|part| part.table()).transpose()?.map_or(1, |t| t.num_rows());
+        let predictions = self.rows.predictions();
+        let all = predictions.max(1) * self.members.len();
+        let resamples = (LOOKS / all).clamp(LEAST_RESAMPLES, RESAMPLES);
+        let at_a_time = (HELD / (predictions.max(1) * (classes + 4))).max(1);
+        let mut drawn = Vec::with_capacity(self.members.len());
+        for some in self.members.chunks(at_a_time) {
+            let told = some.par_iter().map(|member| member.rows.told(member.evaluation, metrics));
+            let told = told.collect::<Result<Vec<_>, _>>()?;
+            let Some(told) = told.into_iter().collect::<Option<Vec<Told>>>() else { return Ok(None) };
+            let scored: Vec<&dyn Scored> = told.iter().map(|told| &told.weighed as &dyn Scored).collect();
+            let replicates = stats::resample(&scored, &self.rows.units, resamples, seed);
+            let choices = if self.members.len() > 1 { CHOICES } else { 0 };
+            let out_of_bag = stats::out_of_bag(&scored, &self.rows.units, choices, seed);
+            let each = replicates.into_iter().zip(out_of_bag).zip(told);
+            drawn.extend(each.map(|((replicates, out_of_bag), told)| Drawn {
+                replicates,
+                out_of_bag,
+                errors: told.errors,
+            }));
+        }
+        Ok(Some(drawn))
+    }
+
+    fn not_compared(&self, other: &Group<'_>, summary: &Summary) -> NotCompared {
+        let names = |group: &Group<'_>| group.members.iter().map(|m| rival(&summary.variants[m.variant])).collect();
+        let why = match () {
+            () if self.rows.task != other.rows.task => "they predict something else",
+            () if self.rows.print.rows != other.rows.print.rows => {
+                "they were scored on other rows, or rows with other labels"
+            }
+            () => "they were scored on the same rows in other folds",
+        };
+        NotCompared { these: names(self), those: names(other), why: why.to_owned() }
+    }
+}
+
+fn rival(variant: &VariantSummary) -> Rival {
+    Rival { variant: variant.id.clone(), evaluation: variant.evaluation.clone() }
+}
+
+/// A metric of the variants of a group.
+struct Measured<'a> {
+    group: &'a Group<'a>,
+    name: &'a str,
+    metric: Metric,
+    /// Its place in what was drawn.
+    at: usize,
+    drawn: &'a [Drawn],
+}
+
+impl Measured<'_> {
+    /// The corrected resampled t of a value for each fold, where folds were repeated.
+    fn over_folds(&self, values: &[f64]) -> Option<CorrectedT> {
+        let folds = self.group.rows.folds_per_repeat().filter(|folds| *folds > 1)?;
+        stats::corrected_t(values, 1.0 / (folds - 1) as f64)
+    }
+
+    /// True if each row gives one prediction that says nothing of another's.
+    fn single_rows(&self) -> bool {
+        !self.group.rows.grouped && !self.group.rows.repeated
+    }
+
+    fn interval(&self, metric: &mut MetricSummary, drawn: &Drawn) {
+        let values: Vec<f64> = metric.folds.iter().copied().flatten().collect();
+        let over_folds = self.over_folds(&values);
+        (metric.estimate, metric.ci95, metric.ci95_method) = match over_folds {
+            Some(t) => (Some(t.mean), t.interval(CONFIDENCE), Some(IntervalMethod::CorrectedT)),
+            None if self.metric == Metric::Accuracy && self.single_rows() => {
+                let (rows, wrong) = (drawn.errors.len(), drawn.errors.iter().filter(|error| **error > 0.0).count());
+                let share = (rows > 0).then(|| (rows - wrong) as f64 / rows as f64);
+                (share, stats::wilson_interval(rows - wrong, rows, CONFIDENCE), Some(IntervalMethod::Wilson))
+            }
+            None => {
+                let replicates = &drawn.replicates[self.at];
+                let estimate = Some(replicates.estimate).filter(|estimate| estimate.is_finite());
+                (estimate, replicates.interval(CONFIDENCE), Some(IntervalMethod::Bootstrap))
+            }
+        };
+        let [least, most] = bounds(self.metric);
+        metric.ci95 = metric.ci95.map(|interval| interval.map(|bound| bound.clamp(least, most)));
+        if metric.ci95.is_none() {
+            metric.ci95_method = None;
+        }
+    }
+
+    /// The best against each other, and what being the best is worth.
+    fn compare(&self, summary: &Summary) -> (Option<BestOf>, Vec<Comparison>) {
+        let of = |member: usize| summary.variants[self.group.members[member].variant].metrics.get(self.name);
+        let mean = |member: usize| of(member).and_then(|metric| metric.mean).filter(|mean| mean.is_finite());
+        let higher = self.metric.higher_is_better();
+        let sign = if higher { 1.0 } else { -1.0 };
+        let ranked: Vec<usize> = (0..self.drawn.len()).filter(|member| mean(*member).is_some()).collect();
+        let value = |member: usize| sign * mean(member).unwrap_or(f64::NEG_INFINITY);
+        // the first of equals, as in a ranking
+        let first = |a: usize, b: usize| if value(b) > value(a) { b } else { a };
+        let Some(best) = ranked.iter().copied().reduce(first).filter(|_| ranked.len() > 1) else {
+            return (None, Vec::new());
+        };
+        let variant = |member: usize| &summary.variants[self.group.members[member].variant];
+        let others: Vec<usize> = ranked.iter().copied().filter(|member| *member != best).collect();
+        let mut found: Vec<Comparison> =
+            others.iter().filter_map(|other| self.pair(best, *other, variant(best), variant(*other))).collect();
+        let family = ranked.len() * (ranked.len() - 1) / 2;
+        let p: Vec<f64> = found.iter().map(|one| one.p.unwrap_or(f64::NAN)).collect();
+        for (one, adjusted) in found.iter_mut().zip(stats::holm(&p, family)) {
+            one.family = family as u64;
+            one.p_adjusted = Some(adjusted).filter(|p| p.is_finite());
+            let real = one.p_adjusted.is_some_and(|p| p <= LEVEL) && sign * one.difference > 0.0;
+            one.verdict = if real { Verdict::Better } else { Verdict::Level };
+            let other = summary.variants.iter().find(|v| rival(v) == one.b);
+            one.sentence = one.told(name(variant(best)), other.map_or("", name), higher);
+        }
+        let level = found.iter().filter(|one| one.verdict == Verdict::Level).count() + others.len() - found.len();
+        (self.best(best, &ranked, level as u64, &variant), found)
+    }
+
+    /// Two variants; what hangs on all pairs is filled in later.
+    fn pair(&self, a: usize, b: usize, one: &VariantSummary, two: &VariantSummary) -> Option<Comparison> {
+        let (first, second) = (one.metrics.get(self.name)?, two.metrics.get(self.name)?);
+        let folds = first.folds.iter().zip(&second.folds).filter_map(|(a, b)| Some((*a)? - (*b)?));
+        let folds: Vec<f64> = folds.collect();
+        let wins = self.wins(a, b);
+        let over_folds = self.over_folds(&folds);
+        let widened = if over_folds.is_some() { 1.0 } else { stats::shared_training(self.group.rows.folds()) };
+        let (difference, ci95, p, method) = match over_folds {
+            Some(t) => {
+                let five_by_two = self.five_by_two(&folds);
+                let method = five_by_two.map_or(ComparisonMethod::CorrectedT, |_| ComparisonMethod::FiveByTwoF);
+                (t.mean, t.interval(CONFIDENCE), Some(five_by_two.unwrap_or(t.p)), method)
+            }
+            None => {
+                let of_pair =
+                    self.drawn[a].replicates[self.at].minus(&self.drawn[b].replicates[self.at]).widened(widened);
+                let ci95 = of_pair.interval(CONFIDENCE);
+                match wins.filter(|_| self.metric == Metric::Accuracy) {
+                    Some((won, lost)) => {
+                        let p = stats::tempered(stats::mcnemar(won, lost).mid, widened);
+                        (of_pair.estimate, ci95, Some(p), ComparisonMethod::McnemarMidP)
+                    }
+                    None => (of_pair.estimate, ci95, of_pair.p_value(0.0), ComparisonMethod::PairedBootstrap),
+                }
+            }
+        };
+        let wins = wins.and_then(|(a, b)| stats::wins(a, b, CONFIDENCE));
+        difference.is_finite().then(|| Comparison {
+            metric: self.name.to_owned(),
+            a: rival(one),
+            b: rival(two),
+            rows: self.group.rows.count as u64,
+            difference,
+            ci95,
+            p,
+            p_adjusted: None,
+            family: 0,
+            method,
+            widened,
+            wins: wins.map(|wins| WinShare { a: wins.first, b: wins.second, share: wins.share, ci95: wins.interval }),
+            verdict: Verdict::Level,
+            sentence: String::new(),
+        })
+    }
+
+    /// On how many rows each is less wrong.
+    fn wins(&self, a: usize, b: usize) -> Option<(u64, u64)> {
+        let pairs = || self.drawn[a].errors.iter().zip(&self.drawn[b].errors);
+        let won = || pairs().filter(|(a, b)| a < b).count() as u64;
+        self.single_rows().then(|| (won(), pairs().filter(|(a, b)| a > b).count() as u64))
+    }
+
+    /// The p value of five repeats of two folds.
+    fn five_by_two(&self, differences: &[f64]) -> Option<f64> {
+        let folds: &[f64; 10] =
+            differences.try_into().ok().filter(|_| self.group.rows.folds_per_repeat() == Some(2))?;
+        let by_repeat = std::array::from_fn(|repeat| [folds[2 * repeat], folds[2 * repeat + 1]]);
+        stats::five_by_two(&by_repeat).map(|found| found.f_p)
+    }
+
+    fn best<'v>(
+        &self,
+        best: usize,
+        ranked: &[usize],
+        level: u64,
+        variant: &impl Fn(usize) -> &'v VariantSummary,
+    ) -> Option<BestOf> {
+        let metric = |member: usize| variant(member).metrics.get(self.name);
+        let score = |member: usize| metric(member).and_then(|m| m.estimate.or(m.mean)).unwrap_or(f64::NAN);
+        let higher = self.metric.higher_is_better();
+        let replicates = &self.drawn[best].replicates[self.at];
+        let pairs: Vec<Vec<[f64; 2]>> = ranked.iter().map(|m| self.drawn[*m].out_of_bag[self.at].clone()).collect();
+        let optimism = Some(replicates.estimate).filter(|estimate| estimate.is_finite());
+        let optimism = optimism.and_then(|estimate| stats::optimism(&pairs, estimate, higher));
+        let expected = optimism.as_ref().map(|optimism| optimism.expected);
+        let place = ranked.iter().position(|member| *member == best)?;
+        let values: Vec<f64> = metric(best)?.folds.iter().copied().flatten().collect();
+        let std_error = match self.over_folds(&values) {
+            Some(t) => Some(t.std_error),
+            None => replicates.std_error(),
+        };
+        let scores: Vec<f64> = ranked.iter().map(|member| score(*member)).collect();
+        let near = stats::within_one_standard_error(&scores, std_error.unwrap_or(0.0), higher);
+        let near = ranked.iter().zip(near).filter(|(_, near)| *near).map(|(member, _)| rival(variant(*member)));
+        let mut found = BestOf {
+            metric: self.name.to_owned(),
+            best: rival(variant(best)),
+            of: ranked.len() as u64,
+            score: score(best),
+            optimism: expected,
+            honest: expected.map(|expected| score(best) - if higher { expected } else { -expected }),
+            chosen: optimism.and_then(|optimism| optimism.chosen.get(place).copied()),
+            level,
+            inside_noise: level > 0,
+            within_one_standard_error: near.collect(),
+            sentence: String::new(),
+        };
+        found.sentence = found.told().unwrap_or_default();
+        found.score.is_finite().then_some(found)
+    }
+}
+
+/// What a variant is called in a sentence.
+fn name(variant: &VariantSummary) -> &str {
+    if variant.label.is_empty() { &variant.id } else { &variant.label }
+}
+
+/// The least and the greatest value of a metric.
+fn bounds(metric: Metric) -> [f64; 2] {
+    use Metric as M;
+    match metric {
+        M::MatthewsCorrcoef | M::CohenKappa | M::Pearson | M::Spearman => [-1.0, 1.0],
+        M::R2 => [f64::NEG_INFINITY, 1.0],
+        M::LogLoss | M::BrierScoreLoss => [0.0, f64::INFINITY],
+        _ if metric.measures(Task::Values) => [0.0, f64::INFINITY],
+        _ => [0.0, 1.0],
+    }
+}
+
+#[cfg(test)]
+mod tests;
