@@ -74,14 +74,10 @@ fn stage_schema(kind: &Kind, with: &str, has: impl Fn(&str) -> bool) -> Value {
         }),
     );
     fields.insert("with".to_owned(), json!({ "description": "Its parameters.", "$ref": format!("#/$defs/{with}") }));
-    fields.insert(
-        "ablate".to_owned(),
-        json!({
-            "description": "Makes an axis of this name: the stage with all its inputs, with each alone, and with each left out.",
-            "type": ["string", "null"],
-            "pattern": "^[A-Za-z0-9_-]+$"
-        }),
-    );
+    // what reads a list says so in its example
+    if example(kind).iter().any(|stage| stage["from"].is_array()) {
+        fields.insert("ablate".to_owned(), ablate());
+    }
     if CURVES.iter().all(|name| has(name)) {
         fields.insert("curve".to_owned(), curve());
     }
@@ -93,6 +89,14 @@ fn stage_schema(kind: &Kind, with: &str, has: impl Fn(&str) -> bool) -> Value {
         "required": ["use"],
         "additionalProperties": false,
         "examples": example(kind)
+    })
+}
+
+fn ablate() -> Value {
+    json!({
+        "description": "Makes an axis of this name: the stage with all its inputs, with each alone, and with each left out.",
+        "type": ["string", "null"],
+        "pattern": "^[A-Za-z0-9_-]+$"
     })
 }
 

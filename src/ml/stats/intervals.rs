@@ -1,19 +1,6 @@
-//! Between which bounds may a number lie? Student's t over folds, and Wilson's interval for a share of rows.
+//! Between which bounds may a share of rows lie? Wilson's interval.
 
-use super::distributions::{normal_quantile, t_quantile};
-use super::{mean, sample_std};
-
-/// `[low, high]` of `mean ± t · s / √n`, Student's t with `n − 1` degrees of freedom; `None` for fewer than two values
-/// or a confidence outside (0, 1).
-///
-/// This is the naive interval: it takes the values as independent draws, which scores of folds are not (they share training
-/// rows), so over folds it comes out too narrow. It says how much folds vary, not how a new data set would score.
-pub fn t_interval(values: &[f64], confidence: f64) -> Option<[f64; 2]> {
-    let (centre, spread) = (mean(values)?, sample_std(values)?);
-    let t = t_quantile(values.len() - 1, 0.5 + confidence / 2.0)?;
-    let half = t * spread / (values.len() as f64).sqrt();
-    Some([centre - half, centre + half])
-}
+use super::distributions::normal_quantile;
 
 /// Wilson's score interval `[low, high]` for a share, from `hits` among `rows` independent rows (Wilson 1927, without
 /// continuity correction); `None` without rows, for more hits than rows, or a confidence outside (0, 1).
@@ -37,25 +24,6 @@ mod tests {
 
     fn close(got: f64, want: f64) -> bool {
         (got - want).abs() <= 1e-13 * want.abs().max(1.0)
-    }
-
-    /// numpy and `scipy.stats.t.interval` of scipy 1.17.1.
-    #[test]
-    fn five_folds_have_scipys_interval() {
-        let folds = [0.7729, 0.7569, 0.7848, 0.7629, 0.77];
-        assert!(close(mean(&folds).unwrap(), 0.7695));
-        assert!(close(sample_std(&folds).unwrap(), 0.010585603431075636));
-        let [low, high] = t_interval(&folds, 0.95).unwrap();
-        assert!(close(low, 0.7563562373203712) && close(high, 0.782643762679629));
-    }
-
-    #[test]
-    fn few_values_have_no_interval() {
-        assert_eq!((mean(&[]), sample_std(&[]), t_interval(&[], 0.95)), (None, None, None));
-        assert_eq!((mean(&[0.5]), sample_std(&[0.5]), t_interval(&[0.5], 0.95)), (Some(0.5), Some(0.0), None));
-        assert_eq!(t_interval(&[0.5, 0.5], 0.95), Some([0.5, 0.5]));
-        assert_eq!(t_interval(&[0.5, 0.6], 1.0), None);
-        assert_eq!(t_interval(&[0.5, 0.6], 0.0), None);
     }
 
     /// `scipy.stats.binomtest(hits, rows).proportion_ci(confidence, method="wilson")` of scipy 1.17.1.

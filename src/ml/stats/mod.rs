@@ -13,7 +13,7 @@ mod selection;
 pub use bootstrap::{LEAST_STRATUM, Replicates, Scored, Units, out_of_bag, resample};
 pub use family::holm;
 pub use folds::{CorrectedT, FiveByTwo, corrected_t, five_by_two, shared_training, tempered};
-pub use intervals::{t_interval, wilson_interval};
+pub use intervals::wilson_interval;
 pub use paired::{McNemar, Wins, mcnemar, wins};
 pub use selection::{Optimism, optimism, within_one_standard_error};
 
@@ -33,3 +33,18 @@ pub fn sample_std(values: &[f64]) -> Option<f64> {
 mod reference_tests;
 #[cfg(test)]
 mod simulation_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `numpy.mean` and `numpy.std(ddof=1)`.
+    #[test]
+    fn means_and_spreads_are_numpys() {
+        let folds = [0.7729, 0.7569, 0.7848, 0.7629, 0.77];
+        assert!((mean(&folds).unwrap() - 0.7695).abs() < 1e-13);
+        assert!((sample_std(&folds).unwrap() - 0.010585603431075636).abs() < 1e-13);
+        assert_eq!((mean(&[]), sample_std(&[])), (None, None));
+        assert_eq!((mean(&[0.5]), sample_std(&[0.5])), (Some(0.5), Some(0.0)));
+    }
+}
