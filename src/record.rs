@@ -1,6 +1,7 @@
 //! What did a run do, and what came out? The types of `summary.json`, and what a report is made from.
 
 mod compared;
+mod contribution;
 mod data;
 mod findings;
 mod measures;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::stage::Parts;
 
 pub use compared::*;
+pub use contribution::*;
 pub use data::*;
 pub use findings::findings;
 pub(crate) use findings::{number, share};
@@ -50,6 +52,12 @@ pub struct Summary {
     /// Variants that are not compared with the first ones, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<NotCompared>,
+    /// What each input of a stage with `ablate` adds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contributions: Vec<Contribution>,
+    /// Scores over numbers of training rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_curves: Vec<LearningCurve>,
     /// Every unit of the plan.
     pub units: Vec<UnitSummary>,
     /// Counts over `units`.

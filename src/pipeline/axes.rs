@@ -9,6 +9,7 @@ use super::outline::{seed_of, wires};
 use super::overlay::Overlay;
 use super::paths::Target;
 use super::sets::Sets;
+use super::stage_axes::{self, Ablation};
 use super::values::{self, Choice, Targets};
 use crate::problem::{Origin, Problem, Problems};
 
@@ -35,39 +36,101 @@ impl Axis {
     }
 }
 
-/// The names of the axes, in the order of the file.
-pub(super) fn names(overlay: &Overlay) -> Vec<String> {
+/// The names of the axes of `matrix`, in the order of the file.
+fn written(overlay: &Overlay) -> Vec<String> {
     overlay.keys(&["matrix"]).into_iter().filter(|name| !RESERVED.contains(&name.as_str())).collect()
 }
 
-/// All axes, in the order of the file.
-pub(super) fn read(overlay: &Overlay, kinds: &Kinds, sets: &Sets, problems: &mut Problems) -> Vec<Axis> {
+/// The names of all axes, those that stages ask for last, and the way to each from the top of the document.
+pub(super) fn ways(overlay: &Overlay) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> =
+        written(overlay).into_iter().map(|name| (name.clone(), vec!["matrix".to_owned(), name])).collect();
+    for asked in stage_axes::asked(overlay) {
+        all.push((asked.name.clone(), asked.way().into_iter().map(str::to_owned).collect()));
+    }
+    all
+}
+
+/// All axes, in the order of the file, those that stages ask for last; and which of them leave inputs out in turn.
+pub(super) fn read(
+    overlay: &Overlay,
+    kinds: &Kinds,
+    sets: &Sets,
+    problems: &mut Problems,
+) -> (Vec<Axis>, Vec<Ablation>) {
     if let Some(value) = overlay.at(&["matrix"]).filter(|value| !value.is_object() && !value.is_null()) {
         let message = format!("`matrix` must be a map of axes, but is {}", super::choice::described(value));
         problems.push(Problem::error("wrong-type", message).at(overlay.origin(&["matrix"])));
     }
     let mut axes: Vec<Axis> = Vec::new();
-    for name in names(overlay) {
+    for name in written(overlay) {
         match axis(&name, overlay, kinds, sets) {
             Ok(Some(axis)) => {
-                clashes(&axis, &axes, sets, problems);
+                clashes(&axis, &axes, problems);
+                flagged(&axis, sets, problems);
                 axes.push(axis);
             }
             Ok(None) => {}
             Err(problem) => problems.push(*problem),
         }
     }
-    axes
+    let ablations = of_stages(overlay, kinds, sets, &mut axes, problems);
+    (axes, ablations)
 }
 
-/// Complains where an axis sets what another axis or a flag sets.
-fn clashes(axis: &Axis, others: &[Axis], sets: &Sets, problems: &mut Problems) {
+/// Adds the axes that stages ask for.
+fn of_stages(
+    overlay: &Overlay,
+    kinds: &Kinds,
+    sets: &Sets,
+    axes: &mut Vec<Axis>,
+    problems: &mut Problems,
+) -> Vec<Ablation> {
+    let mut ablations = Vec::new();
+    stage_axes::complaints(overlay).into_iter().for_each(|problem| problems.push(problem));
+    let names = ways(overlay);
+    for asked in stage_axes::asked(overlay) {
+        let way = asked.way();
+        if let Some((_, first)) = names.iter().find(|(name, other)| *name == asked.name && *other != way) {
+            let first: Vec<&str> = first.iter().map(String::as_str).collect();
+            // of two that stages ask for, the second is told
+            if first.first() == Some(&"matrix") || axes.iter().any(|axis| axis.name == asked.name) {
+                let message = format!("two axes are called `{}`", asked.name);
+                let problem = Problem::error("axis-clash", message).at(overlay.origin(&way));
+                let other = format!("the other stands at `{}`", first.join("."));
+                problems.push(problem.help("give one of them another name, or take it out").note(other));
+                continue;
+            }
+        }
+        match stage_axes::read(&asked, overlay, kinds, sets) {
+            Ok(Some((axis, ablation))) => {
+                clashes(&axis, axes, problems);
+                // which inputs there are is read after the flags: they and the axis agree
+                if ablation.is_none() {
+                    flagged(&axis, sets, problems);
+                }
+                ablations.extend(ablation);
+                axes.push(axis);
+            }
+            Ok(None) => {}
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    ablations
+}
+
+/// Complains where an axis sets what another axis sets.
+fn clashes(axis: &Axis, others: &[Axis], problems: &mut Problems) {
     let shared = |other: &Axis| axis.targets.all().iter().find(|target| other.sets(target).is_some()).cloned();
     if let Some((other, target)) = others.iter().find_map(|other| Some((other, shared(other)?))) {
         let message = format!("the axes `{}` and `{}` both set `{target}`", other.name, axis.name);
         let help = "make one axis of them, with labelled values";
         problems.push(Problem::error("axis-clash", message).at(axis.at.clone()).help(help));
     }
+}
+
+/// Complains where an axis sets what a flag sets.
+fn flagged(axis: &Axis, sets: &Sets, problems: &mut Problems) {
     for (target, flag) in sets.targets.iter().filter(|(target, _)| axis.sets(target).is_some()) {
         let value = flag.split_once('=').map_or("VALUE", |(_, value)| value);
         let value = if axis.targets.all().len() > 1 { "VALUE" } else { value };
@@ -113,6 +176,21 @@ fn axis(name: &str, overlay: &Overlay, kinds: &Kinds, sets: &Sets) -> Result<Opt
         None => Targets::One(target(name, overlay, kinds).map_err(|problem| Box::new(problem.at(at.clone())))?),
     };
     let all = values::read(name, &path, &targets, overlay)?;
+    let axis = narrowed(name, all, targets, at, sets)?;
+    for choice in &axis.choices {
+        fits(name, &axis.targets, choice, overlay)?;
+    }
+    Ok(Some(axis))
+}
+
+/// The axis with those values that flags leave.
+pub(super) fn narrowed(
+    name: &str,
+    all: Vec<Choice>,
+    targets: Targets,
+    at: Option<Origin>,
+    sets: &Sets,
+) -> Result<Axis, Box<Problem>> {
     let narrowed = sets.axes.iter().any(|(axis, _, _)| axis == name);
     let (choices, dropped) = if narrowed {
         let choices = values::narrowed(name, &all, &targets, sets)?;
@@ -121,10 +199,7 @@ fn axis(name: &str, overlay: &Overlay, kinds: &Kinds, sets: &Sets) -> Result<Opt
     } else {
         (all, Vec::new())
     };
-    for choice in &choices {
-        fits(name, &targets, choice, overlay)?;
-    }
-    Ok(Some(Axis { name: name.to_owned(), targets, choices, dropped, narrowed, at }))
+    Ok(Axis { name: name.to_owned(), targets, choices, dropped, narrowed, at })
 }
 
 /// What `set` says: a path, or a list of paths.

@@ -4,6 +4,7 @@ use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::outline::{SEED, SEEDS};
+use super::stage_axes::CURVES;
 use crate::record::{Looks, MEASURES, Measure};
 use crate::stage::Kind;
 
@@ -16,8 +17,8 @@ pub fn schema(kinds: &[Kind]) -> Value {
     let mut stages = Vec::new();
     for (kind, params) in params {
         let (with, stage) = (format!("{}_params", kind.name), format!("{}_stage", kind.name));
-        definitions.insert(with.clone(), params);
-        definitions.insert(stage.clone(), stage_schema(kind, &with));
+        definitions.insert(stage.clone(), stage_schema(kind, &with, |name| params["properties"].get(name).is_some()));
+        definitions.insert(with, params);
         stages.push(json!({ "$ref": format!("#/$defs/{stage}") }));
     }
     definitions.insert("axis".to_owned(), axis());
@@ -62,8 +63,8 @@ pub fn schema(kinds: &[Kind]) -> Value {
     })
 }
 
-/// A stage of a kind: `use`, `from`, `with`.
-fn stage_schema(kind: &Kind, with: &str) -> Value {
+/// A stage of a kind: `use`, `from`, `with` and the axes that it may ask for; `has` says which parameters there are.
+fn stage_schema(kind: &Kind, with: &str, has: impl Fn(&str) -> bool) -> Value {
     let mut fields = Map::new();
     fields.insert("use".to_owned(), json!({ "description": kind.summary, "const": kind.name }));
     fields.insert(
@@ -74,6 +75,13 @@ fn stage_schema(kind: &Kind, with: &str) -> Value {
         }),
     );
     fields.insert("with".to_owned(), json!({ "description": "Its parameters.", "$ref": format!("#/$defs/{with}") }));
+    // what reads a list says so in its example
+    if example(kind).iter().any(|stage| stage["from"].is_array()) {
+        fields.insert("ablate".to_owned(), ablate());
+    }
+    if CURVES.iter().all(|name| has(name)) {
+        fields.insert("curve".to_owned(), curve());
+    }
     json!({
         "title": kind.name,
         "description": kind.summary,
@@ -82,6 +90,31 @@ fn stage_schema(kind: &Kind, with: &str) -> Value {
         "required": ["use"],
         "additionalProperties": false,
         "examples": example(kind)
+    })
+}
+
+fn ablate() -> Value {
+    json!({
+        "description": "Makes an axis of this name: the stage with all its inputs, with each alone, and with each left out.",
+        "type": ["string", "null"],
+        "pattern": "^[A-Za-z0-9_-]+$"
+    })
+}
+
+fn curve() -> Value {
+    json!({
+        "description": "Makes an axis `train_rows`: the same evaluation with so many training rows in each fold.",
+        "type": ["object", "null"],
+        "properties": {
+            "train_rows": {
+                "description": "Numbers of rows; `all` for all that there are.",
+                "type": ["array", "null"],
+                "items": { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "all" }] },
+                "minItems": 1,
+                "uniqueItems": true
+            }
+        },
+        "additionalProperties": false
     })
 }
 

@@ -28,6 +28,7 @@ mod search;
 mod select;
 mod sets;
 mod spans;
+mod stage_axes;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -57,6 +58,7 @@ use overlay::Overlay;
 use paths::Target;
 use resolve::Resolver;
 pub use select::Choosing;
+pub use stage_axes::Ablation;
 
 /// A pipeline file, checked and resolved.
 #[derive(Debug)]
@@ -71,6 +73,10 @@ pub struct Pipeline {
     pub base: PathBuf,
     /// In the order of the matrix, at least one unless a selection left none; no two resolve alike.
     pub variants: Vec<Variant>,
+    /// Whose inputs are left out in turn (`ablate`).
+    pub ablations: Vec<Ablation>,
+    /// Stages whose number of training rows an axis sets, and the axis.
+    pub curves: Vec<(String, String)>,
     /// What its data must be like.
     pub expect: Vec<Expected>,
     /// What must hold of its results.
@@ -182,7 +188,7 @@ impl Pipeline {
         let expect = expect::read(&overlay, &mut problems);
         let gates = gates::read(&overlay, &mut problems);
         let before = problems.0.len();
-        let axes = axes::read(&overlay, &kinds, &sets, &mut problems);
+        let (axes, ablations) = axes::read(&overlay, &kinds, &sets, &mut problems);
         let limit = Limit { most: choosing.most as u64, narrowed: choosing.narrows() };
         let given = Given { axes: &axes, overlay: &overlay, kinds: &kinds, sets: &sets, seed: outline.seed };
         let mut combinations = matrix::read(&given, &limit, &mut problems);
@@ -209,6 +215,8 @@ impl Pipeline {
             file: file.to_owned(),
             base: base.to_owned(),
             variants,
+            ablations,
+            curves: axes.iter().flat_map(stage_axes::curves).collect(),
             expect,
             gates,
             selection,
@@ -219,6 +227,28 @@ impl Pipeline {
             axes: targets.collect(),
             overlay,
         })
+    }
+
+    /// The variant that differs from another in the value of one axis alone; `None` where there is none, or it is not among
+    /// [`Pipeline::variants`].
+    pub fn sibling(&self, variant: &Variant, axis: &str, value: &str) -> Option<usize> {
+        let (axis, value) = (labels::name(axis), labels::name(value));
+        let settings = labels::settings(&variant.label)?;
+        let other: Vec<String> = settings
+            .iter()
+            .map(|(name, own)| format!("{name}={}", if *name == axis { value.as_str() } else { own }))
+            .collect();
+        let label = other.join(",");
+        self.variants.iter().position(|variant| variant.label == label || variant.aliases.contains(&label))
+    }
+
+    /// The label of a variant without the setting of one axis.
+    pub fn label_without(&self, variant: &Variant, axis: &str) -> String {
+        let axis = labels::name(axis);
+        let settings = labels::settings(&variant.label).unwrap_or_default();
+        let others: Vec<String> =
+            settings.iter().filter(|(name, _)| *name != axis).map(|(name, own)| format!("{name}={own}")).collect();
+        others.join(",")
     }
 
     /// Who set the seed; where nobody did, the file.

@@ -10,7 +10,7 @@ use crate::stage::Kind;
 /// The keys of a pipeline file.
 pub(super) const KEYS: [&str; 8] = ["name", "description", "seed", "extends", "stages", "matrix", "expect", "gates"];
 /// The keys of a stage.
-const STAGE_KEYS: [&str; 3] = ["use", "from", "with"];
+const STAGE_KEYS: [&str; 5] = ["use", "from", "with", "ablate", "curve"];
 /// Seeds are below this, so that every program reads the same number.
 pub(super) const SEEDS: u64 = 1 << 53;
 /// The seed of a pipeline that names none.
@@ -150,7 +150,7 @@ fn stage(id: String, overlay: &Overlay, kinds: &Kinds, problems: &mut Problems) 
             problem.help(format!("put it inside `with`: `with: {{ {key}: … }}`"))
         } else {
             written.wired = false;
-            nearest(problem, key, &STAGE_KEYS).note("a stage has use, from, with")
+            nearest(problem, key, &STAGE_KEYS).note(format!("a stage has {}", STAGE_KEYS.join(", ")))
         });
     }
     match fields.get("from").map(wires) {

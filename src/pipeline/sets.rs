@@ -52,15 +52,16 @@ fn one(overlay: &mut Overlay, set: &str, text: Arc<str>, kinds: &Kinds, done: &m
             overlay.set(text, path.split('.').map(str::to_owned).collect(), &value);
             return Ok(());
         }
-        let axes = axes::names(overlay);
-        if !axes.iter().any(|name| name == axis) {
+        let axes = axes::ways(overlay);
+        let Some((_, way)) = axes.iter().find(|(name, _)| name == axis) else {
             let problem = Problem::error("unknown-axis", format!("the matrix has no axis `{axis}`"));
-            return Err(Box::new(match suggest(axis, axes.iter().map(String::as_str)) {
+            return Err(Box::new(match suggest(axis, axes.iter().map(|(name, _)| name.as_str())) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
                 None => problem,
             }));
-        }
-        let overrides = overlay.origin(&["matrix", axis]).map(Box::new);
+        };
+        let way: Vec<&str> = way.iter().map(String::as_str).collect();
+        let overrides = overlay.origin(&way).map(Box::new);
         done.axes.push((axis.to_owned(), as_json, Origin::Flag { text, overrides }));
         return Ok(());
     }

@@ -12,11 +12,12 @@ use crate::problem::{Origin, Problem, suggest};
 /// So many values are listed in a message.
 const LISTED: usize = 12;
 
-/// Where a value of the matrix is written: in a file (the way from the top), or in a flag.
+/// Where a value of the matrix is written: in a file (the way from the top), in a flag, or its items each in a place of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     File(Vec<String>),
     Flag(Origin),
+    Pieces(Box<Place>, Vec<Place>),
 }
 
 impl Place {
@@ -29,6 +30,13 @@ impl Place {
     pub(super) fn origin(&self, inside: &[&str], overlay: &Overlay) -> Option<Origin> {
         match self {
             Place::Flag(origin) => Some(origin.clone()),
+            Place::Pieces(whole, pieces) => {
+                let piece = inside.first().and_then(|first| pieces.get(first.parse::<usize>().ok()?));
+                match piece {
+                    Some(piece) => piece.origin(inside.get(1..).unwrap_or_default(), overlay),
+                    None => whole.origin(&[], overlay),
+                }
+            }
             Place::File(path) => {
                 let path: Vec<&str> = path.iter().map(String::as_str).chain(inside.iter().copied()).collect();
                 overlay.origin(&path)
@@ -40,6 +48,7 @@ impl Place {
     pub(super) fn item(&self, index: usize) -> Place {
         match self {
             Place::Flag(origin) => Place::Flag(origin.clone()),
+            Place::Pieces(whole, pieces) => pieces.get(index).unwrap_or(whole).clone(),
             Place::File(path) => Place::File(path.iter().cloned().chain([index.to_string()]).collect()),
         }
     }

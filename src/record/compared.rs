@@ -148,6 +148,11 @@ pub struct NotCompared {
     pub why: String,
 }
 
+/// True if a difference of the metric is told in points (hundredths).
+pub fn in_points(metric: &str) -> bool {
+    SHARES.iter().any(|share| metric.contains(share))
+}
+
 /// A difference of a metric in words, without its sign: `2.0 points`, `0.1500`.
 pub fn gap(metric: &str, difference: f64) -> String {
     let size = difference.abs();

@@ -5,6 +5,7 @@
 //! [`perform`] the one place where a stage meets its rows, in [`rows`] chunk by chunk; [`folder`] writes the run folder, and in it the [`predictions`].
 
 mod books;
+mod contribution;
 mod executor;
 mod failure;
 mod files;

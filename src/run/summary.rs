@@ -44,6 +44,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         seconds: run.seconds,
     };
     let data = super::ledger::data(run);
+    let variants = variants(run);
     let mut warnings = warnings(run);
     warnings.extend(super::ledger::told(&data));
     let status = match () {
@@ -58,10 +59,12 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         seed: run.pipeline.seed,
         selection: run.pipeline.selection.clone(),
         numeric: run.machine.classes(),
-        variants: variants(run),
         comparisons: Vec::new(),
         best: Vec::new(),
         not_compared: Vec::new(),
+        contributions: super::contribution::contributions(run, &variants, &units),
+        learning_curves: super::contribution::learning_curves(run, &variants),
+        variants,
         inputs: inputs(run),
         models: models(run),
         expectations: super::ledger::expectations(run.pipeline, &data),

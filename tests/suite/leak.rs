@@ -159,3 +159,72 @@ fn selection_among_noise_gives_chance_inside_the_folds_and_a_fine_score_outside(
     assert!((honest - 0.5).abs() < 0.12, "selected inside the folds: {honest}");
     assert!(leaked > 0.8, "selected on all rows: {leaked}");
 }
+
+/// [`snippets`] with a word in each row that no other has.
+fn own_words(rows: usize) -> String {
+    let row = |(row, line): (usize, &str)| line.replace(" by many", &format!(" by own{row}own"));
+    let mut lines = snippets(rows).lines().skip(1).enumerate().map(row).collect::<Vec<_>>();
+    lines.insert(0, "id,text,label,fold,split".to_owned());
+    lines.join("\n")
+}
+
+/// Which rows a fold trains on, and which it tests.
+fn sides(project: &Project, fold: &str) -> Vec<(bool, bool)> {
+    let part = format!("fold.{fold}");
+    let table = project.ok(["show", "p.yaml", "scores", "--part", &part, "--format", "jsonl"]).stdout;
+    let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let rows = table.lines().map(line);
+    rows.map(|row| (row["train"].as_bool().unwrap(), row["test"].as_bool().unwrap())).collect()
+}
+
+#[test]
+fn rows_beyond_train_rows_are_in_nothing_that_a_fold_learns() {
+    for scores in ["folds: 3, train_rows: 10", "folds: given, train_rows: 10", "holdout: test, train_rows: 10"] {
+        let project = Project::new().file("data.csv", own_words(60)).file("p.yaml", words_pipeline("", scores));
+        project.ok(["run", "p.yaml"]);
+        let learned = vocabulary(&project, "1");
+        let sides = sides(&project, "00.00");
+        assert_eq!(sides.iter().filter(|(train, _)| *train).count(), 10, "{scores}");
+        for (row, (train, _)) in sides.iter().enumerate() {
+            assert_eq!(learned.contains(&format!("\"own{row}own\"")), *train, "{scores}, row {row}: {learned}");
+        }
+    }
+}
+
+#[test]
+fn what_is_chosen_and_stacked_inside_a_fold_sees_no_row_beyond_train_rows() {
+    let stages =
+        "  tuned: { use: tune, from: model, with: { folds: 2, metric: accuracy, grid: { tfidf.min_df: [1, 2] } } }
+  sure: { use: calibrate, from: model, with: { folds: 2 } }
+  stacked: { use: ensemble, from: [tuned, sure], with: { stack: { folds: 2 } } }
+";
+    let pipeline = words_pipeline("", "folds: 3, train_rows: 16")
+        .replace("from: model", "from: stacked")
+        .replace("linear_svc", "logistic_regression")
+        .replace("  scores:", &format!("{stages}  scores:"));
+    let project = Project::new().file("data.csv", own_words(60)).file("p.yaml", pipeline);
+    let learned = |project: &Project| {
+        [("tuned", "candidates"), ("sure", "curves"), ("stacked", "coefficients")].map(|(stage, part)| {
+            project.ok(["show", "p.yaml", stage, "--fold", "2", "--part", part, "--format", "jsonl"]).stdout
+        })
+    };
+    let (before, sides) = (learned(&project), sides(&project, "00.01"));
+    let changed = |used: bool| {
+        let row = |(row, line): (usize, &str)| {
+            let (train, test) = sides[row];
+            if !test && train == used {
+                line.replace("a ", "altogether other words dull fine ")
+            } else {
+                line.to_owned()
+            }
+        };
+        let text = own_words(60);
+        let mut lines: Vec<String> = text.lines().skip(1).enumerate().map(row).collect();
+        lines.insert(0, "id,text,label,fold,split".to_owned());
+        lines.join("\n")
+    };
+    project.write("data.csv", changed(false));
+    assert_eq!(learned(&project), before, "only texts that are neither trained on nor tested have changed");
+    project.write("data.csv", changed(true));
+    assert_ne!(learned(&project), before, "those that are trained on decide");
+}

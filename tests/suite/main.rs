@@ -6,6 +6,7 @@
 mod broken;
 mod cases;
 mod cli;
+mod contribution;
 mod diff;
 mod exec;
 mod formats;

@@ -2,6 +2,7 @@
 //!
 //! `docs/statistics.md` says which method is used where, and how well each holds.
 
+mod contribution;
 mod rows;
 
 use std::sync::Arc;
@@ -101,6 +102,7 @@ impl Group<'_> {
             let (best, comparisons) = one.compare(summary);
             summary.comparisons.extend(comparisons);
             summary.best.extend(best);
+            one.contributions(summary);
         }
         Ok(())
     }

@@ -53,6 +53,8 @@ fn summary(variants: Vec<VariantSummary>) -> Summary {
         comparisons: Vec::new(),
         best: Vec::new(),
         not_compared: Vec::new(),
+        contributions: Vec::new(),
+        learning_curves: Vec::new(),
         units: Vec::new(),
         totals: Totals::default(),
         inputs: Vec::new(),

@@ -3,6 +3,7 @@
 //! It calls no stage: the planner lifts everything that learns into the folds made here.
 
 mod classes;
+mod cut;
 mod groups;
 mod score;
 
@@ -23,6 +24,7 @@ use crate::stage::{
 };
 use crate::table::target::Target;
 
+use cut::{Like, TrainRows};
 use groups::Copies;
 
 /// The kind `cross_validate`.
@@ -47,6 +49,10 @@ pub(super) struct Params {
     /// Divide this many times, each time anew.
     #[schemars(range(min = 1, max = 100))]
     repeats: u32,
+    /// Train on at most so many of a fold's training rows; `all` unless set. They are drawn by the seed for each fold, classes keep their
+    /// shares (with `stratify`), groups stay whole, the rows of a smaller number are among those of a larger one, and what is held
+    /// out is the same. `curve: { train_rows: [100, 300, all] }` beside `with` scores with each.
+    train_rows: TrainRows,
     /// The metrics to compute, of those that measure what the model predicts: classes, sets of labels or numbers. Those that need probabilities are left out for learners that have none.
     metrics: Option<Vec<String>>,
 }
@@ -104,6 +110,7 @@ impl Default for Params {
             shuffle: None,
             group_duplicates: Copies::Unlooked,
             repeats: 1,
+            train_rows: TrainRows::All,
             metrics: None,
         }
     }
@@ -151,11 +158,15 @@ impl StageKind for CrossValidate {
                 repeats: params.repeats,
             },
         };
+        let cut = match params.train_rows {
+            TrainRows::All => None,
+            TrainRows::Most(rows) => Some(Cut { rows, stratify: params.stratify.unwrap_or(true) }),
+        };
         idle(&params, &divide, at, &mut problems);
         if problems.any_error() {
             return Err(problems);
         }
-        Ok(Work::Evaluate(Box::new(Evaluation { divide, metrics })))
+        Ok(Work::Evaluate(Box::new(Evaluation { divide, cut, metrics })))
     }
 
     fn canonical(params: &Params) -> Value {
@@ -178,7 +189,7 @@ fn idle(params: &Params, divide: &Divide, at: &Scope<'_>, problems: &mut Problem
     let made = matches!(divide, Divide::Made { .. });
     let said = [
         ("folds", params.folds.is_some() && matches!(divide, Divide::Holdout(_))),
-        ("stratify", params.stratify.is_some() && !made),
+        ("stratify", params.stratify.is_some() && !made && params.train_rows == TrainRows::All),
         ("shuffle", params.shuffle.is_some() && !made),
         ("group_duplicates", params.group_duplicates != Copies::Unlooked && !made),
         ("repeats", params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. })),
@@ -198,8 +209,16 @@ enum Divide {
     Holdout(String),
 }
 
+/// How training rows are made fewer.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    rows: u32,
+    stratify: bool,
+}
+
 struct Evaluation {
     divide: Divide,
+    cut: Option<Cut>,
     /// Those that were asked for; the usual ones if none were.
     metrics: Vec<Metric>,
 }
@@ -225,7 +244,7 @@ impl Stage for Evaluation {
     }
 
     fn seeded(&self) -> bool {
-        matches!(self.divide, Divide::Made { shuffle: true, .. })
+        self.cut.is_some() || matches!(self.divide, Divide::Made { shuffle: true, .. })
     }
 
     fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {
@@ -266,16 +285,26 @@ impl Evaluate for Evaluation {
 
     fn split(&self, parts: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         let target = Target::from_table(&*parts.table("target")?).map_err(StageError::caused)?;
-        let (output, masks) = match &self.divide {
+        let (mut output, mut masks) = match &self.divide {
             Divide::Made { .. } => self.made(&target, parts, ctx)?,
             Divide::Given => groups::held(&target, given(&target)?),
             Divide::Holdout(split) => groups::held(&target, vec![holdout(&target, split)?]),
         };
+        if let Some(Cut { rows, stratify }) = self.cut {
+            let classes = if stratify && target.label.is_some() { Some(class_indices(&target)?.1) } else { None };
+            let groups = groups::of(&target, self.copies(), parts)?;
+            let like = Like { groups: groups.as_deref(), classes: classes.as_deref() };
+            for said in cut::cut(&mut masks, rows, &like, ctx.seed)? {
+                output = output.warn(said);
+            }
+        }
+        let trained: usize = masks.iter().map(|mask| mask.train.iter().filter(|on| **on).count()).sum();
+        let trained = trained / masks.len().max(1);
         let per_repeat = match self.divide {
             Divide::Made { folds, .. } => folds as usize,
             _ => masks.len(),
         };
-        let mut output = output.fact("folds", masks.len());
+        let mut output = output.fact("folds", masks.len()).fact("train_rows", trained);
         for (number, mask) in masks.into_iter().enumerate() {
             let id = FoldId { repeat: (number / per_repeat) as u32, fold: (number % per_repeat) as u32 };
             output = output.table(id.part(), mask.table(&target.row_id)?);
@@ -290,6 +319,14 @@ impl Evaluate for Evaluation {
 }
 
 impl Evaluation {
+    /// Which texts are copies of each other.
+    fn copies(&self) -> Copies {
+        match self.divide {
+            Divide::Made { copies, .. } => copies,
+            Divide::Given | Divide::Holdout(_) => Copies::Unlooked,
+        }
+    }
+
     /// Folds made here, repeat after repeat.
     fn made(&self, target: &Target, parts: &Parts, ctx: &Ctx<'_>) -> Result<(Output, Vec<Mask>), StageError> {
         let Divide::Made { folds, stratify, shuffle, copies, repeats } = self.divide else {
@@ -338,6 +375,11 @@ impl Mask {
     fn of(folds: &Folds, fold: usize) -> Mask {
         let mut test = vec![false; folds.rows];
         folds.test[fold].iter().for_each(|&row| test[row] = true);
+        Mask::of_test(test)
+    }
+
+    /// Trains on all that it does not test.
+    fn of_test(test: Vec<bool>) -> Mask {
         Mask { train: test.iter().map(|tested| !tested).collect(), test }
     }
 

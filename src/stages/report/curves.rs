@@ -11,14 +11,15 @@ const SIZE: (f64, f64) = (300.0, 250.0);
 const MARGIN: [f64; 4] = [46.0, 38.0, 10.0, 10.0];
 
 /// A drawing of numbers against numbers.
-struct Plot {
+pub(super) struct Plot {
     x: Scale,
     y: Scale,
     body: String,
 }
 
 impl Plot {
-    fn new(x: Scale, y: Scale) -> Plot {
+    /// An empty drawing.
+    pub(super) fn new(x: Scale, y: Scale) -> Plot {
         Plot { x, y, body: String::new() }
     }
 
@@ -29,7 +30,7 @@ impl Plot {
     }
 
     /// A line through points.
-    fn line(&mut self, class: &str, points: impl Iterator<Item = (f64, f64)>) {
+    pub(super) fn line(&mut self, class: &str, points: impl Iterator<Item = (f64, f64)>) {
         let points: Vec<String> = points
             .filter(|(x, y)| x.is_finite() && y.is_finite())
             .map(|(x, y)| {
@@ -40,7 +41,8 @@ impl Plot {
         self.body.push_str(&format!("<polyline class=\"{class}\" points=\"{}\"/>", points.join(" ")));
     }
 
-    fn dot(&mut self, (x, y): (f64, f64), radius: f64) {
+    /// A point.
+    pub(super) fn dot(&mut self, (x, y): (f64, f64), radius: f64) {
         if x.is_finite() && y.is_finite() {
             let (x, y) = self.at(x, y);
             self.body.push_str(&format!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>"));
@@ -48,7 +50,7 @@ impl Plot {
     }
 
     /// The drawing; `title` and the axes' names are our own words.
-    fn finish(self, title: &str, x_name: &str, y_name: &str) -> String {
+    pub(super) fn finish(self, title: &str, x_name: &str, y_name: &str) -> String {
         let ([left, below, right, above], (width, height)) = (MARGIN, SIZE);
         let (bottom, end) = (height - below, width - right);
         let mut out = format!(

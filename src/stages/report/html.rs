@@ -53,6 +53,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
     if !note.ranking.rows.is_empty() {
         variants(&mut out, note);
     }
+    super::contribution::html_section(&mut out, note);
     super::ledger::html_section(&mut out, &note.summary.data, &note.summary.expectations);
     details(&mut out, note);
     work(&mut out, note);

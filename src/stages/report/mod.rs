@@ -4,6 +4,7 @@
 //! is escaped in [`words`]; the page forbids itself scripts and the network.
 
 mod chosen;
+mod contribution;
 mod curves;
 mod data;
 #[cfg(test)]

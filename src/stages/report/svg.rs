@@ -13,6 +13,8 @@ pub(super) struct Scale {
     high: f64,
     ticks: Vec<f64>,
     decimals: usize,
+    /// What stands at the ticks instead of their figures; empty for the figures.
+    words: Vec<String>,
 }
 
 impl Scale {
@@ -36,12 +38,25 @@ impl Scale {
         let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
         let (first, last) = ((low / step - 1e-6).ceil() as i64, (high / step + 1e-6).floor() as i64);
         let ticks = (first..=last.min(first.saturating_add(20))).map(|i| i as f64 * step).collect();
-        Some(Scale { low, high, ticks, decimals })
+        Some(Scale { low, high, ticks, decimals, words: Vec::new() })
     }
 
     /// From 0 to 1.
     pub(super) fn shares() -> Self {
-        Scale { low: 0.0, high: 1.0, ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0], decimals: 2 }
+        Scale { low: 0.0, high: 1.0, ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0], decimals: 2, words: Vec::new() }
+    }
+
+    /// A scale with ticks at these values, in ascending order, each with its words; `None` for fewer than two.
+    pub(super) fn with_marks(marks: Vec<(f64, String)>) -> Option<Self> {
+        let (ticks, words): (Vec<f64>, Vec<String>) = marks.into_iter().unzip();
+        match ticks.as_slice() {
+            [low, .., high] if low < high => {
+                // the words at the ends stand within the drawing
+                let room = 0.08 * (high - low);
+                Some(Scale { low: low - room, high: high + room, ticks, decimals: 0, words })
+            }
+            _ => None,
+        }
     }
 
     /// Where a value lies: 0 at the lower end, 1 at the upper.
@@ -56,7 +71,8 @@ impl Scale {
 
     /// The ticks and their figures.
     pub(super) fn marks(&self) -> impl Iterator<Item = (f64, String)> {
-        self.ticks.iter().map(|tick| (*tick, fixed(*tick, self.decimals)))
+        let words = |at: usize, tick: f64| self.words.get(at).cloned().unwrap_or_else(|| fixed(tick, self.decimals));
+        self.ticks.iter().enumerate().map(move |(at, tick)| (*tick, words(at, *tick)))
     }
 
     /// Where a value lies, in per cent, with a margin on both sides.
