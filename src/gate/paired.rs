@@ -3,7 +3,7 @@
 //! | at hand | method |
 //! |---|---|
 //! | the same predictions | none is needed: the difference is 0 |
-//! | what both runs predicted of the same rows | rows are drawn again in pairs (stratified bootstrap, BCa); of accuracy, p is McNemar's mid-p |
+//! | what both runs predicted of the same rows | rows are drawn again in pairs (stratified bootstrap); of accuracy, p is McNemar's mid-p |
 //! | both runs' scores in the same folds | the corrected resampled t test over the folds' differences |
 //! | an interval of each run | the two intervals as if the runs were independent, which is too wide |
 //!
@@ -141,9 +141,9 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
                 lost += u64::from(label == old && label != new);
                 won += u64::from(label == new && label != old);
             }
-            (mcnemar(lost, won).mid, "stratified bootstrap over rows, BCa; p by McNemar, mid-p")
+            (mcnemar(lost, won).mid, "stratified bootstrap over rows in pairs; p by McNemar, mid-p")
         }
-        false => (gains.p_value(0.0)?, "stratified bootstrap over rows, BCa"),
+        false => (gains.p_value(0.0)?, "stratified bootstrap over rows in pairs"),
     };
     let changed = now.predicted.iter().zip(before.classes).filter(|(new, old)| new != old).count() as u64;
     // So few rows that all could have gone one way by chance cannot be drawn again with any use: then nothing is found.
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "a simulation of some minutes; its figures are in docs/ci.md"]
+    #[ignore = "a simulation of some minutes; it prints its figures"]
     fn gates_seldom_fail_where_nothing_changed() {
         for share in [0.005, 0.02, 0.05] {
             let mut chance = Rng::seeded(3);
