@@ -134,6 +134,8 @@ pub struct Done {
     pub manifest: RunManifest,
     /// What reports are made from.
     evaluations: Vec<(usize, Parts, Parts)>,
+    /// Where its statistics are kept.
+    statistics: Option<Key>,
 }
 
 impl Done {
@@ -345,17 +347,19 @@ impl Session<'_> {
             rows: rows.clone(),
         };
         let evaluations: Vec<Evaluation> = kept.iter().map(of).collect();
-        if let Err(error) = super::statistics::add(&mut summary, &evaluations) {
+        let statistics = super::statistics::add_kept(&mut summary, &evaluations, &self.store).unwrap_or_else(|error| {
             summary.warnings.push(format!("there are no intervals and comparisons: {error}"));
-        }
+            None
+        });
         summary.totals.seconds = started.elapsed().as_secs_f64();
         let differing = states.differing.clone();
-        Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept }
+        Done { plan, states: all, interrupted, differing, summary, standing, manifest, evaluations: kept, statistics }
     }
 
     /// Remembers that a run is in `folder`, so that `cache gc` keeps what it came to; the run does not fail for it.
     pub fn record(&self, done: &Done, folder: &Path) {
-        let keys = done.states.iter().filter_map(State::manifest).map(|manifest| manifest.key).collect();
+        let units = done.states.iter().filter_map(State::manifest).map(|manifest| manifest.key);
+        let keys = units.chain(done.statistics).collect();
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let ended = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
         match self.store.record_run(&RunRecord { pipeline: self.memory(), folder, ended, keys }) {

@@ -3,6 +3,7 @@
 //! `docs/statistics.md` says which method is used where, and how well each holds.
 
 mod contribution;
+mod kept;
 mod rows;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::record::{
 };
 use crate::stage::StageError;
 use rows::{Rows, Seen, Told};
+
+pub(super) use kept::add as add_kept;
 
 /// Every interval is a 95% one.
 const CONFIDENCE: f64 = 0.95;
@@ -61,7 +64,7 @@ struct Drawn {
 }
 
 /// Adds what can be said of chance. What cannot be read leaves the summary as it is.
-pub(super) fn add(summary: &mut Summary, evaluations: &[Evaluation]) -> Result<(), StageError> {
+fn add(summary: &mut Summary, evaluations: &[Evaluation]) -> Result<(), StageError> {
     let mut seen = Seen::default();
     let mut groups: Vec<Group<'_>> = Vec::new();
     for evaluation in evaluations {
