@@ -12,7 +12,7 @@ use super::words::{count, counted, fixed, html, percent, score};
 
 /// Size of a drawing in pixels, and the room for its figures: left, below, right and above.
 const SIZE: (f64, f64) = (300.0, 250.0);
-const MARGIN: [f64; 4] = [46.0, 38.0, 10.0, 10.0];
+const MARGIN: [f64; 4] = [46.0, 38.0, 14.0, 10.0];
 
 /// At most so many thresholds can be read off a drawing one by one.
 const READ: usize = 20;
@@ -455,7 +455,7 @@ mod tests {
         assert!(!html.contains("0.60 to 0.70") && !markdown.contains("0.60 to 0.70"), "an empty bin says nothing");
         assert_eq!((html.matches("<svg").count(), html.matches("part dot\"").count()), (4, 2));
         // each of the three drawings of thresholds says what its points are
-        assert_eq!(html.matches("from the score 0.4000 on: precision 0.8000, recall 0.8000").count(), 3);
+        assert_eq!(html.matches("<title>from the score 0.4000 on: precision 0.8000, recall 0.8000").count(), 3);
         assert!(html.contains("probability 0.90 to 1.00: 30 rows, mean 0.9500, right 0.8500"), "{html}");
         let bare = Findings::new(Task::Classes);
         assert!(html_classes(&bare).is_empty() && markdown_classes(&bare).is_empty());

@@ -10,7 +10,7 @@ use super::data::{Note, StageLine};
 use super::words::{count, counted, html, seconds, short};
 
 /// Sizes in pixels: a box, the room between boxes, the room between layers, the width of a wire that passes a layer.
-const BOX: (f64, f64) = (158.0, 64.0);
+const BOX: (f64, f64) = (158.0, 68.0);
 const GAP: (f64, f64) = (16.0, 34.0);
 const WIRE: f64 = 10.0;
 
@@ -335,14 +335,10 @@ fn drawn_stage(line: &StageLine<'_>, (x, y): (f64, f64), reads: &[&str], rows: O
             height - 5.0
         ));
     }
+    out.push_str(&format!("<text class=\"name\" x=\"9\" y=\"17\">{}</text>", html(&short(line.stage, 20))));
     let kind = if line.kind == line.stage { "" } else { line.kind };
-    for (class, y, words) in
-        [("name", 17, line.stage), ("kind", 31, kind), ("kind", 44, &figures), ("kind", 56, &outcomes)]
-    {
-        if !words.is_empty() {
-            let limit = if class == "name" { 20 } else { 27 };
-            out.push_str(&format!("<text class=\"{class}\" x=\"9\" y=\"{y}\">{}</text>", html(&short(words, limit))));
-        }
+    for (at, words) in [kind, &figures, &outcomes].into_iter().filter(|words| !words.is_empty()).enumerate() {
+        out.push_str(&format!("<text x=\"9\" y=\"{}\">{}</text>", 31 + 13 * at, html(&short(words, 27))));
     }
     out + "</g>"
 }

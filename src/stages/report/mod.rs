@@ -225,7 +225,9 @@ mod tests {
         }
         assert_eq!(html.matches("class=\"mean\"").count(), 2);
         assert_eq!(html.matches("class=\"fold\"").count(), 4);
-        assert!(html.contains("class=\"heat\"") && html.contains("<caption><span>") && html.contains("scope=\"row\""));
+        assert!(
+            html.contains("class=\"heat read\"") && html.contains("<caption><span>") && html.contains("scope=\"row\"")
+        );
         assert!(html.matches("<script").count() == 1 && !html.contains("http://") && !html.contains("https://"));
         assert!(!html.contains("partial") && !markdown.contains("partial"));
     }
@@ -346,7 +348,7 @@ mod tests {
         run.variants[0].confusion = (0..77u64).map(|i| (0..77u64).map(|j| (i * j) % 5).collect()).collect();
         let (html, markdown) = both(&run, vec![]);
         well_formed(&html);
-        assert!(!html.contains("class=\"heat\"") && html.contains("most confused pairs of 77 classes"));
+        assert!(!html.contains("class=\"heat read\"") && html.contains("most confused pairs of 77 classes"));
         assert!(html.contains("hardest first") && markdown.contains("rarer pairs not shown"));
         let at = |name: &str| html.rfind(&format!("<bdi>{name}</bdi>")).unwrap();
         // 37 × 25 % 77 = 1, 37 × 52 % 77 = 76

@@ -22,7 +22,7 @@
   const figure = (cell) => {
     const said = (cell.dataset.value ?? cell.firstChild?.textContent ?? "").replace("\u2212", "-").replace(/[\u202f,]/g, "");
     const value = parseFloat(said);
-    return Number.isNaN(value) ? null : value;
+    return Number.isFinite(value) ? value : null;
   };
 
   const sortable = (table) => {

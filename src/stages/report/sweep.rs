@@ -117,23 +117,9 @@ fn drawn(axes: &[Axis], rows: &[&Ranked<'_>]) -> String {
          aria-label=\"values and scores of {} variants\"><title>Values and scores</title>",
         rows.len()
     );
-    for (place, axis) in axes.iter().enumerate() {
+    for place in 0..axes.len() {
         let x = x(place);
-        out.push_str(&format!(
-            "<line class=\"axis\" x1=\"{x}\" x2=\"{x}\" y1=\"{above}\" y2=\"{}\"/><text class=\"name\" x=\"{x}\" y=\"14\" \
-             text-anchor=\"middle\">{}</text>",
-            above + HIGH,
-            html(&short(&axis.name, 22))
-        ));
-        // figures stand outside the first and the last axis
-        let (beside, anchor) = if place == 0 { (x - 6.0, "end") } else { (x + 6.0, "start") };
-        for (at, words) in &axis.marks {
-            out.push_str(&format!(
-                "<text x=\"{beside}\" y=\"{:.1}\" dy=\".35em\" text-anchor=\"{anchor}\">{}</text>",
-                y(*at),
-                html(&short(words, 12))
-            ));
-        }
+        out.push_str(&format!("<line class=\"axis\" x1=\"{x}\" x2=\"{x}\" y1=\"{above}\" y2=\"{}\"/>", above + HIGH));
     }
     let points = |row: usize| {
         let crossed = axes.iter().enumerate().filter_map(|(place, axis)| Some((x(place), y((*axis.at.get(row)?)?))));
@@ -150,8 +136,24 @@ fn drawn(axes: &[Axis], rows: &[&Ranked<'_>]) -> String {
         ));
     }
     // above all others, though it comes first for the keyboard
-    out.push_str(&format!("<polyline class=\"top\" points=\"{}\"/></svg>", points(0)));
-    out
+    out.push_str(&format!("<polyline class=\"top\" points=\"{}\"/>", points(0)));
+    for (place, axis) in axes.iter().enumerate() {
+        let x = x(place);
+        out.push_str(&format!(
+            "<text class=\"name\" x=\"{x}\" y=\"14\" text-anchor=\"middle\">{}</text>",
+            html(&short(&axis.name, 22))
+        ));
+        // figures stand outside the first and the last axis
+        let (beside, anchor) = if place == 0 { (x - 6.0, "end") } else { (x + 6.0, "start") };
+        for (at, words) in &axis.marks {
+            out.push_str(&format!(
+                "<text x=\"{beside}\" y=\"{:.1}\" dy=\".35em\" text-anchor=\"{anchor}\">{}</text>",
+                y(*at),
+                html(&short(words, 12))
+            ));
+        }
+    }
+    out + "</svg>"
 }
 
 #[cfg(test)]
