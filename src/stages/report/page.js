@@ -28,8 +28,10 @@
   const sortable = (table) => {
     const heads = all(table, "thead th");
     const body = table.tBodies[0];
+    // what is equal stays in the order of the page
+    const ranked = [...body.rows];
     const sort = (head, column) => {
-      const cells = [...body.rows].map((row) => row.cells[column]);
+      const cells = ranked.map((row) => row.cells[column]);
       const numeric = cells.some((cell) => cell.tagName === "TD" && figure(cell) !== null);
       const first = numeric && !head.hasAttribute("data-low") ? "descending" : "ascending";
       const other = first === "ascending" ? "descending" : "ascending";
@@ -43,7 +45,7 @@
         // what has no figure stands last, whichever way
         return x === null || y === null ? (x === null) - (y === null) : sign * (x - y);
       };
-      const rows = [...body.rows].sort((a, b) => compare(a.cells[column], b.cells[column]));
+      const rows = [...ranked].sort((a, b) => compare(a.cells[column], b.cells[column]));
       body.append(...rows);
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", order);

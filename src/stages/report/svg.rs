@@ -216,7 +216,22 @@ pub(super) fn heat_map(classes: &[&str], counts: &[Vec<u64>]) -> String {
     out
 }
 
-/// One cell: shaded by its share of the row, on a square-root scale so that rare confusions show. `support` and `called` are the
+/// Up to this opacity dark letters (on dark paper: light ones) can be read on a cell, from [`STRONG`] on the others; between the
+/// two neither reaches a contrast of 4.5 in each of the page's colours.
+const PALE: f64 = 0.52;
+const STRONG: f64 = 0.86;
+
+/// The opacity for a share of the row: by its square root, so that rare confusions show, and never between the two above.
+fn shade(share: f64) -> f64 {
+    const TURN: f64 = 0.75;
+    let root = share.clamp(0.0, 1.0).sqrt();
+    match root < TURN {
+        true => 0.06 + (PALE - 0.06) * root / TURN,
+        false => STRONG + (1.0 - STRONG) * (root - TURN) / (1.0 - TURN),
+    }
+}
+
+/// One cell, shaded by its share of the row. `support` and `called` are the
 /// sums of its row and its column.
 fn cell(
     sheet: &Sheet,
@@ -228,7 +243,7 @@ fn cell(
 ) -> String {
     let ((x, y), (w, h)) = (at, sheet.cell);
     let share = if support == 0 { 0.0 } else { n as f64 / support as f64 };
-    let shade = if n == 0 { 0.0 } else { (0.06 + 0.86 * share.sqrt()).min(0.92) };
+    let shade = shade(share);
     let kind = if hit { "hit" } else { "miss" };
     let title = format!(
         "{} taken for {}: {} ({} of the label, {} of what was called so)",
@@ -249,7 +264,7 @@ fn cell(
     }
     let tone = match () {
         () if n == 0 => "none",
-        () if shade > 0.6 => "on",
+        () if shade > PALE => "on",
         () => "under",
     };
     let (cx, cy) = (x + w / 2, y + h / 2);
@@ -300,6 +315,13 @@ mod tests {
         assert_eq!((drawn.matches("class=\"hit\"").count(), drawn.matches("class=\"miss\"").count()), (1, 1));
         assert!(drawn.contains("a taken for b&lt;: 1 (25.0% of the label, 100.0% of what was called so)"), "{drawn}");
         assert!(!drawn.contains("b<"));
+    }
+
+    #[test]
+    fn the_larger_the_share_the_darker_and_never_what_no_letter_suits() {
+        let shades: Vec<f64> = (0..=1000).map(|share| shade(f64::from(share) / 1000.0)).collect();
+        assert!(shades.is_sorted_by(|a, b| a < b));
+        assert!(shades.iter().all(|shade| (0.06..=1.0).contains(shade) && !(PALE + 1e-9..STRONG).contains(shade)));
     }
 
     #[test]
