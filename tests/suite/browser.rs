@@ -246,12 +246,12 @@ fn a_report_works_in_a_browser() {
     assert_eq!(requests.len(), 1, "the page itself alone: {requests:?}");
 
     nothing_is_injected(&mut browser);
+    browser.eval("document.querySelectorAll('details').forEach((one) => { one.open = true; })");
     everything_is_drawn_and_named(&mut browser);
     variants_sort_and_filter(&mut browser);
     mistakes_are_found(&mut browser);
     drawings_are_read_by_keyboard(&mut browser);
 
-    browser.eval("document.querySelectorAll('details').forEach((one) => { one.open = true; })");
     for scheme in ["light", "dark"] {
         browser.scheme(scheme);
         let contrasts = browser.eval(CONTRASTS);
@@ -296,14 +296,15 @@ fn nothing_is_injected(browser: &mut Browser) {
 }
 
 fn everything_is_drawn_and_named(browser: &mut Browser) {
-    let empty = "[...document.querySelectorAll('svg')].filter((one) => !one.closest('details'))\
-         .filter((one) => { const box = one.getBoundingClientRect(); return !(box.width > 0 && box.height > 0 && one.children.length); })\
+    let empty = "[...document.querySelectorAll('svg')].filter((one) => { const box = one.getBoundingClientRect(); return !(box.width > 0 && box.height > 0 && one.children.length); })\
          .map((one) => one.outerHTML)";
     assert_eq!(browser.words(empty), Vec::<String>::new());
     for (kind, least) in [("plan", 1), ("heat", 1), ("plot", 6), ("sweep", 1), ("strip", 6)] {
         let drawn = browser.eval(&format!("document.querySelectorAll('svg.{kind}').length"));
         assert!(drawn.as_u64().unwrap() >= least, "{kind}: {drawn}");
     }
+    // what was folded away has its controls too
+    assert_eq!(browser.eval("document.querySelectorAll('[role=search][aria-label=mistakes]').length"), 6);
     let nameless = "[...document.querySelectorAll('svg')].filter((one) => one.getAttribute('aria-hidden') !== 'true' \
          && !(one.getAttribute('aria-label') && one.querySelector('title'))).map((one) => one.outerHTML)";
     assert_eq!(browser.words(nameless), Vec::<String>::new());

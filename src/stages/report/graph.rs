@@ -342,3 +342,63 @@ fn drawn_stage(line: &StageLine<'_>, (x, y): (f64, f64), reads: &[&str], rows: O
     }
     out + "</g>"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{results, summary, unit};
+    use super::*;
+    use crate::record::{Outcome, Results};
+
+    #[test]
+    fn wires_are_those_of_any_variant() {
+        let pipeline = "stages:\n  a: { use: ingest }\n  b: { use: tfidf, from: a }\n  c: { use: embed, from: a }\n  d: { use: fuse, from: [b] }\n\
+            matrix:\n  parts: { set: d.from, values: { one: [b], both: [b, c] } }\n  c.from: [a, b]\n  d.with: [x]\n";
+        let wires = wires(pipeline);
+        let of = |id: &str| wires[id].iter().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!((of("a"), of("b"), of("c"), of("d")), (vec![], vec!["a"], vec!["a", "b"], vec!["b", "c"]));
+        assert!(super::wires("stages: [").is_empty() && super::wires("3").is_empty());
+    }
+
+    #[test]
+    fn each_stage_stands_below_what_it_reads_and_beside_no_other() {
+        // 0 → 1 → 2 → 3, 0 → 3, 4 → 3, 5 alone
+        let reads = [vec![], vec![0], vec![1], vec![2, 0, 4], vec![], vec![]];
+        assert_eq!(layers(&reads), [0, 1, 2, 3, 2, 0]);
+        let layout = Layout::of(&reads);
+        // a wire from 0 to 3 passes two layers
+        assert_eq!(layout.nodes.len(), reads.len() + 2);
+        for layer in &layout.layers {
+            for pair in layer.windows(2) {
+                let [left, right] = [&layout.nodes[pair[0]], &layout.nodes[pair[1]]];
+                assert!(left.x + left.width() / 2.0 < right.x - right.width() / 2.0, "{left:?} {right:?}");
+            }
+        }
+        assert!(layout.nodes.iter().all(|node| node.x - node.width() / 2.0 >= 1.0 - 1e-9));
+        // what cannot be ends all the same
+        assert_eq!(layers(&[vec![1], vec![0]]).len(), 2);
+    }
+
+    #[test]
+    fn a_plan_says_what_became_of_each_stage() {
+        let mut run = summary(vec![]);
+        run.units = vec![
+            unit("<a>", None, Outcome::Reused, 2.0),
+            unit("b", Some(0), Outcome::Ran, 1.0),
+            unit("b", Some(1), Outcome::Failed, 0.5),
+        ];
+        let named =
+            "stages:\n  '<a>': { use: ingest }\n  b: { use: tfidf, from: '<a>' }\n  c: { use: report, from: b }\n";
+        let of = |pipeline| {
+            let results = Results { pipeline, ..results(&run, Vec::new()) };
+            html_section(&Note::of(&results, None, None, 0).unwrap())
+        };
+        let drawn = of(named);
+        assert!(drawn.contains("<title>b (tfidf) reads &lt;a&gt; · 1 ran · 1 failed · 1.5 s</title>"), "{drawn}");
+        assert!(drawn.contains("<desc>b reads &lt;a&gt;. c reads b.</desc>") && !drawn.contains("<a>"), "{drawn}");
+        for (class, boxes) in [("part stage reused", 1), ("part stage failed", 1), ("part stage idle", 1), ("wire", 2)]
+        {
+            assert_eq!(drawn.matches(&format!("class=\"{class}\"")).count(), boxes, "{class}");
+        }
+        assert_eq!(of("stages: { b: { use: tfidf } }"), "");
+    }
+}

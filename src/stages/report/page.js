@@ -166,11 +166,10 @@
       }
       const left = items.filter((one) => !one.item.hidden);
       status.textContent = `${left.length} of ${items.length} shown`;
-      const ordered = items.map((one) => one.item);
-      list.append(...(order.value ? ordered.reverse() : ordered));
       mark(list, left.map((one) => one.item), wanted);
     };
     controls.forEach((control) => control.addEventListener("input", filter));
+    order.addEventListener("input", () => list.append(...[...list.children].reverse()));
     list.before(tools);
   };
 
@@ -215,11 +214,16 @@
     code.after(" ", button, " ", status);
   };
 
-  all(document, "table[data-sort]").forEach(sortable);
-  all(document, "table[data-filter]").forEach(filterable);
-  all(document, "ol.mistakes[data-task]").forEach(browsable);
-  all(document, "svg.read").forEach(readable);
-  all(document, "code[data-copy]").forEach(copyable);
+  // What is folded away waits until it is opened: a page may hold thousands of mistakes.
+  const fit = (selector, how) => all(document, selector).forEach((element) => {
+    const folded = element.closest("details:not([open])");
+    folded ? folded.addEventListener("toggle", () => how(element), { once: true }) : how(element);
+  });
+  fit("table[data-sort]", sortable);
+  fit("table[data-filter]", filterable);
+  fit("ol.mistakes[data-task]", browsable);
+  fit("svg.read", readable);
+  fit("code[data-copy]", copyable);
 
   // on paper nothing is folded away
   let opened = [];
