@@ -68,6 +68,15 @@ impl Plot {
         }
     }
 
+    /// A line that says what it is.
+    fn part_line(&mut self, points: impl Iterator<Item = (f64, f64)>, title: &str) {
+        let before = self.body.len();
+        self.line("part", points);
+        self.body.truncate(self.body.len().saturating_sub("/>".len()).max(before));
+        self.body.push_str(&format!(" role=\"img\"><title>{}</title></polyline>", html(title)));
+        self.parts += 1;
+    }
+
     /// The area between a line of steps and the axis.
     fn area(&mut self, class: &str, steps: &[(f64, f64, f64)]) {
         let Some(((first, ..), (_, last, _))) = steps.first().copied().zip(steps.last().copied()) else { return };
@@ -153,6 +162,9 @@ pub(super) fn html_classes(findings: &Findings) -> String {
             precision_recall_plot(&findings.thresholds)
         ));
     }
+    if !findings.against_rest.is_empty() {
+        out.push_str(&against_rest_figure(&findings.against_rest));
+    }
     if let Some(spread) = &findings.spread {
         out.push_str(&spread_figure(spread));
     }
@@ -213,7 +225,7 @@ fn reliability_rows(bins: &[Bin]) -> impl Iterator<Item = [String; 4]> {
 }
 
 fn best_threshold(thresholds: &[Threshold]) -> Option<String> {
-    let best = thresholds.iter().reduce(|best, one| if one.f1 > best.f1 { one } else { best })?;
+    let best = greatest_f1(thresholds)?;
     Some(format!(
         "F1 of the second class is greatest ({}) from the score {} on: precision {}, recall {}.",
         score(best.f1),
@@ -277,6 +289,37 @@ fn precision_recall_plot(thresholds: &[Threshold]) -> String {
         plot.part("point", (one.recall, one.precision), 3.0, &told(one));
     }
     plot.finish("Precision by recall", "recall", "precision")
+}
+
+/// Each class against the rest: a line for each.
+fn against_rest_figure(curves: &[(String, Vec<Threshold>)]) -> String {
+    let mut rates = Plot::new(Scale::shares(), Scale::shares());
+    rates.line("even", [(0.0, 0.0), (1.0, 1.0)].into_iter());
+    let mut precision = Plot::new(Scale::shares(), Scale::shares());
+    for (class, thresholds) in curves {
+        let Some(best) = greatest_f1(thresholds) else { continue };
+        let title = format!(
+            "{class}: F1 is greatest ({}) from the score {} on, with precision {} and recall {}",
+            score(best.f1),
+            score(best.threshold),
+            score(best.precision),
+            score(best.recall)
+        );
+        let curve = thresholds.iter().map(|t| (t.false_positive_rate, t.recall));
+        rates.part_line(std::iter::once((0.0, 0.0)).chain(curve), &title);
+        precision.part_line(thresholds.iter().map(|t| (t.recall, t.precision)), &title);
+    }
+    format!(
+        "<h3>Each class against the rest</h3>\n<figure class=\"pair\">\n{}{}<figcaption>What comes of calling rows a class from a \
+         score of that class on, all folds together: a line for each class, which says its name when pointed at or reached by \
+         keyboard. First: the ROC curve; second: precision against recall.</figcaption>\n</figure>\n",
+        rates.finish("ROC curve of each class against the rest", "false positive rate", "true positive rate"),
+        precision.finish("Precision by recall of each class against the rest", "recall", "precision")
+    )
+}
+
+fn greatest_f1(thresholds: &[Threshold]) -> Option<&Threshold> {
+    thresholds.iter().reduce(|best, one| if one.f1 > best.f1 { one } else { best })
 }
 
 /// Some thresholds, at equal distances in rows.
@@ -470,6 +513,16 @@ mod tests {
         assert!(html.contains("rows that are <bdi>b</bdi>; orange, dashed: rows that are <bdi>a&lt;</bdi>"), "{html}");
         assert!(html.contains("<title>0.5000 to 1.0000: 2 b (100.0%), 1 a&lt; (25.0%)</title>"), "{html}");
         assert_eq!(html.matches("<polygon").count(), 2);
+    }
+
+    #[test]
+    fn each_class_has_a_line_in_both_drawings() {
+        let mut found = findings();
+        found.against_rest = vec![("a<".into(), found.thresholds.clone()), ("b".into(), found.thresholds.clone())];
+        let html = html_classes(&found);
+        assert_eq!(html.matches("<polyline class=\"part\" points=\"46.0,212.0 ").count(), 2, "{html}");
+        let title = "<title>a&lt;: F1 is greatest (0.8000) from the score 0.4000 on, with precision 0.8000 and recall 0.8000</title></polyline>";
+        assert_eq!(html.matches(title).count(), 2, "{html}");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, Float64Array, RecordBatch};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::ml::{Bin, Task, Threshold};
+use crate::ml::{Bin, Outcome, Scores, Task, Threshold, thresholds};
 use crate::record::Evaluation;
 use crate::stage::{Part, StageError};
 use crate::table::predictions::sets::ScoredSets;
@@ -61,6 +61,8 @@ pub(super) struct Findings {
     pub(super) reliability: Vec<Bin>,
     /// What other thresholds would give; empty but for two classes.
     pub(super) thresholds: Vec<Threshold>,
+    /// Each class against the rest, where there are more than two and not too many.
+    pub(super) against_rest: Vec<(String, Vec<Threshold>)>,
     /// True and predicted numbers, at most [`POINTS`] of them.
     pub(super) points: Vec<(f64, f64)>,
     /// Where the scores of classes lie; `None` where there are none, or all are alike.
@@ -118,6 +120,10 @@ impl Spread {
     }
 }
 
+/// Most classes whose curves one drawing holds, and most points of each.
+const CURVES: usize = 10;
+const CURVE: usize = 60;
+
 /// Bins of scores.
 const BINS: usize = 25;
 
@@ -136,6 +142,7 @@ impl Findings {
             folds: None,
             reliability: Vec::new(),
             thresholds: Vec::new(),
+            against_rest: Vec::new(),
             points: Vec::new(),
             spread: None,
         }
@@ -193,6 +200,7 @@ fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
         }
     }
     found.spread = spread(scored, &place);
+    found.against_rest = against_rest(scored);
     wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut seen = BTreeSet::new();
     for (_, row) in wrong {
@@ -231,6 +239,21 @@ fn spread(scored: &ScoredColumns<'_>, place: &FxHashMap<&str, usize>) -> Option<
     let own = |row: usize| place.get(scored.predicted.value(row)).map(|at| scored.scores[*at].value(row));
     let scores = rows().filter_map(|row| Some((right(row), own(row)?)));
     Spread::of(scores, scored.probabilities, Sides::Right)
+}
+
+/// What thresholds on the score of each class give. Of two classes the scores hold them already.
+fn against_rest(scored: &ScoredColumns<'_>) -> Vec<(String, Vec<Threshold>)> {
+    if !(3..=CURVES).contains(&scored.classes.len()) {
+        return Vec::new();
+    }
+    let rows: Vec<usize> = (0..scored.label.len()).filter(|row| scored.label.is_valid(*row)).collect();
+    let curve = |(class, column): (&&str, &&Float64Array)| {
+        let truth: Vec<u32> = rows.iter().map(|row| u32::from(scored.label.value(*row) == *class)).collect();
+        let scores: Vec<f64> = rows.iter().flat_map(|row| [-column.value(*row), column.value(*row)]).collect();
+        let outcome = Outcome::new(&truth, &truth, 2, Some(Scores::Decisions(&scores))).ok()?;
+        Some(((*class).to_owned(), thresholds(&outcome, CURVE)?))
+    };
+    scored.classes.iter().zip(&scored.scores).filter_map(curve).collect()
 }
 
 /// Beyond so many characters a number is rounded.
@@ -479,6 +502,12 @@ mod tests {
         three.predictions.classes.push("z".into());
         three.predictions.scores = vec![0.0, 3.0, 1.0, -2.0, 1.0, 0.0];
         let found = picked(&three).spread.unwrap();
+        let curves = picked(&three).against_rest;
+        // `z` occurs nowhere, so nothing can be said of it
+        assert_eq!(curves.iter().map(|(class, _)| class.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+        // row `b`, which is y, has the higher score of y
+        let rates: Vec<_> = curves[1].1.iter().map(|t| (t.threshold, t.recall, t.false_positive_rate)).collect();
+        assert_eq!(rates, [(3.0, 0.0, 1.0), (1.0, 1.0, 1.0)]);
         assert_eq!((found.low, found.high, found.sides.clone()), (-2.0, 3.0, Sides::Right));
         assert_eq!((found.groups[0][0], found.groups[0][24], found.groups[1].iter().sum::<u64>()), (1, 1, 0));
         let alike = scored_rows(&["x", "y"], &[("a", 0, "x", "x", [0.0, 0.5])], false);
