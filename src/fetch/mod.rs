@@ -36,6 +36,7 @@ use spec::Place;
 
 pub use catalog::{CATALOG, Entry, EntryKind, HUB_MODELS, HubModel};
 pub use error::FetchError;
+pub(crate) use netrc::base64;
 pub use spec::{Model, Spec, SpecError, model, prefix};
 
 /// Hears how a download goes. Byte counts are those of the file that is downloaded.

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "figures are worth a look with --nocapture")]
 
 mod broken;
+mod browser;
 mod cases;
 mod cli;
 mod contribution;

@@ -1,11 +1,15 @@
 //! How does a report look as a single HTML file that needs nothing else?
 
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
 use unicode_width::UnicodeWidthStr;
 
+use crate::fetch::base64;
 use crate::ml::Task;
 use crate::record::VariantSummary;
 
-use super::curves;
+use super::curves::{self, ClassIntervals};
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::mistakes::{Findings, Mistake};
 use super::rank::{Ranking, over_folds, range};
@@ -15,6 +19,7 @@ use super::words::{
 };
 
 const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
 
 /// Classes that a heat map can show; beyond, the most confused pairs are listed.
 const HEAT_MAP: usize = 30;
@@ -29,9 +34,10 @@ pub(super) fn page(note: &Note<'_>) -> String {
     out.push_str(&format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src '{}'\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"fuseline {}\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        script_digest(),
         html(&note.summary.fuseline_version)
     ));
     out.push_str(&format!(
@@ -58,8 +64,13 @@ pub(super) fn page(note: &Note<'_>) -> String {
     details(&mut out, note);
     work(&mut out, note);
     super::provenance::html_section(&mut out, note);
-    out.push_str("</main>\n</body>\n</html>\n");
+    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
     out
+}
+
+/// The only script that the page may run: its own, by digest.
+fn script_digest() -> String {
+    format!("sha256-{}", base64(&Sha256::digest(SCRIPT)))
 }
 
 /// A sentence.
@@ -152,6 +163,7 @@ fn ranked(out: &mut String, ranking: &Ranking<'_>) {
         ));
     }
     ranked_table(out, ranking);
+    out.push_str(&super::sweep::html_section(ranking));
 }
 
 fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
@@ -168,8 +180,8 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
         caption.push_str(&format!(" {more} in <code>summary.json</code>."));
     }
     out.push_str(&format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"variants\">\n<table class=\"wide\">\n<caption><span>{caption}</span></caption>\n\
-         <thead><tr><th scope=\"col\" class=\"n\">#</th><th scope=\"col\">variant</th>"
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"variants\">\n<table class=\"wide\" data-sort data-filter>\n<caption><span>{caption}</span></caption>\n\
+         <thead><tr><th scope=\"col\" class=\"n\" data-low>#</th><th scope=\"col\">variant</th>"
     ));
     let compared = ranking.rows.len() > 1;
     for (at, column) in ranking.columns.iter().enumerate() {
@@ -304,21 +316,32 @@ fn class_table(out: &mut String, variant: &VariantSummary) {
         return;
     }
     let order = if variant.classes.len() > HEAT_MAP { ", hardest first" } else { "" };
+    let intervals = curves::class_intervals(variant);
+    let how = match intervals.iter().any(|one| one.recall.is_some()) {
+        true => "; below precision and recall: 95% intervals (Wilson's, which take the rows as independent)",
+        false => "",
+    };
+    let intervals: BTreeMap<&str, ClassIntervals> =
+        variant.classes.iter().map(|class| class.class.as_str()).zip(intervals).collect();
     out.push_str(&format!(
-        "<h3>Per class</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"classes\">\n<table class=\"wide\">\n\
-         <caption><span>Each class, pooled over all folds{order}.</span></caption>\n<thead><tr><th scope=\"col\">class</th><th scope=\"col\" \
+        "<h3>Per class</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"classes\">\n<table class=\"wide\" data-sort>\n\
+         <caption><span>Each class, pooled over all folds{order}{how}.</span></caption>\n<thead><tr><th scope=\"col\">class</th><th scope=\"col\" \
          class=\"n\">precision</th><th scope=\"col\" class=\"n\">recall</th><th scope=\"col\" class=\"n\">F1</th><th scope=\"col\" class=\"draw\">\
-         <span class=\"quiet\">F1, 0 to 1</span></th><th scope=\"col\" class=\"n\">support</th></tr></thead>\n<tbody>\n"
+         <span class=\"quiet\">precision (blue) and recall (orange), 0 to 1</span></th><th scope=\"col\" class=\"n\">support</th></tr></thead>\n<tbody>\n"
     ));
+    let small = |ends: Option<[f64; 2]>| ends.map(|ends| format!("<small>{}</small>", range(ends))).unwrap_or_default();
     for class in classes(variant, HEAT_MAP) {
+        let of = intervals.get(class.class.as_str()).copied().unwrap_or_default();
         out.push_str(&format!(
-            "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"draw\">{}</td>\
+            "<tr><th scope=\"row\">{}</th><td class=\"n\">{}{}</td><td class=\"n\">{}{}</td><td class=\"n\">{}</td><td class=\"draw\">{}</td>\
              <td class=\"n\">{}</td></tr>\n",
             bdi(&class.class),
             score(class.precision),
+            small(of.precision),
             score(class.recall),
+            small(of.recall),
             score(class.f1),
-            svg::share_bar(class.f1),
+            curves::class_strip(class.precision, class.recall, of),
             count(class.support)
         ));
     }
@@ -331,11 +354,17 @@ fn mistakes(out: &mut String, findings: &Findings) {
         out.push_str("</p>\n");
         return;
     }
-    out.push_str(&format!(" {}</p>\n<ol class=\"mistakes\">\n", shown(findings)));
+    out.push_str(&format!(
+        " {}</p>\n<ol class=\"mistakes\" data-task=\"{}\" data-score=\"{}\">\n",
+        shown(findings),
+        if findings.task == Task::Classes { "classes" } else { "other" },
+        figure(findings)
+    ));
     let taken_for = taken_for(findings.task);
     for mistake in &findings.mistakes {
         out.push_str(&format!(
-            "<li><p class=\"meta\"><b>{}</b> {taken_for} <b class=\"wrong\">{}</b> · {}</p>\n{}</li>\n",
+            "<li{}><p class=\"meta\"><b>{}</b> {taken_for} <b class=\"wrong\">{}</b> · {}</p>\n{}</li>\n",
+            if mistake.score.is_finite() { format!(" data-score=\"{:.6}\"", mistake.score) } else { String::new() },
             bdi(named(&mistake.label, findings.task)),
             bdi(named(&mistake.predicted, findings.task)),
             circumstances(mistake, findings),
@@ -343,6 +372,16 @@ fn mistakes(out: &mut String, findings: &Findings) {
         ));
     }
     out.push_str("</ol>\n");
+}
+
+/// What the score of a mistake is called.
+fn figure(findings: &Findings) -> &'static str {
+    match (findings.task, findings.probabilities) {
+        (Task::Values, _) => "Off by",
+        (Task::Sets, _) => "Wrong labels",
+        (Task::Classes, true) => "Probability",
+        (Task::Classes, false) => "Decision value",
+    }
 }
 
 /// The heading of the list of mistakes.
@@ -438,6 +477,7 @@ fn work(out: &mut String, note: &Note<'_>) {
         "<section>\n<h2>What ran, what was reused</h2>\n<p>{}</p>\n",
         html(&super::provenance::work_sentence(note))
     ));
+    out.push_str(&super::graph::html_section(note));
     let trouble = totals.failed + totals.skipped > 0;
     let longest = note.stages.iter().map(|s| s.worked + s.saved).fold(0.0, f64::max);
     out.push_str(

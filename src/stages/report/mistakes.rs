@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, Float64Array, RecordBatch};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::ml::{Bin, Task, Threshold};
+use crate::ml::{Bin, Outcome, Scores, Task, Threshold, thresholds};
 use crate::record::Evaluation;
 use crate::stage::{Part, StageError};
 use crate::table::predictions::sets::ScoredSets;
@@ -61,9 +61,71 @@ pub(super) struct Findings {
     pub(super) reliability: Vec<Bin>,
     /// What other thresholds would give; empty but for two classes.
     pub(super) thresholds: Vec<Threshold>,
+    /// Each class against the rest, where there are more than two and not too many.
+    pub(super) against_rest: Vec<(String, Vec<Threshold>)>,
     /// True and predicted numbers, at most [`POINTS`] of them.
     pub(super) points: Vec<(f64, f64)>,
+    /// Where the scores of classes lie; `None` where there are none, or all are alike.
+    pub(super) spread: Option<Spread>,
 }
+
+/// How many rows have which score, in bins of equal width.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Spread {
+    /// The lower end of the first bin.
+    pub(super) low: f64,
+    /// The upper end of the last.
+    pub(super) high: f64,
+    /// The rows of each bin, for two groups of rows.
+    pub(super) groups: [Vec<u64>; 2],
+    /// What the groups, and the scores, are.
+    pub(super) sides: Sides,
+}
+
+/// Which two groups of rows are held against each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sides {
+    /// Of two classes: rows of the first and of the second, by the score of the second.
+    Labels([String; 2]),
+    /// Wrong rows and right ones, by the score of what was predicted.
+    Right,
+}
+
+impl Spread {
+    /// The ends of a bin.
+    pub(super) fn ends(&self, bin: usize) -> [f64; 2] {
+        let width = (self.high - self.low) / self.groups[0].len() as f64;
+        [bin, bin + 1].map(|edge| self.low + width * edge as f64)
+    }
+
+    /// Of pairs of group and score.
+    fn of(scores: impl Iterator<Item = (usize, f64)> + Clone, probabilities: bool, sides: Sides) -> Option<Spread> {
+        let finite = scores.filter(|(_, score)| score.is_finite());
+        let (low, high) = match probabilities {
+            true => (0.0, 1.0),
+            false => finite
+                .clone()
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, score)| (score.min(low), score.max(high))),
+        };
+        let mut groups = [vec![0; BINS], vec![0; BINS]];
+        let scale = BINS as f64 / (high - low);
+        if high <= low || !scale.is_finite() {
+            return None;
+        }
+        for (group, score) in finite {
+            // the upper end belongs to the last bin; probabilities may be a hair beyond 1
+            groups[group][(((score - low) * scale).max(0.0) as usize).min(BINS - 1)] += 1;
+        }
+        groups.iter().flatten().any(|rows| *rows > 0).then_some(Spread { low, high, groups, sides })
+    }
+}
+
+/// Most classes whose curves one drawing holds, and most points of each.
+const CURVES: usize = 10;
+const CURVE: usize = 60;
+
+/// Bins of scores.
+const BINS: usize = 25;
 
 /// Most points of a drawing.
 const POINTS: usize = 1000;
@@ -80,7 +142,9 @@ impl Findings {
             folds: None,
             reliability: Vec::new(),
             thresholds: Vec::new(),
+            against_rest: Vec::new(),
             points: Vec::new(),
+            spread: None,
         }
     }
 }
@@ -135,6 +199,8 @@ fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
             wrong.push((if lead.is_nan() { f64::NEG_INFINITY } else { lead }, row));
         }
     }
+    found.spread = spread(scored, &place);
+    found.against_rest = against_rest(scored);
     wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut seen = BTreeSet::new();
     for (_, row) in wrong {
@@ -159,6 +225,35 @@ fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
         }
     }
     found
+}
+
+/// Where the scores lie.
+fn spread(scored: &ScoredColumns<'_>, place: &FxHashMap<&str, usize>) -> Option<Spread> {
+    let rows = || (0..scored.label.len()).filter(|row| scored.label.is_valid(*row));
+    if let [first, second] = scored.classes[..] {
+        let group = |row: usize| usize::from(scored.label.value(row) == second);
+        let scores = rows().map(|row| (group(row), scored.scores[1].value(row)));
+        return Spread::of(scores, scored.probabilities, Sides::Labels([first.to_owned(), second.to_owned()]));
+    }
+    let right = |row: usize| usize::from(scored.label.value(row) == scored.predicted.value(row));
+    let own = |row: usize| place.get(scored.predicted.value(row)).map(|at| scored.scores[*at].value(row));
+    let scores = rows().filter_map(|row| Some((right(row), own(row)?)));
+    Spread::of(scores, scored.probabilities, Sides::Right)
+}
+
+/// What thresholds on the score of each class give. Of two classes the scores hold them already.
+fn against_rest(scored: &ScoredColumns<'_>) -> Vec<(String, Vec<Threshold>)> {
+    if !(3..=CURVES).contains(&scored.classes.len()) {
+        return Vec::new();
+    }
+    let rows: Vec<usize> = (0..scored.label.len()).filter(|row| scored.label.is_valid(*row)).collect();
+    let curve = |(class, column): (&&str, &&Float64Array)| {
+        let truth: Vec<u32> = rows.iter().map(|row| u32::from(scored.label.value(*row) == *class)).collect();
+        let scores: Vec<f64> = rows.iter().flat_map(|row| [-column.value(*row), column.value(*row)]).collect();
+        let outcome = Outcome::new(&truth, &truth, 2, Some(Scores::Decisions(&scores))).ok()?;
+        Some(((*class).to_owned(), thresholds(&outcome, CURVE)?))
+    };
+    scored.classes.iter().zip(&scored.scores).filter_map(curve).collect()
 }
 
 /// Beyond so many characters a number is rounded.
@@ -392,6 +487,31 @@ mod tests {
         let found = picked(&scored);
         assert_eq!((found.mistakes.len(), found.mistakes[0].times, found.mistakes[0].fold), (1, 2, 1));
         assert_eq!(print(&scored).repeats, 2);
+    }
+
+    #[test]
+    fn scores_fall_into_bins_by_class_or_by_being_right() {
+        let rows =
+            [("a", 0, "x", "y", [0.0, 1.0]), ("b", 0, "y", "x", [0.99, 0.01]), ("c", 0, "y", "y", [0.5, f64::NAN])];
+        let found = picked(&scored_rows(&["x", "y"], &rows, true)).spread.unwrap();
+        assert_eq!(found.sides, Sides::Labels(["x".into(), "y".into()]));
+        assert_eq!((found.groups[0][24], found.groups[1][0], found.groups.iter().flatten().sum::<u64>()), (1, 1, 2));
+        assert_eq!(found.ends(24).map(|end| (end * 100.0).round()), [96.0, 100.0]);
+        // decision values reach from the least to the greatest; more classes than two are right or wrong
+        let mut three = scored_rows(&["x", "y"], &rows[..2], false);
+        three.predictions.classes.push("z".into());
+        three.predictions.scores = vec![0.0, 3.0, 1.0, -2.0, 1.0, 0.0];
+        let found = picked(&three).spread.unwrap();
+        let curves = picked(&three).against_rest;
+        // `z` occurs nowhere, so nothing can be said of it
+        assert_eq!(curves.iter().map(|(class, _)| class.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+        // row `b`, which is y, has the higher score of y
+        let rates: Vec<_> = curves[1].1.iter().map(|t| (t.threshold, t.recall, t.false_positive_rate)).collect();
+        assert_eq!(rates, [(3.0, 0.0, 1.0), (1.0, 1.0, 1.0)]);
+        assert_eq!((found.low, found.high, found.sides.clone()), (-2.0, 3.0, Sides::Right));
+        assert_eq!((found.groups[0][0], found.groups[0][24], found.groups[1].iter().sum::<u64>()), (1, 1, 0));
+        let alike = scored_rows(&["x", "y"], &[("a", 0, "x", "x", [0.0, 0.5])], false);
+        assert_eq!(picked(&alike).spread, None);
     }
 
     #[test]

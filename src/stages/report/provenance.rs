@@ -37,6 +37,25 @@ fn params(variant: &crate::record::VariantSummary) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
+/// The command that runs it again. Its file is where it was typed; values that flags set stand in the pipeline alone.
+fn command(note: &Note<'_>) -> String {
+    let mut words = vec!["fuseline".to_owned(), "run".to_owned(), quoted(note.file)];
+    if let Some(selection) = &note.summary.selection {
+        selection.variants.iter().for_each(|one| words.extend(["--variant".to_owned(), quoted(one)]));
+        selection.partition.iter().for_each(|one| words.extend(["--partition".to_owned(), quoted(one)]));
+    }
+    words.join(" ")
+}
+
+/// A word for a shell, in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    match !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 /// The section as HTML.
 pub(super) fn html_section(out: &mut String, note: &Note<'_>) {
     let summary = note.summary;
@@ -45,6 +64,7 @@ pub(super) fn html_section(out: &mut String, note: &Note<'_>) {
     entry("pipeline", format!("{} <span class=\"quiet\">({})</span>", bdi(&summary.name), bdi(note.file)));
     entry("fuseline", html(&summary.fuseline_version));
     entry("seed", summary.seed.to_string());
+    entry("to repeat", format!("<code data-copy>{}</code>", html(&command(note))));
     out.push_str("</dl>\n");
     let mut table = |caption: &str, heads: &[&str], rows: Vec<Vec<String>>| {
         if rows.is_empty() {
@@ -96,11 +116,12 @@ pub(super) fn html_section(out: &mut String, note: &Note<'_>) {
 pub(super) fn markdown_section(out: &mut String, note: &Note<'_>) {
     let summary = note.summary;
     out.push_str(&format!(
-        "## Provenance\n\n- pipeline: {} ({})\n- fuseline {}\n- seed {}\n",
+        "## Provenance\n\n- pipeline: {} ({})\n- fuseline {}\n- seed {}\n- to repeat: {}\n",
         markdown(&summary.name),
         markdown_code(note.file),
         markdown(&summary.fuseline_version),
-        summary.seed
+        summary.seed,
+        markdown_code(&command(note))
     ));
     if !summary.inputs.is_empty() {
         out.push_str("\n| data | rows | digest |\n| --- | ---: | --- |\n");
@@ -137,5 +158,30 @@ pub(super) fn markdown_section(out: &mut String, note: &Note<'_>) {
             "\n<details><summary>The pipeline as it was run</summary>\n\n{fence}yaml\n{}\n{fence}\n\n</details>\n",
             note.pipeline.trim_end()
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{results, summary, variant};
+    use super::*;
+    use crate::record::Selection;
+
+    #[test]
+    fn the_command_is_safe_to_paste() {
+        let mut run = summary(vec![variant("a", &[0.5])]);
+        let selection = |variants: &[&str]| Selection {
+            variants: variants.iter().map(|one| (*one).to_owned()).collect(),
+            partition: Some("hash:2/4".into()),
+            selected: 1,
+            of: 2,
+        };
+        run.selection = Some(selection(&["c=1,features=both", "$(rm it's)", "-x"]));
+        let results = results(&run, Vec::new());
+        let note = Note::of(&results, None, None, 0).unwrap();
+        assert_eq!(
+            command(&note),
+            r"fuseline run films.yaml --variant c=1,features=both --variant '$(rm it'\''s)' --variant '-x' --partition hash:2/4"
+        );
     }
 }

@@ -140,15 +140,6 @@ pub(super) fn axis(scale: &Scale) -> String {
     out
 }
 
-/// A short bar for a share between 0 and 1.
-pub(super) fn share_bar(share: f64) -> String {
-    let width = if share.is_finite() { 100.0 * share.clamp(0.0, 1.0) } else { 0.0 };
-    format!(
-        "<svg class=\"bar\" width=\"100%\" height=\"10\" aria-hidden=\"true\"><rect class=\"rail\" width=\"100%\" height=\"10\"/>\
-         <rect class=\"fill\" width=\"{width:.1}%\" height=\"10\"/></svg>"
-    )
-}
-
 /// A bar of time: worked in full, saved in outline, both as shares of `longest`.
 pub(super) fn time_bar(worked: f64, saved: f64, longest: f64) -> String {
     let share = |seconds: f64| if longest > 0.0 { 100.0 * (seconds / longest).clamp(0.0, 1.0) } else { 0.0 };
@@ -200,9 +191,10 @@ pub(super) fn heat_map(classes: &[&str], counts: &[Vec<u64>]) -> String {
     let ((w, h), (left, top)) = (sheet.cell, sheet.margin);
     let (width, height) = (left + w * classes.len() + 2, top + h * classes.len() + 2);
     let mut out = format!(
-        "<svg class=\"heat\" role=\"img\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+        "<svg class=\"heat read\" data-across=\"{}\" role=\"group\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          style=\"font-size:{}px\" aria-label=\"confusion matrix of {} classes\"><title>Confusion matrix: rows are labels, columns \
          predictions</title>",
+        classes.len(),
         sheet.letters,
         classes.len()
     );
@@ -232,22 +224,53 @@ pub(super) fn heat_map(classes: &[&str], counts: &[Vec<u64>]) -> String {
         let support: u64 = row.iter().sum();
         for (j, n) in row.iter().enumerate() {
             let place = (left + w * j, top + h * i);
-            out.push_str(&cell(&sheet, place, (classes[i], classes[j]), *n, support, i == j));
+            let called = counts.iter().map(|row| row.get(j).copied().unwrap_or(0)).sum();
+            out.push_str(&cell(&sheet, place, (classes[i], classes[j]), *n, [support, called], i == j));
         }
     }
     out.push_str("</svg>");
     out
 }
 
-/// One cell: shaded by its share of the row, on a square-root scale so that rare confusions show.
-fn cell(sheet: &Sheet, at: (usize, usize), names: (&str, &str), n: u64, support: u64, hit: bool) -> String {
+/// Up to this opacity dark letters (on dark paper: light ones) can be read on a cell, from [`STRONG`] on the others; between the
+/// two neither reaches a contrast of 4.5 in each of the page's colours.
+const PALE: f64 = 0.52;
+const STRONG: f64 = 0.86;
+
+/// The opacity for a share of the row: by its square root, so that rare confusions show, and never between the two above.
+fn shade(share: f64) -> f64 {
+    const TURN: f64 = 0.75;
+    let root = share.clamp(0.0, 1.0).sqrt();
+    match root < TURN {
+        true => 0.06 + (PALE - 0.06) * root / TURN,
+        false => STRONG + (1.0 - STRONG) * (root - TURN) / (1.0 - TURN),
+    }
+}
+
+/// One cell, shaded by its share of the row. `support` and `called` are the
+/// sums of its row and its column.
+fn cell(
+    sheet: &Sheet,
+    at: (usize, usize),
+    names: (&str, &str),
+    n: u64,
+    [support, called]: [u64; 2],
+    hit: bool,
+) -> String {
     let ((x, y), (w, h)) = (at, sheet.cell);
     let share = if support == 0 { 0.0 } else { n as f64 / support as f64 };
-    let shade = if n == 0 { 0.0 } else { (0.06 + 0.86 * share.sqrt()).min(0.92) };
+    let shade = shade(share);
     let kind = if hit { "hit" } else { "miss" };
-    let title = format!("{} taken for {}: {} ({} of the label)", names.0, names.1, count(n), percent(n, support));
+    let title = format!(
+        "{} taken for {}: {} ({} of the label, {} of what was called so)",
+        names.0,
+        names.1,
+        count(n),
+        percent(n, support),
+        percent(n, called)
+    );
     let mut out = format!(
-        "<g><title>{}</title><rect class=\"cell\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"/>",
+        "<g class=\"part\" role=\"img\"><title>{}</title><rect class=\"cell\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"/>",
         html(&title)
     );
     if n > 0 {
@@ -257,7 +280,7 @@ fn cell(sheet: &Sheet, at: (usize, usize), names: (&str, &str), n: u64, support:
     }
     let tone = match () {
         () if n == 0 => "none",
-        () if shade > 0.6 => "on",
+        () if shade > PALE => "on",
         () => "under",
     };
     let (cx, cy) = (x + w / 2, y + h / 2);
@@ -306,8 +329,15 @@ mod tests {
         let drawn = heat_map(&["a", "b<"], &[vec![3, 1], vec![0, 0]]);
         assert_eq!(drawn.matches("class=\"cell\"").count(), 4);
         assert_eq!((drawn.matches("class=\"hit\"").count(), drawn.matches("class=\"miss\"").count()), (1, 1));
-        assert!(drawn.contains("a taken for b&lt;: 1 (25.0% of the label)"), "{drawn}");
+        assert!(drawn.contains("a taken for b&lt;: 1 (25.0% of the label, 100.0% of what was called so)"), "{drawn}");
         assert!(!drawn.contains("b<"));
+    }
+
+    #[test]
+    fn the_larger_the_share_the_darker_and_never_what_no_letter_suits() {
+        let shades: Vec<f64> = (0..=1000).map(|share| shade(f64::from(share) / 1000.0)).collect();
+        assert!(shades.is_sorted_by(|a, b| a < b));
+        assert!(shades.iter().all(|shade| (0.06..=1.0).contains(shade) && !(PALE + 1e-9..STRONG).contains(shade)));
     }
 
     #[test]
@@ -317,6 +347,5 @@ mod tests {
                 && time_bar(1.0, 3.0, 4.0).contains("x=\"25.00%\" width=\"75.00%\"")
         );
         assert!(!time_bar(0.0, 0.0, 0.0).contains("rect"));
-        assert!(share_bar(f64::NAN).contains("width=\"0.0%\"") && share_bar(7.0).contains("width=\"100.0%\""));
     }
 }
