@@ -153,10 +153,11 @@ pub fn in_points(metric: &str) -> bool {
     SHARES.iter().any(|share| metric.contains(share))
 }
 
-/// A difference of a metric in words, without its sign: `2.0 points`, `0.1500`.
+/// A difference of a metric in words, without its sign: `2.0 points`, `0.1500`, `no difference`.
 pub fn gap(metric: &str, difference: f64) -> String {
     let size = difference.abs();
-    match SHARES.iter().any(|share| metric.contains(share)) {
+    match in_points(metric) {
+        _ if size == 0.0 => "no difference".to_owned(),
         true if size < 0.0005 => "less than 0.1 points".to_owned(),
         true => format!("{:.1} points", 100.0 * size),
         false => plain(size),
@@ -166,7 +167,7 @@ pub fn gap(metric: &str, difference: f64) -> String {
 /// The interval of a difference, bounds in the unit of [`gap`], with the better side counted up: `0.4 to 1.9 points`.
 pub fn gap_interval(metric: &str, [low, high]: [f64; 2], higher_is_better: bool) -> String {
     let (low, high) = if higher_is_better { (low, high) } else { (-high, -low) };
-    match SHARES.iter().any(|share| metric.contains(share)) {
+    match in_points(metric) {
         true => format!("{} to {} points", signed(100.0 * low, 1), signed(100.0 * high, 1)),
         false => format!("{} to {}", signed_plain(low), signed_plain(high)),
     }
@@ -236,7 +237,9 @@ impl BestOf {
         let mut words = format!("the best of {} was chosen on the rows that it is scored on", self.of);
         if let (Some(optimism), Some(honest)) = (self.optimism, self.honest) {
             let cost = gap(&self.metric, optimism);
-            words.push_str(&match cost.starts_with("less") || plain(optimism).trim_matches(['0', '.']).is_empty() {
+            let none = ["less", "no"].iter().any(|none| cost.starts_with(none))
+                || plain(optimism).trim_matches(['0', '.']).is_empty();
+            words.push_str(&match none {
                 true => ", which hardly flatters it".to_owned(),
                 false => format!(", which may be expected to flatter it by {cost}: {} is left", signed_plain(honest)),
             });

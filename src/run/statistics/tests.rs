@@ -7,10 +7,12 @@ use arrow::array::RecordBatch;
 use super::*;
 use crate::ml::Rng;
 use crate::record::{Status, Totals};
-use crate::stage::{Part, Parts};
+use crate::stage::{Load, Part, Parts};
+use crate::store::Store;
 use crate::table::predictions::values::{PredictedValues, ScoredValues};
 use crate::table::predictions::{Predictions, Scored as ScoredTable};
 use crate::table::target::Target;
+use crate::table::{Digest, to_parquet};
 
 const ROWS: usize = 200;
 
@@ -307,4 +309,37 @@ fn rows_without_a_label_leave_the_scores_as_they_are() {
     let mut one = summary(vec![PLAIN.variant("a")]);
     add(&mut one, &[evaluation(0, scored.to_table().unwrap(), None)]).unwrap();
     assert_eq!(one.variants[0].metrics["accuracy"].ci95, None);
+}
+
+#[test]
+fn what_was_found_is_not_looked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let told = [PLAIN, Told { right: 0.95, seed: 2, ..PLAIN }];
+    let stored = |store: &Arc<Store>, at: usize| {
+        let digest = Digest::of(&to_parquet(&told[at].scored().to_table().unwrap()).unwrap());
+        let mut scores = Parts::default();
+        scores.insert("predictions", Part::stored(digest, Arc::clone(store) as Arc<dyn Load>));
+        Evaluation { variant: at, scores, rows: Parts::default() }
+    };
+    for told in &told {
+        store.put_table(&told.scored().to_table().unwrap()).unwrap();
+    }
+    let fresh = || summary(told.iter().zip(["a", "b"]).map(|(told, name)| told.variant(name)).collect());
+    let evaluations = [stored(&store, 0), stored(&store, 1)];
+    let mut first = fresh();
+    let key = add_kept(&mut first, &evaluations, &store).unwrap();
+    assert!(key.is_some() && !first.comparisons.is_empty());
+    // without the tables only what was kept can tell; another store has not decoded them either
+    std::fs::remove_dir_all(store.folder().join("blobs")).unwrap();
+    drop((evaluations, store));
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let evaluations = [stored(&store, 0), stored(&store, 1)];
+    let mut again = fresh();
+    assert_eq!(add_kept(&mut again, &evaluations, &store).unwrap(), key);
+    assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&first).unwrap());
+    // another name stands in other sentences
+    let mut renamed = fresh();
+    renamed.variants[0].label = "words".into();
+    assert!(add_kept(&mut renamed, &evaluations, &store).is_err());
 }

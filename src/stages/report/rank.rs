@@ -236,6 +236,7 @@ impl<'a> Ranking<'a> {
         };
         let answer = match against.verdict {
             Verdict::Better => "The lead is real",
+            Verdict::Level if against.difference == 0.0 => "There is no lead",
             Verdict::Level => "The lead may be chance",
         };
         let evidence = against.evidence(self.higher_is_better);

@@ -171,7 +171,7 @@ mod tests {
             one.params =
                 params.iter().map(|(name, of)| ((*name).to_owned(), of[at].clone())).collect::<BTreeMap<_, _>>();
         }
-        html_section(&Ranking::of(&run, None))
+        html_section(&Ranking::all(&run, None)[0])
     }
 
     #[test]
