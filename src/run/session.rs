@@ -347,7 +347,12 @@ impl Session<'_> {
             rows: rows.clone(),
         };
         let evaluations: Vec<Evaluation> = kept.iter().map(of).collect();
-        let statistics = super::statistics::add_kept(&mut summary, &evaluations, &self.store).unwrap_or_else(|error| {
+        let damaged = |what: String| {
+            let problem = Problem::warning("damaged", format!("{what}; the run's statistics are worked out again"));
+            self.listener.event(&Event::Trouble { problem: &problem });
+        };
+        let statistics = super::statistics::add_kept(&mut summary, &evaluations, &self.store, &damaged);
+        let statistics = statistics.unwrap_or_else(|error| {
             summary.warnings.push(format!("there are no intervals and comparisons: {error}"));
             None
         });

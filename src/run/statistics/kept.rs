@@ -28,18 +28,24 @@ struct Kept {
     gains: Vec<BTreeMap<String, Gain>>,
 }
 
-/// Adds what can be said of chance, as it was found before or by finding it; gives the key under which it is kept.
+/// Adds what can be said of chance, as it was found before or by finding it; gives the key under which it is kept. `damaged` hears what
+/// was kept and cannot be read.
 pub(in crate::run) fn add(
     summary: &mut Summary,
     evaluations: &[Evaluation],
     store: &Store,
+    damaged: &dyn Fn(String),
 ) -> Result<Option<Key>, StageError> {
     let Some(key) = key(summary, evaluations) else { return super::add(summary, evaluations).map(|()| None) };
-    if let Lookup::Hit(manifest) = store.lookup(&key) {
-        let kept = manifest.facts.get(KIND).and_then(|kept| Kept::deserialize(kept).ok());
-        if kept.is_some_and(|kept| kept.put_into(summary)) {
-            return Ok(Some(key));
+    match store.lookup(&key) {
+        Lookup::Hit(manifest) => {
+            let kept = manifest.facts.get(KIND).and_then(|kept| Kept::deserialize(kept).ok());
+            if kept.is_some_and(|kept| kept.put_into(summary)) {
+                return Ok(Some(key));
+            }
         }
+        Lookup::Damaged { what } => damaged(what),
+        Lookup::Absent => {}
     }
     let began = std::time::Instant::now();
     super::add(summary, evaluations)?;

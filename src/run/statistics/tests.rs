@@ -328,7 +328,7 @@ fn what_was_found_is_not_looked_for_again() {
     let fresh = || summary(told.iter().zip(["a", "b"]).map(|(told, name)| told.variant(name)).collect());
     let evaluations = [stored(&store, 0), stored(&store, 1)];
     let mut first = fresh();
-    let key = add_kept(&mut first, &evaluations, &store).unwrap();
+    let key = add_kept(&mut first, &evaluations, &store, &|what| panic!("{what}")).unwrap();
     assert!(key.is_some() && !first.comparisons.is_empty());
     // without the tables only what was kept can tell; another store has not decoded them either
     std::fs::remove_dir_all(store.folder().join("blobs")).unwrap();
@@ -336,10 +336,10 @@ fn what_was_found_is_not_looked_for_again() {
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let evaluations = [stored(&store, 0), stored(&store, 1)];
     let mut again = fresh();
-    assert_eq!(add_kept(&mut again, &evaluations, &store).unwrap(), key);
+    assert_eq!(add_kept(&mut again, &evaluations, &store, &|what| panic!("{what}")).unwrap(), key);
     assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&first).unwrap());
     // another name stands in other sentences
     let mut renamed = fresh();
     renamed.variants[0].label = "words".into();
-    assert!(add_kept(&mut renamed, &evaluations, &store).is_err());
+    assert!(add_kept(&mut renamed, &evaluations, &store, &|what| panic!("{what}")).is_err());
 }
