@@ -28,3 +28,4 @@ pub mod stages;
 pub mod store;
 pub mod table;
 pub mod ui;
+mod whole;

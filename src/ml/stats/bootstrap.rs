@@ -311,21 +311,8 @@ fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Mean;
     use super::*;
-
-    /// The mean of some numbers, one for each unit.
-    struct Mean(Vec<f64>);
-
-    impl Scored for Mean {
-        fn width(&self) -> usize {
-            1
-        }
-
-        fn score(&self, weights: &[u32], into: &mut [f64]) {
-            let all: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-            into[0] = self.0.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum::<f64>() / all;
-        }
-    }
 
     /// 40 skewed numbers, by a formula that the reference script has too.
     fn skewed() -> Vec<f64> {

@@ -38,6 +38,20 @@ mod simulation_tests;
 mod tests {
     use super::*;
 
+    /// The mean of some numbers, one for each unit.
+    pub(super) struct Mean(pub(super) Vec<f64>);
+
+    impl Scored for Mean {
+        fn width(&self) -> usize {
+            1
+        }
+
+        fn score(&self, weights: &[u32], into: &mut [f64]) {
+            let all: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+            into[0] = self.0.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum::<f64>() / all;
+        }
+    }
+
     /// `numpy.mean` and `numpy.std(ddof=1)`.
     #[test]
     fn means_and_spreads_are_numpys() {

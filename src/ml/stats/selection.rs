@@ -46,23 +46,10 @@ pub fn within_one_standard_error(scores: &[f64], std_error: f64, higher_is_bette
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Mean;
     use super::super::{Scored, Units, out_of_bag};
     use super::*;
     use crate::ml::Rng;
-
-    /// The mean of some numbers, one for each unit.
-    struct Mean(Vec<f64>);
-
-    impl Scored for Mean {
-        fn width(&self) -> usize {
-            1
-        }
-
-        fn score(&self, weights: &[u32], into: &mut [f64]) {
-            let all: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-            into[0] = self.0.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum::<f64>() / all;
-        }
-    }
 
     fn tried(rights: &[f64]) -> (Vec<Mean>, f64) {
         let mut rng = Rng::seeded(5);

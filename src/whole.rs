@@ -1,0 +1,27 @@
+//! How is a file for people written whole or not at all? Beside its place first, then moved there.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Puts a file in its place, readable for all; its folder must be there. What was there before stays until then.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+/// The same, with its folder made if it is not there.
+pub(crate) fn write_with_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    write(path, bytes)
+}
