@@ -49,6 +49,12 @@ pub struct Summary {
     /// What the best of several is worth, by metric.
     #[serde(default)]
     pub best: Vec<BestOf>,
+    /// Guesses that ran beside the variants, on the same rows and folds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<BaselineSummary>,
+    /// The best variant by each metric against the strongest of the guesses beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against_baselines: Vec<AgainstBaseline>,
     /// Variants that are not compared with the first ones, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<NotCompared>,
@@ -212,7 +218,7 @@ pub enum Outcome {
 /// One unit of the plan.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct UnitSummary {
-    /// The stage's id (of the first variant that needs the unit).
+    /// The stage's id (of the first variant that needs the unit); `scores:majority` is a baseline beside the evaluation `scores`.
     pub stage: String,
     /// The stage's kind.
     pub kind: String,
@@ -238,6 +244,13 @@ pub struct UnitSummary {
     pub key: Option<String>,
     /// Counts and findings: rows dropped, tokens cut, iterations …
     pub facts: BTreeMap<String, Value>,
+}
+
+impl UnitSummary {
+    /// True if it is of a baseline, and so no part of a variant.
+    pub fn of_baseline(&self) -> bool {
+        self.stage.contains(':')
+    }
 }
 
 /// Counts over all units.

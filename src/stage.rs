@@ -18,6 +18,7 @@
 //!
 //! Every row-level table starts with the column `row_id`; all tables of one frame have the same rows in the same order.
 
+mod baseline;
 mod derived;
 mod error;
 mod outlook;
@@ -40,6 +41,7 @@ use crate::fetch::{Fetched, Spec};
 use crate::problem::{Origin, Problem, Problems};
 use crate::record::Results;
 
+pub use baseline::Baseline;
 pub use derived::{ByRow, Derivations, Derived, OpenRows};
 pub use error::{Failure, StageError};
 pub use outlook::{Fault, Outlook, Says, Targets, Unfit};
@@ -332,6 +334,11 @@ pub trait Evaluate: Stage {
     /// Which parts of the frame's profile (see [`crate::stages::ledger`]) it divides the rows by.
     fn looks_at(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// The guesses that are to run beside it; `None`: all that say what its model says.
+    fn baselines(&self) -> Option<&[Baseline]> {
+        Some(&[])
     }
 
     /// Divides the rows: one part `fold.RR.KK` (row_id, train, test) for each fold. `target` has the part `target`, and those

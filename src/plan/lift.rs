@@ -4,6 +4,7 @@
 //! the folds is not the author's choice: it does as soon as it, or anything it reads, learns. Units of equal identity are one,
 //! across folds and variants.
 
+mod baselines;
 mod books;
 mod fitted;
 mod meta;
@@ -19,7 +20,7 @@ use books::Books;
 pub use fitted::fitted;
 
 use super::{
-    EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
+    BaselineUnits, EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
 };
 use crate::pipeline::{Node, Pipeline, Variant};
 use crate::stage::{ApplyTo, Candidate, FRAME_PARTS, FoldId, Port, Work};
@@ -41,6 +42,7 @@ struct Lift<'a> {
     graph: DiGraph<Unit, ()>,
     by_ident: FxHashMap<Digest, UnitId>,
     evaluations: Vec<EvaluationUnits>,
+    guesses: Vec<BaselineUnits>,
     open: Vec<UnitId>,
     searches: Vec<SearchUnit>,
     waits: Vec<bool>,
@@ -100,6 +102,7 @@ impl<'a> Lift<'a> {
             graph: DiGraph::new(),
             by_ident: FxHashMap::default(),
             evaluations: Vec::new(),
+            guesses: Vec::new(),
             open: Vec::new(),
             searches: Vec::new(),
             waits: Vec::new(),
@@ -117,6 +120,7 @@ impl<'a> Lift<'a> {
             graph: self.graph,
             order,
             evaluations: self.evaluations,
+            baselines: self.guesses,
             ledgers,
             open: self.open.iter().copied().filter(|id| !self.waits[id.index()]).collect(),
             waits: self.waits,
@@ -174,15 +178,17 @@ impl<'a> Lift<'a> {
                 }
             }
             Some(folds) => {
+                let inside = |(number, id)| Inside { split, fold: UnitFold { id, number: Some(number), inner: Vec::new() } };
+                let inside: Vec<Inside> = (0u32..).zip(folds).map(inside).collect();
                 let mut inputs = vec![target(Role::Target)];
-                for (number, fold) in (0u32..).zip(folds) {
-                    let at = UnitFold { id: fold, number: Some(number), inner: Vec::new() };
-                    let unit = self.node(of, model, Some(&Inside { split, fold: at }));
-                    inputs.push(Input { unit, role: Role::Predicted(fold), reads: Reads::All });
+                for inside in &inside {
+                    let unit = self.node(of, model, Some(inside));
+                    inputs.push(Input { unit, role: Role::Predicted(inside.fold.id), reads: Reads::All });
                 }
                 let score = self.unit(of, node, Phase::Score, None, inputs);
                 self.place(of, node, score, Phase::Score, None);
                 units.score = Some(score);
+                self.baselines(of, at, &units, &inside);
             }
         }
         self.evaluations.push(units);

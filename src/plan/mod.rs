@@ -18,7 +18,7 @@ use std::sync::Arc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value;
 
-use crate::stage::{Candidate, FRAME_PARTS, FoldId, Kind, Numeric, Work};
+use crate::stage::{Baseline, Candidate, FRAME_PARTS, FoldId, Kind, Numeric, Work};
 use crate::table::Digest;
 
 pub use known::Known;
@@ -223,6 +223,17 @@ pub struct EvaluationUnits {
     pub text: UnitId,
 }
 
+/// A guess that runs beside evaluations, on the same rows and folds.
+#[derive(Debug, Clone)]
+pub struct BaselineUnits {
+    /// The guess.
+    pub baseline: Baseline,
+    /// Indices of the variants that it stands beside.
+    pub variants: Vec<usize>,
+    /// Where its scores and rows are; the variant is the first of them.
+    pub units: EvaluationUnits,
+}
+
 /// The data ledger of a frame, and of an evaluation of it.
 #[derive(Debug, Clone)]
 pub struct LedgerUnits {
@@ -261,6 +272,8 @@ pub struct Plan {
     pub order: Vec<UnitId>,
     /// Every variant's evaluations.
     pub evaluations: Vec<EvaluationUnits>,
+    /// What runs beside them.
+    pub baselines: Vec<BaselineUnits>,
     /// The data ledgers.
     pub ledgers: Vec<LedgerUnits>,
     /// Units whose answers decide what else there is to do, and which are not known yet: divisions whose folds are in the data,

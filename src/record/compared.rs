@@ -1,7 +1,11 @@
 //! Which variant is better, is it real, and what is the best of several worth? What `summary.json` says of it, in words too.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::{MetricSummary, Summary};
 
 /// Metrics whose names hold one of these are shares, so a difference may be told in points (hundredths).
 const SHARES: [&str; 6] = ["accuracy", "precision", "recall", "f1", "roc_auc", "jaccard"];
@@ -135,6 +139,87 @@ pub struct BestOf {
     pub within_one_standard_error: Vec<Rival>,
     /// The same for a person.
     pub sentence: String,
+}
+
+/// A guess that ran beside variants.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct BaselineSummary {
+    /// `majority`, `stratified`, `mean` or `k_neighbors`.
+    pub name: String,
+    /// The stage that scored it.
+    pub evaluation: String,
+    /// The ids of the variants that it ran beside.
+    pub variants: Vec<String>,
+    /// Rows that were scored (over all folds of one repeat).
+    pub rows: u64,
+    /// What they were.
+    #[serde(default)]
+    pub scored_on: Option<ScoredOn>,
+    /// By metric name.
+    pub metrics: BTreeMap<String, MetricSummary>,
+}
+
+/// The best variant by a metric, against the guess beside it that scores best. It stands in no family of tests: guesses are no candidates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgainstBaseline {
+    /// The metric.
+    pub metric: String,
+    /// The best variant by it.
+    pub best: Rival,
+    /// The name of the guess.
+    pub baseline: String,
+    /// Its score, as `estimate` of its metric.
+    pub score: f64,
+    /// The score of the variant less that of the guess.
+    pub difference: f64,
+    /// 95% interval of the difference; `null` where none can be told.
+    pub ci95: Option<[f64; 2]>,
+    /// Two-sided p value of no difference.
+    pub p: Option<f64>,
+    /// How the two were compared.
+    pub method: ComparisonMethod,
+    /// True if the variant is better: the difference is for the better and `p` at most 0.05.
+    pub better: bool,
+    /// The same for a person.
+    pub sentence: String,
+}
+
+impl Summary {
+    /// The guesses that ran beside an evaluated variant.
+    pub fn baselines_of<'s>(&'s self, variant: &'s Rival) -> impl Iterator<Item = &'s BaselineSummary> {
+        self.baselines.iter().filter(|guess| guess.is_beside(variant))
+    }
+}
+
+impl BaselineSummary {
+    /// True if it ran beside this evaluated variant.
+    pub fn is_beside(&self, variant: &Rival) -> bool {
+        self.evaluation == variant.evaluation && self.variants.contains(&variant.variant)
+    }
+}
+
+impl AgainstBaseline {
+    /// The verdict in a sentence; `best` is what the variant is called, if it has a name.
+    pub fn told(&self, best: &str, higher_is_better: bool) -> String {
+        let gap = gap(&self.metric, self.difference);
+        let mut evidence = Vec::new();
+        let interval = |ci| format!("95% interval {}", gap_interval(&self.metric, ci, higher_is_better));
+        evidence.extend(self.ci95.map(interval));
+        evidence.extend(self.p.map(p_words));
+        let evidence = if evidence.is_empty() { "nothing can be said about chance".to_owned() } else { evidence.join(", ") };
+        let best = if best.is_empty() { "the model" } else { best };
+        let guess = format!("the strongest baseline, {}", self.baseline);
+        let worse = self.p.is_some_and(|p| p <= LEVEL) && self.difference != 0.0 && (self.difference < 0.0) == higher_is_better;
+        match (self.better, worse) {
+            (true, _) => format!("{best} beats {guess}, by {gap} of {} ({evidence})", self.metric),
+            (false, true) => {
+                format!("{best} is worse than {guess}, by {gap} of {} ({evidence})", self.metric)
+            }
+            (false, false) => {
+                format!("{best} is not told apart from {guess}, by {}: {gap} between them ({evidence})", self.metric)
+            }
+        }
+    }
 }
 
 /// Two groups of variants that are not compared.

@@ -143,6 +143,8 @@ impl Done {
     pub fn seen_by(&self, evaluations: &[String]) -> Summary {
         let mut summary = self.summary.clone();
         summary.variants.retain(|variant| evaluations.contains(&variant.evaluation));
+        summary.baselines.retain(|guess| evaluations.contains(&guess.evaluation));
+        summary.against_baselines.retain(|against| evaluations.contains(&against.best.evaluation));
         summary.data.retain(|data| data.evaluation.as_ref().is_none_or(|of| evaluations.contains(of)));
         summary
     }
@@ -270,16 +272,15 @@ impl Session<'_> {
         plan: &Plan,
         units: &[UnitId],
         states: &States,
-    ) -> Result<Vec<(EvaluationUnits, Manifest, Parts, Parts)>, Reread> {
-        let mut all = Vec::new();
+    ) -> Result<Evaluated, Reread> {
         let mut whole: FxHashSet<Key> = FxHashSet::default();
         let mut wanted = vec![false; plan.graph.node_count()];
         units.iter().for_each(|id| wanted[id.index()] = true);
-        for evaluation in &plan.evaluations {
+        let mut read = |evaluation: &EvaluationUnits| -> Result<Option<Scored>, Reread> {
             let of = |id: UnitId| states.of(plan.unit(id)).manifest();
-            let Some(score) = evaluation.score.filter(|id| wanted[id.index()]) else { continue };
+            let Some(score) = evaluation.score.filter(|id| wanted[id.index()]) else { return Ok(None) };
             let (Some(scores), Some(frame), Some(text)) = (of(score), of(evaluation.frame), of(evaluation.text)) else {
-                continue;
+                return Ok(None);
             };
             for made in [scores, frame, text] {
                 if whole.insert(made.key) && !self.store.verify(made) {
@@ -294,7 +295,14 @@ impl Session<'_> {
             for (_, part) in scores_parts.iter().filter(|(name, _)| *name != "predictions") {
                 part.table().map_err(Reread::from)?;
             }
-            all.push((evaluation.clone(), scores.clone(), scores_parts, rows));
+            Ok(Some((evaluation.clone(), scores.clone(), scores_parts, rows)))
+        };
+        let mut all = Evaluated::default();
+        for evaluation in &plan.evaluations {
+            all.variants.extend(read(evaluation)?);
+        }
+        for (number, baseline) in plan.baselines.iter().enumerate() {
+            all.baselines.extend(read(&baseline.units)?.map(|scored| (number, scored)));
         }
         Ok(all)
     }
@@ -315,7 +323,7 @@ impl Session<'_> {
         units: &[UnitId],
         states: &States,
         read: &Read,
-        evaluations: Vec<(EvaluationUnits, Manifest, Parts, Parts)>,
+        evaluations: Evaluated,
         started: Instant,
     ) -> Done {
         let interrupted = self.cancelled.load(Ordering::Relaxed)
@@ -336,7 +344,7 @@ impl Session<'_> {
         let all = plan.order.iter().map(|&id| states.of(plan.unit(id)).clone()).collect();
         let mut kept = Vec::new();
         let places = places(&summary);
-        for (units, _, scores, rows) in evaluations {
+        for (units, _, scores, rows) in evaluations.variants {
             let variant = &self.pipeline.variants[units.variant];
             let index = places.get(&(variant.id.as_str(), units.stage.as_str()));
             kept.extend(index.map(|&index| (index, scores, rows)));
@@ -346,12 +354,18 @@ impl Session<'_> {
             scores: scores.clone(),
             rows: rows.clone(),
         };
+        let beside = |(at, (_, (_, _, scores, rows))): (usize, &(usize, Scored))| Evaluation {
+            variant: at,
+            scores: scores.clone(),
+            rows: rows.clone(),
+        };
+        let baselines: Vec<Evaluation> = evaluations.baselines.iter().enumerate().map(beside).collect();
         let evaluations: Vec<Evaluation> = kept.iter().map(of).collect();
         let damaged = |what: String| {
             let problem = Problem::warning("damaged", format!("{what}; the run's statistics are worked out again"));
             self.listener.event(&Event::Trouble { problem: &problem });
         };
-        let statistics = super::statistics::add_kept(&mut summary, &evaluations, &self.store, &damaged);
+        let statistics = super::statistics::add_kept(&mut summary, &evaluations, &baselines, &self.store, &damaged);
         let statistics = statistics.unwrap_or_else(|error| {
             summary.warnings.push(format!("there are no intervals and comparisons: {error}"));
             None
@@ -404,6 +418,18 @@ impl Done {
         units.sort_by_key(|unit| std::cmp::Reverse(unit.phase));
         units.into_iter().map(|unit| unit.unit).collect()
     }
+}
+
+/// An evaluation's units, its scores (what made them, and their parts), and the rows that were scored.
+pub(super) type Scored = (EvaluationUnits, Manifest, Parts, Parts);
+
+/// What was read back.
+#[derive(Default)]
+pub(super) struct Evaluated {
+    /// Of variants.
+    pub(super) variants: Vec<Scored>,
+    /// Of baselines, by their place in the plan.
+    pub(super) baselines: Vec<(usize, Scored)>,
 }
 
 /// What a run's units read from outside.

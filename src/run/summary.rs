@@ -6,13 +6,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use super::files::{Gathered, needs, one_archive};
+use super::session::{Evaluated, Scored};
 use super::states::States;
 use crate::machine::Machine;
 use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
 use crate::plan::{EvaluationUnits, Phase, Plan, SearchUnit, Unit, UnitId};
 use crate::record::{
-    Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary,
+    BaselineSummary, Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary,
     Totals, UnitSummary, VariantSummary,
 };
 use crate::stage::{Part, Parts, StageError, Work};
@@ -27,7 +28,7 @@ pub(super) struct Run<'a> {
     pub(super) states: &'a States,
     pub(super) files: &'a Gathered,
     pub(super) machine: &'a Machine,
-    pub(super) evaluations: &'a [(EvaluationUnits, Manifest, Parts, Parts)],
+    pub(super) evaluations: &'a Evaluated,
     pub(super) interrupted: bool,
     pub(super) seconds: f64,
 }
@@ -61,6 +62,8 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         numeric: run.machine.classes(),
         comparisons: Vec::new(),
         best: Vec::new(),
+        baselines: baselines(run),
+        against_baselines: Vec::new(),
         not_compared: Vec::new(),
         contributions: super::contribution::contributions(run, &variants, &units),
         learning_curves: super::contribution::learning_curves(run, &variants),
@@ -133,6 +136,7 @@ fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
     }
     let scored: FxHashMap<(usize, &str), (&Manifest, &Parts)> = run
         .evaluations
+        .variants
         .iter()
         .map(|(units, manifest, parts, _)| ((units.variant, units.stage.as_str()), (manifest, parts)))
         .collect();
@@ -151,6 +155,23 @@ fn variants(run: &Run<'_>) -> Vec<VariantSummary> {
         }
     }
     all
+}
+
+/// The guesses that were scored, each once.
+fn baselines(run: &Run<'_>) -> Vec<BaselineSummary> {
+    let one = |(number, (units, manifest, parts, _)): &(usize, Scored)| {
+        let planned = run.plan.baselines.get(*number)?;
+        let scored = scored_variant(&run.pipeline.variants[units.variant], &units.stage, manifest, parts).ok()?;
+        Some(BaselineSummary {
+            name: planned.baseline.name().to_owned(),
+            evaluation: units.stage.clone(),
+            variants: planned.variants.iter().map(|&index| run.pipeline.variants[index].id.clone()).collect(),
+            rows: scored.rows,
+            scored_on: None,
+            metrics: scored.metrics,
+        })
+    };
+    run.evaluations.baselines.iter().filter_map(one).collect()
 }
 
 /// What the searches of a variant chose in the folds that `split` made.

@@ -21,6 +21,8 @@ use crate::ml::{METRICS, Metric, Task};
 use crate::problem::{Problem, suggest};
 use crate::stage::{Kind, Scope};
 
+pub use train::baseline;
+
 /// Every kind, in the order in which a pipeline meets them.
 pub static STAGES: &[Kind] = &[
     Kind::of::<ingest::Ingest>(),
@@ -49,16 +51,21 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     STAGES.iter().find(|kind| kind.name == name)
 }
 
+/// What a model says of a row.
+fn said(task: Task) -> &'static str {
+    match task {
+        Task::Classes => "classes",
+        Task::Sets => "sets of classes",
+        Task::Values => "numbers",
+    }
+}
+
 /// Why `metric` says nothing of what a model predicts, if it does not: what is wrong, and what to do.
 fn idle_metric(metric: Metric, task: Task) -> Option<(String, String)> {
     if metric.measures(task) {
         return None;
     }
-    let what = match task {
-        Task::Classes => "classes",
-        Task::Sets => "sets of classes",
-        Task::Values => "numbers",
-    };
+    let what = said(task);
     let fitting = METRICS.iter().filter(|(_, metric, _)| metric.measures(task)).map(|(name, ..)| format!("`{name}`"));
     let message = format!("the model predicts {what}, which `{}` does not measure", metric.name());
     Some((message, format!("metrics of {what} are {}", fitting.collect::<Vec<_>>().join(", "))))

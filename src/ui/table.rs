@@ -23,6 +23,7 @@ pub fn summary(summary: &Summary, width: Option<usize>) -> String {
             text.push_str(&variants(summary, group, &metrics, width.unwrap_or(usize::MAX)));
         }
         text.push_str(&legend(summary, metric));
+        text.push_str(&baselines(summary, metric));
         text.push('\n');
     }
     let totals = &summary.totals;
@@ -197,7 +198,7 @@ fn distance(summary: &Summary, variant: &VariantSummary, metric: &str, best: Opt
 }
 
 fn units_of<'a>(summary: &'a Summary, variant: &'a VariantSummary) -> impl Iterator<Item = &'a UnitSummary> {
-    summary.units.iter().filter(|unit| unit.variants.contains(&variant.id))
+    summary.units.iter().filter(|unit| !unit.of_baseline() && unit.variants.contains(&variant.id))
 }
 
 /// Seconds of work behind a variant, whenever it was done; what variants share counts for each.
@@ -217,8 +218,27 @@ fn legend(summary: &Summary, metric: &str) -> String {
     if interval { "±: half of the 95% interval\n".to_owned() } else { String::new() }
 }
 
+/// What the guesses beside the best variant score, the strongest first.
+fn baselines(summary: &Summary, metric: &str) -> String {
+    let Some(against) = summary.against_baselines.iter().find(|against| against.metric == metric) else {
+        return String::new();
+    };
+    let mut beside: Vec<(f64, &str)> = summary
+        .baselines_of(&against.best)
+        .filter_map(|guess| Some((guess.metrics.get(metric)?.mean?, guess.name.as_str())))
+        .collect();
+    let higher = summary.variants.iter().find_map(|v| v.metrics.get(metric)).is_none_or(|m| m.higher_is_better);
+    beside.sort_by(|a, b| if higher { b.0.total_cmp(&a.0) } else { a.0.total_cmp(&b.0) });
+    let told: Vec<String> = beside.iter().map(|(mean, name)| format!("{name} {mean:.4}")).collect();
+    format!("baselines: {}\n", told.join(", "))
+}
+
 /// The one thing that a reader should know of the ranking.
 fn worth_knowing(summary: &Summary, metric: &str) -> Option<String> {
+    let guess = summary.against_baselines.iter().find(|against| against.metric == metric && !against.better);
+    if let Some(against) = guess {
+        return Some(against.sentence.clone());
+    }
     if let Some(apart) = summary.not_compared.first() {
         let variants = if apart.those.len() == 1 { "1 variant is" } else { "some variants are" };
         return Some(format!("{variants} not compared with the others: {}", apart.why));

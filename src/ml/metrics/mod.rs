@@ -89,6 +89,17 @@ pub enum Task {
     Values,
 }
 
+impl Task {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Classes => "classes",
+            Task::Sets => "sets",
+            Task::Values => "values",
+        }
+    }
+}
+
 /// How a metric per class becomes one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Average {

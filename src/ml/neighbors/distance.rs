@@ -66,28 +66,78 @@ pub(super) fn other_form(x: &Features, queries: &Features) -> Option<usize> {
     }
 }
 
+/// The sparse blocks of training rows by column: a query looks at those rows alone that share a column with it.
+pub(super) struct Shared(Vec<Option<Sharing>>);
+
+/// A block by column: the rows that have a value there, ascending.
+struct Sharing {
+    starts: Vec<usize>,
+    rows: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl Shared {
+    pub(super) fn of(x: &Features) -> Self {
+        let turned = |block: &Block| match block {
+            Block::Sparse(m) => Some(Sharing::of(m)),
+            Block::Dense(_) => None,
+        };
+        Shared(x.blocks.iter().map(turned).collect())
+    }
+}
+
+impl Sharing {
+    fn of(m: &Csr) -> Self {
+        let mut starts = vec![0; m.cols + 1];
+        m.indices.iter().for_each(|&column| starts[column as usize + 1] += 1);
+        for column in 0..m.cols {
+            starts[column + 1] += starts[column];
+        }
+        let mut next = starts.clone();
+        let (mut rows, mut values) = (vec![0; m.indices.len()], vec![0.0; m.indices.len()]);
+        for row in 0..m.rows() {
+            let (columns, of_row) = m.row(row);
+            for (&column, &value) in columns.iter().zip(of_row) {
+                let at = next[column as usize];
+                (rows[at], values[at]) = (row as u32, value);
+                next[column as usize] += 1;
+            }
+        }
+        Sharing { starts, rows, values }
+    }
+
+    /// The rows that have a value in `column`, and the values.
+    fn column(&self, column: u32) -> impl Iterator<Item = (usize, f64)> {
+        let range = self.starts[column as usize]..self.starts[column as usize + 1];
+        let rows = self.rows[range.clone()].iter().map(|&row| row as usize);
+        rows.zip(self.values[range].iter().map(|&value| f64::from(value)))
+    }
+}
+
 /// Room for one query at a time.
 pub(super) struct Query<'a> {
     x: &'a Features,
+    shared: &'a Shared,
     metric: Metric,
-    /// The query's values by column, of one sparse block at a time; zeros between.
-    spread: Vec<f64>,
+    /// What one sparse block adds to each row's distance; zeros between.
+    sums: Vec<f64>,
     distances: Vec<f64>,
 }
 
 impl<'a> Query<'a> {
-    pub(super) fn new(x: &'a Features, metric: Metric) -> Self {
-        let widest = x.blocks.iter().map(|block| if let Block::Sparse(m) = block { m.cols } else { 0 }).max();
-        Query { x, metric, spread: vec![0.0; widest.unwrap_or_default()], distances: vec![0.0; x.rows()] }
+    pub(super) fn new(x: &'a Features, shared: &'a Shared, metric: Metric) -> Self {
+        let room = vec![0.0; x.rows()];
+        Query { x, shared, metric, sums: room.clone(), distances: room }
     }
 
     /// From row `row` of `queries` to each training row.
     pub(super) fn distances(&mut self, queries: &Features, row: usize, norms: &Norms) -> &[f64] {
         self.distances.fill(0.0);
-        for (block, query) in self.x.blocks.iter().zip(&queries.blocks) {
-            match (block, query) {
-                (Block::Sparse(m), Block::Sparse(query)) => self.add_sparse(m, query.row(row)),
-                (Block::Dense(m), Block::Dense(query)) => self.add_dense(m, query.row(row)),
+        let shared = self.shared;
+        for ((block, shared), query) in self.x.blocks.iter().zip(&shared.0).zip(&queries.blocks) {
+            match (block, shared, query) {
+                (_, Some(shared), Block::Sparse(query)) => self.add_sparse(shared, query.row(row)),
+                (Block::Dense(m), None, Block::Dense(query)) => self.add_dense(m, query.row(row)),
                 // `other_form` was asked
                 _ => {}
             }
@@ -109,21 +159,21 @@ impl<'a> Query<'a> {
         self.metric.whole(pairs.map(part).sum(), norm(queries, row, self.metric), norms.0[to])
     }
 
-    /// Adds what the columns that both rows store change: −2xy, |x − y| − |x| − |y|, or xy.
-    fn add_sparse(&mut self, m: &Csr, (columns, values): (&[u32], &[f32])) {
+    /// Adds what the columns that both rows store change: −2xy, |x − y| − |x| − |y|, or xy. Each row's sum is over ascending columns.
+    fn add_sparse(&mut self, shared: &Sharing, (columns, values): (&[u32], &[f32])) {
         for (&column, &value) in columns.iter().zip(values) {
-            self.spread[column as usize] = f64::from(value);
+            let (x, sums) = (f64::from(value), &mut self.sums);
+            match self.metric {
+                Metric::Cosine | Metric::Euclidean => shared.column(column).for_each(|(row, y)| sums[row] += x * y),
+                Metric::Manhattan => {
+                    shared.column(column).for_each(|(row, y)| sums[row] += (x - y).abs() - x.abs() - y.abs());
+                }
+            }
         }
-        for (row, distance) in self.distances.iter_mut().enumerate() {
-            let (columns, values) = m.row(row);
-            let pairs = columns.iter().zip(values).map(|(&column, &y)| (self.spread[column as usize], f64::from(y)));
-            *distance += match self.metric {
-                Metric::Cosine => pairs.map(|(x, y)| x * y).sum::<f64>(),
-                Metric::Euclidean => -2.0 * pairs.map(|(x, y)| x * y).sum::<f64>(),
-                Metric::Manhattan => pairs.map(|(x, y)| (x - y).abs() - x.abs() - y.abs()).sum::<f64>(),
-            };
+        let factor = if self.metric == Metric::Euclidean { -2.0 } else { 1.0 };
+        for (distance, sum) in self.distances.iter_mut().zip(&mut self.sums) {
+            *distance += factor * std::mem::take(sum);
         }
-        columns.iter().for_each(|&column| self.spread[column as usize] = 0.0);
     }
 
     fn add_dense(&mut self, m: &Dense, query: &[f32]) {

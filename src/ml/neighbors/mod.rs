@@ -2,8 +2,8 @@
 //!
 //! Names and defaults are scikit-learn's. Every distance is worked out from the two rows alone, in a fixed order of f64 (dense
 //! rows: f32 differences in fixed lanes), so equal rows have the same distance from any query, to the bit; of equally distant rows the
-//! first are taken. Where all blocks are dense, most rows are passed over by bounds of their distances (`bounds`). Queries run in parallel
-//! on rayon's current pool.
+//! first are taken. Of sparse blocks a query meets those rows alone that share a column with it; where all blocks are dense, most rows are
+//! passed over by bounds of their distances (`bounds`). Queries run in parallel on rayon's current pool.
 
 mod bounds;
 mod distance;
@@ -11,7 +11,7 @@ mod distance;
 use rayon::prelude::*;
 
 use self::bounds::Bounds;
-use self::distance::{Norms, Query};
+use self::distance::{Norms, Query, Shared};
 use super::Features;
 use super::linear::{FitError, check_features, check_labels};
 use super::rows::Rows;
@@ -43,6 +43,7 @@ pub struct Neighborhood<'a> {
     params: &'a KNeighbors,
     x: &'a Features,
     norms: Norms,
+    shared: Shared,
 }
 
 impl Default for KNeighbors {
@@ -77,7 +78,7 @@ impl KNeighbors {
 
     /// Makes ready to compare with the rows `x`, which were checked.
     pub fn among<'a>(&'a self, x: &'a Features) -> Neighborhood<'a> {
-        Neighborhood { params: self, x, norms: Norms::of(x, self.metric) }
+        Neighborhood { params: self, x, norms: Norms::of(x, self.metric), shared: Shared::of(x) }
     }
 }
 
@@ -94,6 +95,18 @@ impl Neighborhood<'_> {
             let mut all = 0.0;
             for (row, weight) in near {
                 out[y[*row] as usize] += weight;
+                all += weight;
+            }
+            out.iter_mut().for_each(|share| *share /= all);
+        })
+    }
+
+    /// The same where each training row has a set of classes, `sets`: of each class the weighted share of neighbours that have it.
+    pub fn shares_of_sets(&self, queries: &Features, sets: &[&[u32]], classes: usize) -> Result<Vec<f64>, FitError> {
+        self.answers(queries, classes, |near, out| {
+            let mut all = 0.0;
+            for (row, weight) in near {
+                sets[*row].iter().for_each(|&class| out[class as usize] += weight);
                 all += weight;
             }
             out.iter_mut().for_each(|share| *share /= all);
@@ -133,7 +146,7 @@ impl Neighborhood<'_> {
         };
         let mut out = vec![0.0; queries.rows() * width];
         out.par_chunks_mut(CHUNK * width.max(1)).enumerate().for_each(|(chunk, out)| {
-            let mut query = Query::new(self.x, self.params.metric);
+            let mut query = Query::new(self.x, &self.shared, self.params.metric);
             let (first, count) = (chunk * CHUNK, out.len() / width.max(1));
             let candidates = match &bounded {
                 Some((bounds, rows)) => {

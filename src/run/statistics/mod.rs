@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::ml::stats::{self, CorrectedT, Replicates, Scored};
 use crate::ml::{Metric, Task};
 use crate::record::{
-    BestOf, Comparison, ComparisonMethod, Evaluation, IntervalMethod, LEVEL, MetricSummary, NotCompared, Rival,
+    AgainstBaseline, BestOf, Comparison, ComparisonMethod, Evaluation, IntervalMethod, LEVEL, MetricSummary, NotCompared, Rival,
     Summary, VariantSummary, Verdict, WinShare,
 };
 use crate::stage::StageError;
@@ -43,12 +43,14 @@ const HELD: usize = 30_000_000;
 struct Group<'a> {
     rows: Arc<Rows>,
     members: Vec<Member<'a>>,
+    /// Guesses that were scored on the same rows in the same folds.
+    guesses: Vec<Member<'a>>,
 }
 
-/// A variant's evaluation.
+/// A variant's evaluation, or a guess's.
 struct Member<'a> {
     evaluation: &'a Evaluation,
-    /// Index into `summary.variants`.
+    /// Index into `summary.variants`; of a guess, into `summary.baselines`.
     variant: usize,
     /// The group's rows, as they stand in its own table.
     rows: Arc<Rows>,
@@ -64,7 +66,7 @@ struct Drawn {
 }
 
 /// Adds what can be said of chance. What cannot be read leaves the summary as it is.
-fn add(summary: &mut Summary, evaluations: &[Evaluation]) -> Result<(), StageError> {
+fn add(summary: &mut Summary, evaluations: &[Evaluation], baselines: &[Evaluation]) -> Result<(), StageError> {
     let mut seen = Seen::default();
     let mut groups: Vec<Group<'_>> = Vec::new();
     for evaluation in evaluations {
@@ -74,7 +76,16 @@ fn add(summary: &mut Summary, evaluations: &[Evaluation]) -> Result<(), StageErr
         let member = Member { evaluation, variant: evaluation.variant, rows: Arc::clone(&rows) };
         match groups.iter_mut().find(alike) {
             Some(group) => group.members.push(member),
-            None => groups.push(Group { rows, members: vec![member] }),
+            None => groups.push(Group { rows, members: vec![member], guesses: Vec::new() }),
+        }
+    }
+    for evaluation in baselines {
+        let rows = seen.rows(evaluation)?;
+        summary.baselines[evaluation.variant].scored_on = Some(rows.print.clone());
+        let alike = |group: &&mut Group<'_>| group.rows.print == rows.print && group.rows.task == rows.task;
+        let member = Member { evaluation, variant: evaluation.variant, rows: Arc::clone(&rows) };
+        if let Some(group) = groups.iter_mut().find(alike) {
+            group.guesses.push(member);
         }
     }
     for group in &groups {
@@ -94,33 +105,42 @@ impl Group<'_> {
         names.dedup();
         names.retain(|name| Metric::named(name).is_some());
         let metrics: Vec<Metric> = names.iter().filter_map(|name| Metric::named(name)).collect();
-        let Some(drawn) = self.draw(&metrics, summary.seed)? else { return Ok(()) };
+        let Some(mut drawn) = self.draw(&metrics, summary.seed)? else { return Ok(()) };
+        let guessed = drawn.split_off(self.members.len());
         for (at, name) in names.iter().enumerate() {
-            let one = Measured { group: self, name, metric: metrics[at], at, drawn: &drawn };
+            let one = Measured { group: self, name, metric: metrics[at], at, drawn: &drawn, guessed: &guessed };
             for (member, drawn) in self.members.iter().zip(&drawn) {
                 if let Some(metric) = summary.variants[member.variant].metrics.get_mut(name) {
+                    one.interval(metric, drawn);
+                }
+            }
+            for (guess, drawn) in self.guesses.iter().zip(&guessed) {
+                if let Some(metric) = summary.baselines[guess.variant].metrics.get_mut(name) {
                     one.interval(metric, drawn);
                 }
             }
             let (best, comparisons) = one.compare(summary);
             summary.comparisons.extend(comparisons);
             summary.best.extend(best);
+            let against = one.against_guesses(summary);
+            summary.against_baselines.extend(against);
             one.contributions(summary);
         }
         Ok(())
     }
 
-    /// Draws rows again, the same for all variants; `None` where it is not known what is true of some row.
+    /// Draws rows again, the same for all variants and then all guesses; `None` where it is not known what is true of some row.
     fn draw(&self, metrics: &[Metric], seed: u64) -> Result<Option<Vec<Drawn>>, StageError> {
         let Some(first) = self.members.first() else { return Ok(None) };
         let classes =
             first.evaluation.scores.part("classes").map(|part| part.table()).transpose()?.map_or(1, |t| t.num_rows());
         let predictions = self.rows.predictions();
-        let all = predictions.max(1) * self.members.len();
+        let members: Vec<&Member<'_>> = self.members.iter().chain(&self.guesses).collect();
+        let all = predictions.max(1) * members.len();
         let resamples = (LOOKS / all).clamp(LEAST_RESAMPLES, RESAMPLES);
         let at_a_time = (HELD / (predictions.max(1) * (classes + 4))).max(1);
-        let mut drawn = Vec::with_capacity(self.members.len());
-        for some in self.members.chunks(at_a_time) {
+        let mut drawn = Vec::with_capacity(members.len());
+        for some in members.chunks(at_a_time) {
             let told = some.par_iter().map(|member| member.rows.told(member.evaluation, metrics));
             let told = told.collect::<Result<Vec<_>, _>>()?;
             let Some(told) = told.into_iter().collect::<Option<Vec<Told>>>() else { return Ok(None) };
@@ -163,6 +183,24 @@ struct Measured<'a> {
     /// Its place in what was drawn.
     at: usize,
     drawn: &'a [Drawn],
+    /// The same of guesses.
+    guessed: &'a [Drawn],
+}
+
+/// One of two that are compared.
+struct Side<'s> {
+    metric: &'s MetricSummary,
+    drawn: &'s Drawn,
+}
+
+/// How two differ, and how sure that is.
+struct Paired {
+    difference: f64,
+    ci95: Option<[f64; 2]>,
+    p: Option<f64>,
+    method: ComparisonMethod,
+    widened: f64,
+    wins: Option<(u64, u64)>,
 }
 
 impl Measured<'_> {
@@ -233,10 +271,34 @@ impl Measured<'_> {
 
     /// Two variants; what hangs on all pairs is filled in later.
     fn pair(&self, a: usize, b: usize, one: &VariantSummary, two: &VariantSummary) -> Option<Comparison> {
-        let (first, second) = (one.metrics.get(self.name)?, two.metrics.get(self.name)?);
-        let folds = first.folds.iter().zip(&second.folds).filter_map(|(a, b)| Some((*a)? - (*b)?));
+        let found = self.paired(
+            &Side { metric: one.metrics.get(self.name)?, drawn: &self.drawn[a] },
+            &Side { metric: two.metrics.get(self.name)?, drawn: &self.drawn[b] },
+        )?;
+        let wins = found.wins.and_then(|(a, b)| stats::wins(a, b, CONFIDENCE));
+        Some(Comparison {
+            metric: self.name.to_owned(),
+            a: rival(one),
+            b: rival(two),
+            rows: self.group.rows.count as u64,
+            difference: found.difference,
+            ci95: found.ci95,
+            p: found.p,
+            p_adjusted: None,
+            family: 0,
+            method: found.method,
+            widened: found.widened,
+            wins: wins.map(|wins| WinShare { a: wins.first, b: wins.second, share: wins.share, ci95: wins.interval }),
+            verdict: Verdict::Level,
+            sentence: String::new(),
+        })
+    }
+
+    /// How two differ; `None` where that is no number.
+    fn paired(&self, a: &Side<'_>, b: &Side<'_>) -> Option<Paired> {
+        let folds = a.metric.folds.iter().zip(&b.metric.folds).filter_map(|(a, b)| Some((*a)? - (*b)?));
         let folds: Vec<f64> = folds.collect();
-        let wins = self.wins(a, b);
+        let wins = self.wins(a.drawn, b.drawn);
         let over_folds = self.over_folds(&folds);
         let widened = if over_folds.is_some() { 1.0 } else { stats::shared_training(self.group.rows.folds()) };
         let (difference, ci95, p, method) = match over_folds {
@@ -246,8 +308,7 @@ impl Measured<'_> {
                 (t.mean, t.interval(CONFIDENCE), Some(five_by_two.unwrap_or(t.p)), method)
             }
             None => {
-                let of_pair =
-                    self.drawn[a].replicates[self.at].minus(&self.drawn[b].replicates[self.at]).widened(widened);
+                let of_pair = a.drawn.replicates[self.at].minus(&b.drawn.replicates[self.at]).widened(widened);
                 let ci95 = of_pair.interval(CONFIDENCE);
                 match wins.filter(|_| self.metric == Metric::Accuracy) {
                     Some((won, lost)) => {
@@ -258,28 +319,48 @@ impl Measured<'_> {
                 }
             }
         };
-        let wins = wins.and_then(|(a, b)| stats::wins(a, b, CONFIDENCE));
-        difference.is_finite().then(|| Comparison {
+        difference.is_finite().then_some(Paired { difference, ci95, p, method, widened, wins })
+    }
+
+    /// The best variant against the strongest of the guesses that ran beside it.
+    fn against_guesses(&self, summary: &Summary) -> Option<AgainstBaseline> {
+        let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
+        let value = |metric: Option<&MetricSummary>| {
+            metric.and_then(|metric| metric.mean).filter(|mean| mean.is_finite()).map(|mean| sign * mean)
+        };
+        // the first of equals, as in a ranking
+        let first = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
+        let variant = |member: usize| &summary.variants[self.group.members[member].variant];
+        let ranked = (0..self.drawn.len()).filter_map(|at| Some((at, value(variant(at).metrics.get(self.name))?)));
+        let (best, _) = ranked.reduce(first)?;
+        let guess = |at: usize| &summary.baselines[self.group.guesses[at].variant];
+        let beside = (0..self.guessed.len()).filter(|at| guess(*at).is_beside(&rival(variant(best))));
+        let (strongest, _) =
+            beside.filter_map(|at| Some((at, value(guess(at).metrics.get(self.name))?))).reduce(first)?;
+        let (one, two) = (variant(best).metrics.get(self.name)?, guess(strongest).metrics.get(self.name)?);
+        let found = self.paired(
+            &Side { metric: one, drawn: &self.drawn[best] },
+            &Side { metric: two, drawn: &self.guessed[strongest] },
+        )?;
+        let mut against = AgainstBaseline {
             metric: self.name.to_owned(),
-            a: rival(one),
-            b: rival(two),
-            rows: self.group.rows.count as u64,
-            difference,
-            ci95,
-            p,
-            p_adjusted: None,
-            family: 0,
-            method,
-            widened,
-            wins: wins.map(|wins| WinShare { a: wins.first, b: wins.second, share: wins.share, ci95: wins.interval }),
-            verdict: Verdict::Level,
+            best: rival(variant(best)),
+            baseline: guess(strongest).name.clone(),
+            score: two.estimate.or(two.mean)?,
+            difference: found.difference,
+            ci95: found.ci95,
+            p: found.p,
+            method: found.method,
+            better: found.p.is_some_and(|p| p <= LEVEL) && sign * found.difference > 0.0,
             sentence: String::new(),
-        })
+        };
+        against.sentence = against.told(&variant(best).label, sign > 0.0);
+        Some(against)
     }
 
     /// On how many rows each is less wrong.
-    fn wins(&self, a: usize, b: usize) -> Option<(u64, u64)> {
-        let pairs = || self.drawn[a].errors.iter().zip(&self.drawn[b].errors);
+    fn wins(&self, a: &Drawn, b: &Drawn) -> Option<(u64, u64)> {
+        let pairs = || a.errors.iter().zip(&b.errors);
         let won = || pairs().filter(|(a, b)| a < b).count() as u64;
         self.single_rows().then(|| (won(), pairs().filter(|(a, b)| a > b).count() as u64))
     }

@@ -15,11 +15,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
-use super::{idle_metric, unknown_metric};
+use super::{idle_metric, said, unknown_metric};
 use crate::ml::{Folds, FoldsError, Metric, MetricNeeds, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
+    Arity, Baseline, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
     StageKind, Unfit, Work, elided,
 };
 use crate::table::target::Target;
@@ -55,6 +55,9 @@ pub(super) struct Params {
     train_rows: TrainRows,
     /// The metrics to compute, of those that measure what the model predicts: classes, sets of labels or numbers. Those that need probabilities are left out for learners that have none.
     metrics: Option<Vec<String>>,
+    /// Guesses that run beside the model on the same rows and folds, so that its scores can be held against them; all that say what the
+    /// model says, unless some are named. `[]`: none. They change nothing that the model makes.
+    baselines: Option<Vec<Baseline>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,7 @@ impl Default for Params {
             repeats: 1,
             train_rows: TrainRows::All,
             metrics: None,
+            baselines: None,
         }
     }
 }
@@ -166,7 +170,7 @@ impl StageKind for CrossValidate {
         if problems.any_error() {
             return Err(problems);
         }
-        Ok(Work::Evaluate(Box::new(Evaluation { divide, cut, metrics })))
+        Ok(Work::Evaluate(Box::new(Evaluation { divide, cut, metrics, baselines: params.baselines })))
     }
 
     fn canonical(params: &Params) -> Value {
@@ -174,6 +178,8 @@ impl StageKind for CrossValidate {
         if let Some(fields) = canonical.as_object_mut() {
             let usual = [("folds", json!(USUAL_FOLDS)), ("stratify", json!(true)), ("shuffle", json!(true))];
             fields.retain(|name, value| !usual.iter().any(|(known, default)| name == known && value == default));
+            // they are units of their own
+            fields.remove("baselines");
         }
         canonical
     }
@@ -221,6 +227,7 @@ struct Evaluation {
     cut: Option<Cut>,
     /// Those that were asked for; the usual ones if none were.
     metrics: Vec<Metric>,
+    baselines: Option<Vec<Baseline>>,
 }
 
 impl Stage for Evaluation {
@@ -254,6 +261,14 @@ impl Stage for Evaluation {
                 return Err(Unfit::param(&["metrics", &at.to_string()], message).help(help));
             }
         }
+        let idle = |baseline: &&Baseline| !baseline.fits(model.task);
+        if let Some(idle) = self.baselines.iter().flatten().find(idle) {
+            let at = self.baselines.iter().flatten().position(|one| one == idle).unwrap_or_default();
+            let fitting: Vec<String> = Baseline::of(model.task).map(|one| format!("`{}`", one.name())).collect();
+            let message = format!("the model predicts {}, which `{}` does not guess", said(model.task), idle.name());
+            let help = format!("baselines of it are {}", fitting.join(", "));
+            return Err(Unfit::param(&["baselines", &at.to_string()], message).help(help));
+        }
         let uncertain = |metric: &Metric| metric.needs() == MetricNeeds::Probabilities;
         if model.probabilities == Some(false) && !self.metrics.is_empty() && self.metrics.iter().all(uncertain) {
             let message = "all metrics need probabilities, and the model gives decision values";
@@ -273,6 +288,10 @@ impl Evaluate for Evaluation {
             Divide::Given => None,
             Divide::Holdout(_) => Some(vec![FoldId { repeat: 0, fold: 0 }]),
         }
+    }
+
+    fn baselines(&self) -> Option<&[Baseline]> {
+        self.baselines.as_deref()
     }
 
     fn looks_at(&self) -> &'static [&'static str] {

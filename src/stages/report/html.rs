@@ -208,7 +208,27 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
         }
         out.push_str("</tr>\n");
     }
-    out.push_str("</tbody>\n</table>\n</div>\n");
+    out.push_str("</tbody>\n");
+    if !ranking.guesses.is_empty() {
+        out.push_str("<tfoot>\n");
+    }
+    for guess in &ranking.guesses {
+        out.push_str(&format!("<tr><td class=\"n\">–</td><th scope=\"row\">baseline: {}</th>", html(&guess.name)));
+        for (at, column) in ranking.columns.iter().enumerate() {
+            let metric = guess.metrics.get(column);
+            let interval = metric.and_then(|m| m.ci95);
+            let interval = interval.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
+            out.push_str(&format!("<td class=\"n\">{}{interval}</td>", score_or_dash(metric.and_then(|m| m.mean))));
+            if at == 0 && compared {
+                out.push_str("<td></td>");
+            }
+        }
+        out.push_str("</tr>\n");
+    }
+    if !ranking.guesses.is_empty() {
+        out.push_str("</tfoot>\n");
+    }
+    out.push_str("</table>\n</div>\n");
 }
 
 /// The best variant in full, the others folded away.

@@ -104,6 +104,16 @@ fn ranked(out: &mut String, ranking: &Ranking<'_>) {
         let folds: Vec<String> = row.metric.iter().flat_map(|m| &m.folds).map(|f| score_or_dash(*f)).collect();
         out.push_str(&format!(" {} |\n", folds.join(" ")));
     }
+    for guess in &ranking.guesses {
+        out.push_str(&format!("| – | baseline: {} |", markdown(&guess.name)));
+        for (at, column) in ranking.columns.iter().enumerate() {
+            let cell = guess.metrics.get(column).map_or_else(|| "–".to_owned(), with_interval);
+            out.push_str(&format!(" {cell} |{}", if at == 0 && compared { "  |" } else { "" }));
+        }
+        let of_metric = guess.metrics.get(&ranking.metric);
+        let folds: Vec<String> = of_metric.iter().flat_map(|m| &m.folds).map(|f| score_or_dash(*f)).collect();
+        out.push_str(&format!(" {} |\n", folds.join(" ")));
+    }
     out.push('\n');
 }
 

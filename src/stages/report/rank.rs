@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::ml::{METRICS, Metric};
 use crate::record::{
-    BestOf, Comparison, ComparisonMethod, IntervalMethod, MetricSummary, Rival, Summary, VariantSummary, Verdict, gap,
+    AgainstBaseline, BaselineSummary, BestOf, Comparison, ComparisonMethod, IntervalMethod, MetricSummary, Rival, Summary, VariantSummary, Verdict, gap,
     gap_interval,
 };
 
@@ -66,6 +66,10 @@ pub(super) struct Ranking<'a> {
     pub(super) fell_back: bool,
     /// What the best of them is worth.
     best: Option<&'a BestOf>,
+    /// Guesses that ran beside the best of them, the strongest first.
+    pub(super) guesses: Vec<&'a BaselineSummary>,
+    /// The best of them against the strongest guess.
+    guess: Option<&'a AgainstBaseline>,
     /// True if none was asked for, and it is not accuracy.
     unasked: bool,
     /// Why these are not ranked with the first ones; empty for the first.
@@ -132,6 +136,10 @@ impl<'a> Ranking<'a> {
             let of_pair = |c: &&Comparison| c.metric == metric && Some(&c.a) == best.as_ref() && c.b == this;
             row.against = summary.comparisons.iter().find(of_pair);
         }
+        let mean = |guess: &BaselineSummary| guess.metrics.get(&metric).and_then(|m| m.mean).filter(|m| m.is_finite());
+        let mut guesses: Vec<&BaselineSummary> =
+            summary.baselines.iter().filter(|guess| best.as_ref().is_some_and(|best| guess.is_beside(best))).collect();
+        guesses.sort_by(|a, b| better(mean(a), mean(b), higher_is_better));
         let others = names.iter().filter(|name| **name != &metric).map(|name| (*name).clone());
         let mut columns: Vec<String> =
             std::iter::once(metric.clone()).filter(|m| !m.is_empty()).chain(others).collect();
@@ -141,6 +149,8 @@ impl<'a> Ranking<'a> {
             fell_back: !metric.is_empty() && wanted.is_some_and(|wanted| metric != wanted),
             unasked: wanted.is_none() && metric != asked,
             best: summary.best.iter().find(|of| of.metric == metric && Some(&of.best) == best.as_ref()),
+            guesses,
+            guess: summary.against_baselines.iter().find(|of| of.metric == metric && Some(&of.best) == best.as_ref()),
             metric,
             higher_is_better,
             rows,
@@ -216,6 +226,11 @@ impl<'a> Ranking<'a> {
                 lines
             }
         };
+        if let Some(guess) = self.guess {
+            let mut words = guess.told("it", self.higher_is_better);
+            words.replace_range(..1, "I");
+            lines.push(vec![text(words + ".")]);
+        }
         if self.unasked {
             let metric = Span::Code(self.metric.clone());
             let how = [Span::Code("metric".to_owned()), text(" of the report was not set, and ")];

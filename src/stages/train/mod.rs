@@ -1,5 +1,6 @@
 //! What does a classifier or a regressor learn, and what does it predict? One kind for all learners; `estimator` says which.
 
+pub mod baseline;
 mod bayes;
 mod boosting;
 mod calibrate;
