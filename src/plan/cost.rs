@@ -281,8 +281,9 @@ stages:
         let on = |threads| estimate(&plan, &costs, &|_| true, threads);
         let whole = Estimate { units, unknown: 0, work: units as f64, wall: units as f64, bytes: 5 * units as u64 };
         assert_eq!(on(1), whole);
-        // rows; words, split and profile; tfidf fit ×2, apply ×2, model fit ×2, apply ×2; score; ledger.
-        assert_eq!((units, on(2).wall, on(64).wall), (14, 8.0, 7.0));
+        // rows; words, split and profile; tfidf fit ×2, apply ×2, model fit ×2, apply ×2; score; ledger; and of each of three
+        // baselines fit ×2, apply ×2 and score.
+        assert_eq!((units, on(2).wall, on(64).wall), (29, 15.0, 7.0));
         let nothing = super::costs(&plan, &Timings::new(), &|_| None);
         let unknown = estimate(&plan, &nothing, &|_| true, 2);
         assert_eq!((unknown.unknown, unknown.work, unknown.wall), (units, 0.0, 0.0));

@@ -369,6 +369,8 @@ mod tests {
             variants,
             comparisons: vec![against],
             best: vec![best],
+            baselines: vec![],
+            against_baselines: vec![],
             not_compared: vec![],
             contributions: vec![],
             learning_curves: vec![],

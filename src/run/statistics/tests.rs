@@ -54,6 +54,8 @@ fn summary(variants: Vec<VariantSummary>) -> Summary {
         variants,
         comparisons: Vec::new(),
         best: Vec::new(),
+        baselines: Vec::new(),
+        against_baselines: Vec::new(),
         not_compared: Vec::new(),
         contributions: Vec::new(),
         learning_curves: Vec::new(),
@@ -134,8 +136,61 @@ fn run(told: &[Told]) -> Summary {
     let names = ["a", "b", "c"];
     let mut summary = summary(told.iter().zip(names).map(|(told, name)| told.variant(name)).collect());
     let evaluations: Vec<Evaluation> = told.iter().enumerate().map(|(at, told)| told.evaluation(at)).collect();
-    add(&mut summary, &evaluations).unwrap();
+    add(&mut summary, &evaluations, &[]).unwrap();
     summary
+}
+
+/// A guess beside the variants of `ids`.
+fn guess(name: &str, ids: &[&str], told: &Told) -> BaselineSummary {
+    BaselineSummary {
+        name: name.into(),
+        evaluation: "scores".into(),
+        variants: ids.iter().map(|id| (*id).to_owned()).collect(),
+        rows: ROWS as u64,
+        scored_on: None,
+        metrics: told.variant(name).metrics,
+    }
+}
+
+#[test]
+fn the_best_is_held_against_the_strongest_guess_beside_it() {
+    let told = [Told { right: 0.9, ..PLAIN }, Told { right: 0.8, seed: 2, ..PLAIN }];
+    let guesses = [
+        Told { right: 0.5, seed: 3, ..PLAIN },
+        Told { right: 0.7, seed: 4, ..PLAIN },
+        // beside the other alone, so it is not asked
+        Told { right: 0.89, seed: 5, ..PLAIN },
+    ];
+    let alone = run(&told);
+    let of = |guesses: &[Told]| {
+        let mut run = summary(told.iter().zip(["a", "b"]).map(|(told, name)| told.variant(name)).collect());
+        let beside: [&[&str]; 3] = [&["a", "b"], &["a", "b"], &["b"]];
+        let names = ["majority", "k_neighbors", "stratified"];
+        run.baselines = guesses.iter().zip(beside).zip(names).map(|((told, ids), name)| guess(name, ids, told)).collect();
+        let evaluations: Vec<Evaluation> = told.iter().enumerate().map(|(at, told)| told.evaluation(at)).collect();
+        let baselines: Vec<Evaluation> = guesses.iter().enumerate().map(|(at, told)| told.evaluation(at)).collect();
+        add(&mut run, &evaluations, &baselines).unwrap();
+        run
+    };
+    let run = of(&guesses);
+    // guesses are no candidates: all that is said of variants stays as it is
+    assert_eq!((&run.comparisons, &run.best), (&alone.comparisons, &alone.best));
+    let against = run.against_baselines.iter().find(|one| one.metric == "accuracy").unwrap();
+    assert_eq!((against.baseline.as_str(), against.best.variant.as_str()), ("k_neighbors", "a"));
+    let [variant, guess] = [&run.variants[0].metrics["accuracy"], &run.baselines[1].metrics["accuracy"]];
+    assert!((against.difference - (variant.estimate.unwrap() - guess.estimate.unwrap())).abs() < 1e-12);
+    let right = (guess.estimate.unwrap() * ROWS as f64).round() as usize;
+    assert_eq!(guess.ci95, stats::wilson_interval(right, ROWS, 0.95));
+    assert!(against.better && against.p.unwrap() < 0.001, "{against:?}");
+    assert!(against.sentence.starts_with("A beats the strongest baseline, k_neighbors, by "), "{}", against.sentence);
+    assert_eq!(run.baselines[0].scored_on, run.variants[0].scored_on);
+
+    let level = of(&[Told { right: 0.9, seed: 6, ..PLAIN }]);
+    let against = level.against_baselines.iter().find(|one| one.metric == "accuracy").unwrap();
+    assert!(!against.better && against.sentence.contains("A is not told apart from the strongest baseline, majority"));
+    let worse = of(&[Told { right: 0.99, seed: 6, ..PLAIN }]);
+    let against = worse.against_baselines.iter().find(|one| one.metric == "accuracy").unwrap();
+    assert!(!against.better && against.sentence.starts_with("A is worse than the strongest baseline, majority, by "));
 }
 
 #[test]
@@ -226,7 +281,7 @@ fn groups_are_drawn_whole() {
     };
     let one = |target: Option<Target>| {
         let mut run = summary(vec![variant("a", vec![("accuracy", metric(&[0.9], true))])]);
-        add(&mut run, &[evaluation(0, alike.to_table().unwrap(), target)]).unwrap();
+        add(&mut run, &[evaluation(0, alike.to_table().unwrap(), target)], &[]).unwrap();
         run.variants.remove(0).metrics.remove("accuracy").unwrap()
     };
     let (grouped, plain) = (one(Some(target)), one(None));
@@ -252,7 +307,7 @@ fn what_was_scored_otherwise_is_not_compared() {
     let mut turned = PLAIN.scored();
     turned.label[0] = Some("yes".into());
     let mut two = summary(vec![PLAIN.variant("a"), PLAIN.variant("b")]);
-    add(&mut two, &[PLAIN.evaluation(0), evaluation(1, turned.to_table().unwrap(), None)]).unwrap();
+    add(&mut two, &[PLAIN.evaluation(0), evaluation(1, turned.to_table().unwrap(), None)], &[]).unwrap();
     assert!(two.comparisons.is_empty() && two.not_compared[0].why.starts_with("they were scored on other rows"));
 }
 
@@ -273,7 +328,7 @@ fn the_order_of_rows_does_not_matter() {
     assert!(wrong, "the row is right before it is turned");
     turned.predictions.predicted[5] = if turned.predictions.predicted[5] == "no" { "yes" } else { "no" }.into();
     let mut two = summary(vec![PLAIN.variant("a"), PLAIN.variant("b")]);
-    add(&mut two, &[PLAIN.evaluation(0), evaluation(1, turned.to_table().unwrap(), None)]).unwrap();
+    add(&mut two, &[PLAIN.evaluation(0), evaluation(1, turned.to_table().unwrap(), None)], &[]).unwrap();
     let one = two.comparisons.iter().find(|c| c.metric == "accuracy").unwrap();
     let wins = one.wins.unwrap();
     assert_eq!((wins.a, wins.b), (1, 0), "{one:?}");
@@ -293,7 +348,7 @@ fn numbers_are_compared_by_their_errors() {
     let mut better = loss();
     better[0].1 = metric(&[0.25], false);
     let mut two = summary(vec![variant("a", loss()), variant("b", better)]);
-    add(&mut two, &[evaluation(0, of(2.0, 1), None), evaluation(1, of(1.0, 2), None)]).unwrap();
+    add(&mut two, &[evaluation(0, of(2.0, 1), None), evaluation(1, of(1.0, 2), None)], &[]).unwrap();
     let one = two.comparisons.iter().find(|c| c.metric == "mean_absolute_error").unwrap();
     assert_eq!((one.a.variant.as_str(), one.verdict), ("b", Verdict::Better));
     assert!(one.difference < 0.0 && one.wins.unwrap().share > 0.6);
@@ -307,7 +362,7 @@ fn rows_without_a_label_leave_the_scores_as_they_are() {
     let mut scored = PLAIN.scored();
     scored.label[7] = None;
     let mut one = summary(vec![PLAIN.variant("a")]);
-    add(&mut one, &[evaluation(0, scored.to_table().unwrap(), None)]).unwrap();
+    add(&mut one, &[evaluation(0, scored.to_table().unwrap(), None)], &[]).unwrap();
     assert_eq!(one.variants[0].metrics["accuracy"].ci95, None);
 }
 
@@ -328,7 +383,7 @@ fn what_was_found_is_not_looked_for_again() {
     let fresh = || summary(told.iter().zip(["a", "b"]).map(|(told, name)| told.variant(name)).collect());
     let evaluations = [stored(&store, 0), stored(&store, 1)];
     let mut first = fresh();
-    let key = add_kept(&mut first, &evaluations, &store, &|what| panic!("{what}")).unwrap();
+    let key = add_kept(&mut first, &evaluations, &[], &store, &|what| panic!("{what}")).unwrap();
     assert!(key.is_some() && !first.comparisons.is_empty());
     // without the tables only what was kept can tell; another store has not decoded them either
     std::fs::remove_dir_all(store.folder().join("blobs")).unwrap();
@@ -336,10 +391,10 @@ fn what_was_found_is_not_looked_for_again() {
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let evaluations = [stored(&store, 0), stored(&store, 1)];
     let mut again = fresh();
-    assert_eq!(add_kept(&mut again, &evaluations, &store, &|what| panic!("{what}")).unwrap(), key);
+    assert_eq!(add_kept(&mut again, &evaluations, &[], &store, &|what| panic!("{what}")).unwrap(), key);
     assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&first).unwrap());
     // another name stands in other sentences
     let mut renamed = fresh();
     renamed.variants[0].label = "words".into();
-    assert!(add_kept(&mut renamed, &evaluations, &store, &|what| panic!("{what}")).is_err());
+    assert!(add_kept(&mut renamed, &evaluations, &[], &store, &|what| panic!("{what}")).is_err());
 }

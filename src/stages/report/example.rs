@@ -99,6 +99,8 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         variants,
         comparisons: Vec::new(),
         best: Vec::new(),
+        baselines: Vec::new(),
+        against_baselines: Vec::new(),
         not_compared: Vec::new(),
         contributions: Vec::new(),
         learning_curves: Vec::new(),

@@ -343,3 +343,166 @@ fn texts(table: &RecordBatch) -> Result<Vec<&str>, StageError> {
     let texts = text::texts(table).map_err(StageError::caused)?;
     Ok((0..texts.len()).map(|row| texts.value(row)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::stage::{Made, Part, Progress};
+
+    struct Quiet;
+
+    impl Progress for Quiet {
+        fn progress(&self, _: u64, _: u64, _: &'static str) {}
+    }
+
+    fn parts(tables: Vec<(&str, RecordBatch)>) -> Parts {
+        let mut parts = Parts::default();
+        for (name, table) in tables {
+            parts.insert(name, Part::memory(table));
+        }
+        parts
+    }
+
+    fn ids(rows: usize) -> Vec<String> {
+        (0..rows).map(|row| format!("r{row}")).collect()
+    }
+
+    /// Learns from `known`, then says something of `texts`.
+    fn run(baseline: Baseline, task: Task, known: &[&str], target: Target, texts: &[&str]) -> Parts {
+        let flag = AtomicBool::new(false);
+        let ctx = Ctx { seed: 3, cancelled: &flag, progress: &Quiet };
+        let guess = Guess { baseline, task };
+        let rows = |texts: &[&str]| {
+            let table = text::table(ids(texts.len()), texts.iter().copied()).unwrap();
+            parts(vec![("text", table)])
+        };
+        let target = parts(vec![("target", target.to_table().unwrap())]);
+        let kept = |output: Output| {
+            let table = |(name, made)| match made {
+                Made::Table(table) => (name, Part::memory(table)),
+                other => panic!("{other:?}"),
+            };
+            let mut parts = Parts::default();
+            output.parts.into_iter().map(table).for_each(|(name, part): (String, Part)| parts.insert(name, part));
+            parts
+        };
+        let learned = guess.fit(&TrainRows::of_fold(None, &rows(known), Some(&target)).unwrap(), &ctx).unwrap();
+        kept(guess.apply(&kept(learned), &rows(texts), &ctx).unwrap())
+    }
+
+    fn labelled(labels: &[&str], weight: Option<Vec<f64>>) -> Target {
+        let label = labels.iter().map(|label| Some((*label).to_owned())).collect();
+        Target { row_id: ids(labels.len()), label: Some(label), weight, ..Target::default() }
+    }
+
+    fn classes(parts: &Parts) -> Predictions {
+        Predictions::from_table(&parts.table("predictions").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_majority_counts_by_weight_and_its_shares_are_probabilities() {
+        let texts = ["a", "b", "c", "d"];
+        let of = |weight| {
+            let target = labelled(&["no", "yes", "yes", "yes"], weight);
+            classes(&run(Baseline::Majority, Task::Classes, &texts, target, &["x", ""]))
+        };
+        let plain = of(None);
+        assert_eq!((plain.predicted, plain.scores), (vec!["yes".to_owned(); 2], vec![0.25, 0.75, 0.25, 0.75]));
+        let weighed = of(Some(vec![9.0, 1.0, 1.0, 1.0]));
+        assert_eq!((weighed.predicted, weighed.scores), (vec!["no".to_owned(); 2], vec![0.75, 0.25, 0.75, 0.25]));
+        // one class, and classes level: the first
+        let one = classes(&run(Baseline::Majority, Task::Classes, &["a"], labelled(&["only"], None), &["x"]));
+        assert_eq!((one.predicted, one.scores), (vec!["only".to_owned()], vec![1.0]));
+        let level = run(Baseline::Majority, Task::Classes, &["a", "b"], labelled(&["z", "a"], None), &["x"]);
+        assert_eq!(classes(&level).predicted, ["a"]);
+    }
+
+    #[test]
+    fn stratified_draws_by_the_shares_whatever_the_order_of_rows() {
+        let labels: Vec<&str> = (0..100).map(|row| if row < 20 { "no" } else { "yes" }).collect();
+        let texts = vec!["word"; 2_000];
+        let drawn =
+            classes(&run(Baseline::Stratified, Task::Classes, &vec!["a"; 100], labelled(&labels, None), &texts));
+        let no = drawn.predicted.iter().filter(|predicted| *predicted == "no").count();
+        // 400 ± four standard errors
+        assert!((328..=472).contains(&no), "{no}");
+        let first = run(Baseline::Stratified, Task::Classes, &vec!["a"; 100], labelled(&labels, None), &texts[..10]);
+        assert_eq!(classes(&first).predicted, drawn.predicted[..10]);
+        let certain = drawn.scores.chunks_exact(2).all(|row| row.iter().sum::<f64>() == 1.0 && row.contains(&1.0));
+        assert!(certain);
+    }
+
+    #[test]
+    fn the_nearest_by_words_vote() {
+        let known = ["good fine film", "good film", "bad film", "bad dull", "bad awful film"];
+        let target = || labelled(&["pos", "pos", "neg", "neg", "neg"], None);
+        // five rows are fewer than fifteen: all vote, and none of them is nearer than its vote
+        let all = classes(&run(Baseline::KNeighbors, Task::Classes, &known, target(), &["good film"]));
+        assert_eq!((all.predicted, all.scores), (vec!["neg".to_owned()], vec![0.6, 0.4]));
+        // of forty the fifteen nearest vote: those that share a word
+        let many: Vec<&str> = (0..40).map(|row| if row < 15 { "good day" } else { "bad night" }).collect();
+        let labels: Vec<&str> = (0..40).map(|row| if row < 15 { "pos" } else { "neg" }).collect();
+        let near = run(Baseline::KNeighbors, Task::Classes, &many, labelled(&labels, None), &["a good one", "night", ""]);
+        let near = classes(&near);
+        assert_eq!(near.predicted, ["pos", "neg", "pos"], "without a word all are alike, and the first vote");
+        assert_eq!(near.scores[..4], [0.0, 1.0, 1.0, 0.0]);
+        // texts without any word
+        let blank = classes(&run(Baseline::KNeighbors, Task::Classes, &["", "!"], labelled(&["b", "a"], None), &["x"]));
+        assert_eq!((blank.predicted, blank.scores), (vec!["a".to_owned()], vec![0.5, 0.5]));
+    }
+
+    #[test]
+    fn sets_and_numbers_are_guessed_too() {
+        let set = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+        let sets = || Target {
+            row_id: ids(4),
+            label_set: Some(vec![set(&["a", "b"]), set(&["a"]), set(&["a", "c"]), set(&[])]),
+            ..Target::default()
+        };
+        let known = ["one", "two", "three", "four"];
+        for baseline in [Baseline::Majority, Baseline::KNeighbors] {
+            let guessed = run(baseline, Task::Sets, &known, sets(), &["five"]);
+            let guessed = PredictedSets::from_table(&guessed.table("predictions").unwrap()).unwrap();
+            assert_eq!((guessed.sets, guessed.scores), (vec![set(&["a"])], vec![0.75, 0.25, 0.25]), "{baseline:?}");
+        }
+        let drawn = run(Baseline::Stratified, Task::Sets, &known, sets(), &vec!["x"; 1000]);
+        let drawn = PredictedSets::from_table(&drawn.table("predictions").unwrap()).unwrap();
+        let has = |label: &str| drawn.sets.iter().filter(|set| set.iter().any(|one| one == label)).count();
+        assert!((695..=805).contains(&has("a")) && (195..=305).contains(&has("c")), "{} {}", has("a"), has("c"));
+
+        let values = |weight| Target {
+            row_id: ids(3),
+            value: Some(vec![1.0, 2.0, 6.0]),
+            weight,
+            ..Target::default()
+        };
+        let mean = |baseline, weight| {
+            let guessed = run(baseline, Task::Values, &["x y", "y", "z"], values(weight), &["x", "q"]);
+            PredictedValues::from_table(&guessed.table("predictions").unwrap()).unwrap().value
+        };
+        assert_eq!(mean(Baseline::Mean, None), [3.0, 3.0]);
+        assert_eq!(mean(Baseline::Mean, Some(vec![0.0, 1.0, 1.0])), [4.0, 4.0]);
+        assert_eq!(mean(Baseline::KNeighbors, None), [3.0, 3.0]);
+    }
+
+    #[test]
+    fn of_many_rows_some_are_kept_with_the_classes_in_their_shares() {
+        let rows = MOST + 2_000;
+        let labels: Vec<&str> = (0..rows).map(|row| if row % 4 == 0 { "few" } else { "most" }).collect();
+        let flag = AtomicBool::new(false);
+        let ctx = Ctx { seed: 3, cancelled: &flag, progress: &Quiet };
+        let texts = parts(vec![("text", text::table(ids(rows), vec!["w"; rows]).unwrap())]);
+        let target = parts(vec![("target", labelled(&labels, None).to_table().unwrap())]);
+        let guess = Guess { baseline: Baseline::KNeighbors, task: Task::Classes };
+        let learned = guess.fit(&TrainRows::of_fold(None, &texts, Some(&target)).unwrap(), &ctx).unwrap();
+        let kept = learned.parts.iter().find_map(|(name, made)| match made {
+            Made::Table(table) if name == "target" => Some(Target::from_table(table).unwrap().label.unwrap()),
+            _ => None,
+        });
+        let kept = kept.unwrap();
+        let few = kept.iter().filter(|label| label.as_deref() == Some("few")).count();
+        assert_eq!((kept.len(), few), (MOST, MOST / 4));
+    }
+}
