@@ -186,6 +186,14 @@ pub struct MetricSummary {
     pub higher_is_better: bool,
 }
 
+impl MetricSummary {
+    /// What ranks, is shown and is compared: what the interval is about, or the mean where the predictions tell none.
+    pub fn score(&self) -> Option<f64> {
+        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+        finite(self.estimate).or(finite(self.mean))
+    }
+}
+
 /// One class's scores, pooled over all folds.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ClassSummary {

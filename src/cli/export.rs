@@ -237,7 +237,7 @@ impl Asked<'_> {
                 let value = of
                     .metrics
                     .get(metric)
-                    .and_then(|one| one.mean.map(|mean| if one.higher_is_better { mean } else { -mean }));
+                    .and_then(|one| one.score().map(|score| if one.higher_is_better { score } else { -score }));
                 if let Some(value) = value
                     && best.is_none_or(|(_, known)| value > known)
                 {

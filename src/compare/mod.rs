@@ -339,10 +339,10 @@ fn metrics(before: &Summary, after: &Summary, renamed: &BTreeMap<String, String>
 
 /// A metric's change, its names left empty; `None` if it did not change.
 fn metric(old: Option<&MetricSummary>, new: Option<&MetricSummary>) -> Option<MetricChange> {
-    let mean = |metric: Option<&MetricSummary>| metric.and_then(|metric| metric.mean);
+    let score = |metric: Option<&MetricSummary>| metric.and_then(MetricSummary::score);
     let folds = |metric: Option<&MetricSummary>| metric.map(|metric| metric.folds.clone()).unwrap_or_default();
     let (one, two) = (folds(old), folds(new));
-    if mean(old) == mean(new) && one == two {
+    if score(old) == score(new) && one == two {
         return None;
     }
     let minus = |old: Option<f64>, new: Option<f64>| Some(new? - old?);
@@ -351,9 +351,9 @@ fn metric(old: Option<&MetricSummary>, new: Option<&MetricSummary>) -> Option<Me
         label: String::new(),
         evaluation: String::new(),
         metric: String::new(),
-        old: mean(old),
-        new: mean(new),
-        delta: minus(mean(old), mean(new)),
+        old: score(old),
+        new: score(new),
+        delta: minus(score(old), score(new)),
         folds: match one.len() == two.len() {
             true => one.iter().zip(&two).map(|(old, new)| minus(*old, *new)).collect(),
             false => Vec::new(),

@@ -49,15 +49,7 @@ pub fn duration(seconds: f64) -> String {
 
 /// `10,568`.
 pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    crate::record::number(number)
 }
 
 /// `1 row`, `10,568 rows`.

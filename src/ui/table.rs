@@ -87,7 +87,7 @@ fn variants(summary: &Summary, mut ranked: Vec<&VariantSummary>, metrics: &[Stri
     let metric = &metrics[0];
     let value = |variant: &&VariantSummary| {
         let found = variant.metrics.get(metric);
-        let value = found.and_then(|m| m.mean.map(|mean| if m.higher_is_better { mean } else { -mean }));
+        let value = found.and_then(|m| m.score().map(|score| if m.higher_is_better { score } else { -score }));
         value.unwrap_or(f64::NEG_INFINITY)
     };
     ranked.sort_by(|a, b| value(b).total_cmp(&value(a)));
@@ -104,9 +104,9 @@ fn variants(summary: &Summary, mut ranked: Vec<&VariantSummary>, metrics: &[Stri
         columns.push(column("to the best", 0, &|variant| distance(summary, variant, metric, best.as_ref())));
     }
     for (at, other) in metrics.iter().enumerate().skip(1) {
-        let mean = |variant: &VariantSummary| variant.metrics.get(other).and_then(|metric| metric.mean);
+        let score = |variant: &VariantSummary| variant.metrics.get(other).and_then(MetricSummary::score);
         columns.push(column(other, at + 2, &|variant| {
-            mean(variant).map_or_else(|| "–".to_owned(), |m| format!("{m:.4}"))
+            score(variant).map_or_else(|| "–".to_owned(), figure)
         }));
     }
     columns.push(column("work", 1, &|variant| work(summary, variant)));
@@ -169,13 +169,21 @@ fn name(summary: &Summary, variant: &VariantSummary) -> String {
     visible(&name).replace(['\n', '\t'], " ")
 }
 
-/// The mean, and half the width of its interval.
+/// The score, and half the width of its interval; all of it where the score does not lie in the middle third.
 fn cell(metric: &MetricSummary) -> String {
-    match (metric.mean, metric.ci95) {
-        (Some(mean), Some([low, high])) => format!("{mean:.4} ± {:.4}", (high - low) / 2.0),
-        (Some(mean), None) => format!("{mean:.4}"),
+    match (metric.score(), metric.ci95) {
+        (Some(score), Some([low, high])) => match (3.0 * (score - low) / (high - low)).clamp(0.0, 3.0) {
+            place if (1.0..=2.0).contains(&place) => format!("{} ± {:.4}", figure(score), (high - low) / 2.0),
+            _ => format!("{} ({} to {})", figure(score), figure(low), figure(high)),
+        },
+        (Some(score), None) => figure(score),
         (None, _) => "–".to_owned(),
     }
+}
+
+/// A number with four decimals and a minus sign of its width.
+fn figure(value: f64) -> String {
+    format!("{value:.4}").replace('-', "−")
 }
 
 /// How far a variant is behind the best, and whether that is real.
@@ -191,7 +199,11 @@ fn distance(summary: &Summary, variant: &VariantSummary, metric: &str, best: Opt
         Verdict::Level => "level",
     };
     let higher = variant.metrics.get(metric).is_none_or(|metric| metric.higher_is_better);
-    let sign = if against.difference == 0.0 || (against.difference > 0.0) != higher { "+" } else { "−" };
+    let sign = match against.difference {
+        difference if difference == 0.0 => "",
+        difference if (difference > 0.0) == higher => "−",
+        _ => "+",
+    };
     let gap = gap(metric, against.difference);
     let gap = if gap.starts_with("less") { gap } else { format!("{sign}{gap}") };
     format!("{gap}, {verdict}")
@@ -225,11 +237,11 @@ fn baselines(summary: &Summary, metric: &str) -> String {
     };
     let mut beside: Vec<(f64, &str)> = summary
         .baselines_of(&against.best)
-        .filter_map(|guess| Some((guess.metrics.get(metric)?.mean?, guess.name.as_str())))
+        .filter_map(|guess| Some((guess.metrics.get(metric)?.score()?, guess.name.as_str())))
         .collect();
     let higher = summary.variants.iter().find_map(|v| v.metrics.get(metric)).is_none_or(|m| m.higher_is_better);
     beside.sort_by(|a, b| if higher { b.0.total_cmp(&a.0) } else { a.0.total_cmp(&b.0) });
-    let told: Vec<String> = beside.iter().map(|(mean, name)| format!("{name} {mean:.4}")).collect();
+    let told: Vec<String> = beside.iter().map(|(score, name)| format!("{name} {}", figure(*score))).collect();
     format!("baselines: {}\n", told.join(", "))
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "figures are worth a look with --nocapture")]
 
+mod baselines;
 mod broken;
 mod browser;
 mod cases;

@@ -112,8 +112,12 @@ pub(crate) fn snippets(rows: usize) -> String {
     csv
 }
 
-/// A pipeline over `data.csv`: words alone, tf-idf, a linear SVM.
+/// A pipeline over `data.csv`: words alone, tf-idf, a linear SVM; no guesses beside it, unless `scores` asks for some.
 pub(crate) fn words_pipeline(tfidf: &str, scores: &str) -> String {
+    let scores = match scores.contains("baselines") {
+        true => scores.to_owned(),
+        false => format!("{scores}, baselines: []"),
+    };
     format!(
         "name: words
 stages:

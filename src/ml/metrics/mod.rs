@@ -192,6 +192,20 @@ const OTHER_NAMES: [(&str, &str); 12] = [
 ];
 
 impl Metric {
+    /// True if it is taken of the rows of all folds together; those that order rows are taken fold by fold and averaged (see [`Weighed`]).
+    pub fn pooled(self) -> bool {
+        !matches!(
+            self,
+            Metric::RocAuc
+                | Metric::RocAucOvr
+                | Metric::RocAucOvrWeighted
+                | Metric::AveragePrecision
+                | Metric::AveragePrecisionMicro
+                | Metric::Pearson
+                | Metric::Spearman
+        )
+    }
+
     /// The metric that pipelines call `name`; besides those of [`METRICS`], `top_K_accuracy` and
     /// `expected_calibration_error_BINS` for any number.
     pub fn named(name: &str) -> Option<Metric> {

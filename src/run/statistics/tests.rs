@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 
 use super::*;
 use crate::ml::Rng;
-use crate::record::{Status, Totals};
+use crate::record::{BaselineSummary, Status, Totals};
 use crate::stage::{Load, Part, Parts};
 use crate::store::Store;
 use crate::table::predictions::values::{PredictedValues, ScoredValues};

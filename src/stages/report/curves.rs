@@ -553,7 +553,7 @@ mod tests {
             found.points = points;
             let drawn = html_values(&found);
             assert!(
-                drawn.contains("of 4000 predictions") && !drawn.contains("NaN") && !drawn.contains("inf"),
+                drawn.contains("of 4,000 predictions") && !drawn.contains("NaN") && !drawn.contains("inf"),
                 "{drawn}"
             );
         }

@@ -7,12 +7,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::fetch::base64;
 use crate::ml::Task;
-use crate::record::VariantSummary;
+use crate::record::{MetricSummary, VariantSummary};
 
 use super::curves::{self, ClassIntervals};
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::mistakes::{Findings, Mistake};
-use super::rank::{Ranking, over_folds, range};
+use super::rank::{Ranking, over_all, range};
 use super::svg;
 use super::words::{
     Line, Span, clip, count, counted, html, html_rich, message, percent, score, score_or_dash, seconds,
@@ -143,22 +143,22 @@ fn variants(out: &mut String, note: &Note<'_>) {
 
 fn ranked(out: &mut String, ranking: &Ranking<'_>) {
     if let Some(scale) = svg::scale(&ranking.rows) {
-        let best = ranking.rows.first().and_then(|row| row.mean());
+        let best = ranking.rows.first().and_then(|row| row.score());
         let longest = ranking.rows.iter().map(|row| row.name.width()).max().unwrap_or_default();
         out.push_str(&format!("<figure>\n<div class=\"strips\" style=\"--who:{}ch\">\n", longest.min(99) + 1));
         for row in &ranking.rows {
             out.push_str(&format!(
                 "<div class=\"row\"><div class=\"who\">{}</div><div class=\"figure\">{}</div>{}</div>\n",
                 bdi(&row.name),
-                score_or_dash(row.mean()),
+                score_or_dash(row.score()),
                 svg::strip(row, &scale, best)
             ));
         }
         out.push_str(&format!("<div class=\"row\">{}</div>\n</div>\n", svg::axis(&scale)));
         let better = if ranking.higher_is_better { "more" } else { "less" };
         out.push_str(&format!(
-            "<figcaption><code>{}</code> by variant; {better} is better. Large dot and bar: mean and its 95% interval; small \
-             rings: the single folds; dotted line: the best mean.</figcaption>\n</figure>\n",
+            "<figcaption><code>{}</code> by variant; {better} is better. Large dot and bar: the score and its 95% interval; small \
+             rings: the single folds; dotted line: the best score.</figcaption>\n</figure>\n",
             html(&ranking.metric)
         ));
     }
@@ -167,7 +167,7 @@ fn ranked(out: &mut String, ranking: &Ranking<'_>) {
 }
 
 fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
-    let how = over_folds(ranking.rows.first().and_then(|row| row.metric), None);
+    let how = over_all(ranking);
     let mut caption = match ranking.rows.len() {
         1 => format!("All metrics: {how}, with 95% intervals."),
         _ => format!(
@@ -197,11 +197,11 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
         out.push_str(&format!("<tr><td class=\"n\">{place}</td><th scope=\"row\">{}</th>", bdi(&row.name)));
         for (at, (column, best)) in ranking.columns.iter().zip(&best).enumerate() {
             let metric = row.variant.metrics.get(column);
-            let mean = metric.and_then(|m| m.mean);
-            let class = if compared && mean.is_some() && mean == *best { "n best" } else { "n" };
+            let value = metric.and_then(MetricSummary::score);
+            let class = if compared && value.is_some() && value == *best { "n best" } else { "n" };
             let interval = metric.and_then(|m| m.ci95);
             let interval = interval.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
-            out.push_str(&format!("<td class=\"{class}\">{}{interval}</td>", score_or_dash(mean)));
+            out.push_str(&format!("<td class=\"{class}\">{}{interval}</td>", score_or_dash(value)));
             if at == 0 && compared {
                 out.push_str(&format!("<td>{}</td>", html(&ranking.distance(row))));
             }
@@ -218,7 +218,7 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
             let metric = guess.metrics.get(column);
             let interval = metric.and_then(|m| m.ci95);
             let interval = interval.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
-            out.push_str(&format!("<td class=\"n\">{}{interval}</td>", score_or_dash(metric.and_then(|m| m.mean))));
+            out.push_str(&format!("<td class=\"n\">{}{interval}</td>", score_or_dash(metric.and_then(MetricSummary::score))));
             if at == 0 && compared {
                 out.push_str("<td></td>");
             }

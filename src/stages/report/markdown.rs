@@ -7,7 +7,7 @@ use super::curves;
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::html::{CLIP, company, named, shown, sure, taken_for, worst, wrong};
 use super::mistakes::{Findings, Mistake};
-use super::rank::{Ranking, over_folds, with_interval};
+use super::rank::{Ranking, over_all, with_interval};
 use super::words::{
     Line, Span, clip, count, counted, html, markdown, markdown_code, message, percent, score, score_or_dash, seconds,
 };
@@ -79,7 +79,7 @@ fn variants(out: &mut String, note: &Note<'_>) {
 }
 
 fn ranked(out: &mut String, ranking: &Ranking<'_>) {
-    let how = over_folds(ranking.rows.first().and_then(|row| row.metric), None);
+    let how = over_all(ranking);
     out.push_str(&format!("By {}: {how}, with 95% intervals.", markdown_code(&ranking.metric)));
     if ranking.more_metrics > 0 {
         out.push_str(&format!(" {} in `summary.json`.", counted(ranking.more_metrics as u64, "more metric")));
@@ -91,8 +91,10 @@ fn ranked(out: &mut String, ranking: &Ranking<'_>) {
         out.push_str(&format!(" {} |{distance}", markdown(column)));
     }
     out.push_str(" folds |\n| ---: | --- |");
-    out.push_str(&" ---: |".repeat(ranking.columns.len()));
-    out.push_str(if compared { " --- | --- |\n" } else { " --- |\n" });
+    for at in 0..ranking.columns.len() {
+        out.push_str(if at == 0 && compared { " ---: | --- |" } else { " ---: |" });
+    }
+    out.push_str(" --- |\n");
     for row in &ranking.rows {
         let place = row.place.map_or_else(|| "–".to_owned(), |place| place.to_string());
         out.push_str(&format!("| {place} | {} |", markdown(&row.name)));

@@ -20,7 +20,7 @@
 
   // The figure that a cell begins with: `0.8123 ± 0.01`, `−3`, `10 605`; null for other words.
   const figure = (cell) => {
-    const said = (cell.dataset.value ?? cell.firstChild?.textContent ?? "").replace("\u2212", "-").replace(/[\u202f,]/g, "");
+    const said = (cell.dataset.value ?? cell.firstChild?.textContent ?? "").replace("\u2212", "-").replace(/,/g, "");
     const value = parseFloat(said);
     return Number.isFinite(value) ? value : null;
   };

@@ -42,9 +42,9 @@ pub(super) struct Ranked<'a> {
 }
 
 impl Ranked<'_> {
-    /// The mean of the metric that ranks.
-    pub(super) fn mean(&self) -> Option<f64> {
-        self.metric.and_then(|m| m.mean).filter(|m| m.is_finite())
+    /// The score by the metric that ranks.
+    pub(super) fn score(&self) -> Option<f64> {
+        self.metric.and_then(MetricSummary::score)
     }
 }
 
@@ -127,19 +127,19 @@ impl<'a> Ranking<'a> {
                 against: None,
             })
             .collect();
-        rows.sort_by(|a, b| better(a.mean(), b.mean(), higher_is_better));
-        let means: Vec<Option<f64>> = rows.iter().map(Ranked::mean).collect();
+        rows.sort_by(|a, b| better(a.score(), b.score(), higher_is_better));
+        let scores: Vec<Option<f64>> = rows.iter().map(Ranked::score).collect();
         let best = rows.first().map(|row| rival(row.variant));
         for row in &mut rows {
-            row.place = row.mean().and_then(|mean| means.iter().position(|m| *m == Some(mean))).map(|at| at + 1);
+            row.place = row.score().and_then(|own| scores.iter().position(|s| *s == Some(own))).map(|at| at + 1);
             let this = rival(row.variant);
             let of_pair = |c: &&Comparison| c.metric == metric && Some(&c.a) == best.as_ref() && c.b == this;
             row.against = summary.comparisons.iter().find(of_pair);
         }
-        let mean = |guess: &BaselineSummary| guess.metrics.get(&metric).and_then(|m| m.mean).filter(|m| m.is_finite());
+        let of_guess = |guess: &BaselineSummary| guess.metrics.get(&metric).and_then(MetricSummary::score);
         let mut guesses: Vec<&BaselineSummary> =
             summary.baselines.iter().filter(|guess| best.as_ref().is_some_and(|best| guess.is_beside(best))).collect();
-        guesses.sort_by(|a, b| better(mean(a), mean(b), higher_is_better));
+        guesses.sort_by(|a, b| better(of_guess(a), of_guess(b), higher_is_better));
         let others = names.iter().filter(|name| **name != &metric).map(|name| (*name).clone());
         let mut columns: Vec<String> =
             std::iter::once(metric.clone()).filter(|m| !m.is_empty()).chain(others).collect();
@@ -167,7 +167,7 @@ impl<'a> Ranking<'a> {
             .rows
             .iter()
             .filter_map(|row| row.variant.metrics.get(column))
-            .map(|m| (m.mean.filter(|x| x.is_finite()), m.higher_is_better))
+            .map(|m| (m.score(), m.higher_is_better))
             .collect();
         values.sort_by(|a, b| better(a.0, b.0, a.1));
         values.get(1)?.0?;
@@ -179,7 +179,7 @@ impl<'a> Ranking<'a> {
         let (Some(best), next) = (self.rows.first(), self.rows.get(1)) else {
             return vec![vec![text("No variant was scored, so there is nothing to rank.")]];
         };
-        let Some(mean) = best.mean() else {
+        let Some(top) = best.score() else {
             return vec![vec![
                 text("The metric "),
                 Span::Code(self.metric.clone()),
@@ -187,9 +187,9 @@ impl<'a> Ranking<'a> {
             ]];
         };
         let print = folds.get(best.index).copied().flatten();
-        let figure = Span::Strong(score(mean));
-        let how = format!(" ({})", measured(best.metric, print));
-        let mut lines = match next.and_then(|next| next.mean().map(|m| (next, m))) {
+        let figure = Span::Strong(score(top));
+        let how = format!(" ({})", measured(&self.metric, best.metric, print));
+        let mut lines = match next.and_then(|next| next.score().map(|s| (next, s))) {
             None => {
                 let who = match best.variant.label.is_empty() {
                     true => text("The pipeline"),
@@ -202,8 +202,8 @@ impl<'a> Ranking<'a> {
                 line.extend([text(" of "), figure, text(format!("{how}. There is no other variant to compare with."))]);
                 vec![line]
             }
-            Some((next, next_mean)) => {
-                let level = mean == next_mean;
+            Some((next, behind)) => {
+                let level = top == behind;
                 let mut line = vec![Span::Name(best.name.clone())];
                 if level {
                     line.extend([text(" and "), Span::Name(next.name.clone()), text(" are level at the top by ")]);
@@ -212,12 +212,12 @@ impl<'a> Ranking<'a> {
                 }
                 line.extend([Span::Code(self.metric.clone()), text(": "), figure, text(how)]);
                 if !level {
-                    let difference = next.against.map_or(mean - next_mean, |against| against.difference);
+                    let difference = next.against.map_or(top - behind, |against| against.difference);
                     let side = if self.higher_is_better { "above" } else { "below" };
                     let gap = Span::Strong(gap(&self.metric, difference));
                     line.extend([text(", "), gap, text(format!(" {side} the next, "))]);
                     line.push(Span::Name(next.name.clone()));
-                    line.push(text(format!(" ({})", score(next_mean))));
+                    line.push(text(format!(" ({})", score(behind))));
                 }
                 line.push(text("."));
                 let mut lines = vec![line, self.reality(next)];
@@ -283,8 +283,12 @@ impl<'a> Ranking<'a> {
         let level = |row: &&&Ranked<'_>| row.against.is_some_and(|against| against.verdict == Verdict::Level);
         let level: Vec<&&Ranked<'_>> = against.iter().filter(level).collect();
         let beaten = against.len() - level.len();
-        let mut line =
-            vec![text(format!("Of {} others it beats {}", count(against.len() as u64), count(beaten as u64)))];
+        let beaten = match beaten {
+            0 => "none".to_owned(),
+            all if all == against.len() => "all".to_owned(),
+            some => count(some as u64),
+        };
+        let mut line = vec![text(format!("Of {} others it beats {beaten}", count(against.len() as u64)))];
         for (at, row) in level.iter().take(NAMED).enumerate() {
             line.extend([
                 text(if at == 0 { "; not told apart from it: " } else { ", " }),
@@ -382,11 +386,11 @@ fn better(a: Option<f64>, b: Option<f64>, higher_is_better: bool) -> Ordering {
     }
 }
 
-/// `0.8135 (0.8060 to 0.8205)`, or the mean alone where there is no interval.
+/// `0.8135 (0.8060 to 0.8205)`, or the score alone where there is no interval.
 pub(super) fn with_interval(metric: &MetricSummary) -> String {
-    match (metric.mean.filter(|mean| mean.is_finite()), metric.ci95) {
-        (Some(mean), Some(interval)) => format!("{} ({})", score(mean), range(interval)),
-        (mean, _) => score_or_dash(mean),
+    match (metric.score(), metric.ci95) {
+        (Some(value), Some(interval)) => format!("{} ({})", score(value), range(interval)),
+        (value, _) => score_or_dash(value),
     }
 }
 
@@ -395,9 +399,9 @@ pub(super) fn range(interval: [f64; 2]) -> String {
     format!("{} to {}", score_or_dash(Some(interval[0])), score_or_dash(Some(interval[1])))
 }
 
-/// The interval of a mean, and what the mean was taken over.
-fn measured(metric: Option<&MetricSummary>, print: Option<FoldPrint>) -> String {
-    let folds = over_folds(metric, print);
+/// The interval of a score, and what the score was taken over.
+fn measured(name: &str, metric: Option<&MetricSummary>, print: Option<FoldPrint>) -> String {
+    let folds = over_folds(name, metric, print);
     let interval = metric.and_then(|m| Some((m.ci95?, m.ci95_method)));
     match interval {
         Some((interval, method)) => {
@@ -408,22 +412,36 @@ fn measured(metric: Option<&MetricSummary>, print: Option<FoldPrint>) -> String 
     }
 }
 
-/// What a mean was taken over.
-pub(super) fn over_folds(metric: Option<&MetricSummary>, print: Option<FoldPrint>) -> String {
+/// What a score was taken over.
+fn over_folds(name: &str, metric: Option<&MetricSummary>, print: Option<FoldPrint>) -> String {
     let folds = metric.map_or(0, |m| m.folds.len() as u64);
     let undefined = metric.map_or(0, |m| m.folds.iter().filter(|f| f.is_none()).count());
     let repeats = print.map_or(1, |p| p.repeats).max(1);
+    let pooled = Metric::named(name).is_some_and(Metric::pooled) && metric.is_some_and(|m| m.estimate.is_some());
     let mut words = match folds {
         0 | 1 => "on one fold".to_owned(),
         n if repeats > 1 && n % repeats == 0 => {
             format!("mean over {n} folds, {} in each of {repeats} repeats", n / repeats)
         }
+        n if pooled => format!("over the rows of {n} folds"),
         n => format!("mean over {n} folds"),
     };
-    if undefined > 0 {
-        words.push_str(&format!(", undefined in {undefined} of them"));
+    if undefined > 0 && folds > 1 {
+        let which = if undefined as u64 == folds { "all".to_owned() } else { undefined.to_string() };
+        words.push_str(&format!(", undefined in {which} of them"));
     }
     words
+}
+
+/// What the scores of a table were taken over.
+pub(super) fn over_all(ranking: &Ranking<'_>) -> String {
+    let metric = ranking.rows.first().and_then(|row| row.metric);
+    let method = metric.and_then(|m| m.ci95_method);
+    match metric.map_or(0, |m| m.folds.len()) {
+        0 | 1 => "on one fold".to_owned(),
+        n if method == Some(IntervalMethod::CorrectedT) => format!("means over {n} folds"),
+        n => format!("over the held-out rows of all {n} folds (areas under curves and correlations: the mean of the folds)"),
+    }
 }
 
 #[cfg(test)]
@@ -464,7 +482,7 @@ mod tests {
         let words = verdict(&run, "accuracy", &[print(1), print(1), print(1)]);
         assert_eq!(
             words[0],
-            "both is best by accuracy: 0.8133 (95% interval 0.8076 to 0.8191, bootstrap over rows; mean over 3 folds), 2.0 points \
+            "both is best by accuracy: 0.8133 (95% interval 0.8076 to 0.8191, bootstrap over rows; over the rows of 3 folds), 2.0 points \
              above the next, words (0.7933)."
         );
         assert_eq!(
@@ -576,7 +594,7 @@ mod tests {
             ["The pipeline reaches an accuracy of 0.7500 (on one fold). There is no other variant to compare with."]
         );
         let mut undefined = summary(vec![variant("a", &[0.5])]);
-        undefined.variants[0].metrics.insert("roc_auc".into(), MetricSummary { mean: None, ..metric(&[0.5], true) });
+        undefined.variants[0].metrics.insert("roc_auc".into(), MetricSummary { mean: None, estimate: None, ..metric(&[0.5], true) });
         assert!(verdict(&undefined, "roc_auc", &[])[0].contains("undefined for every variant"));
         assert!(ranking(&undefined, Some("f1_macro")).fell_back);
         assert_eq!(ranking(&undefined, Some("f1_macro")).metric, "accuracy");

@@ -4,6 +4,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::record::MetricSummary;
+
 use super::rank::{Ranked, range};
 use super::words::{count, fixed, html, percent, score_or_dash, short};
 
@@ -86,14 +88,14 @@ pub(super) fn scale(rows: &[Ranked<'_>]) -> Option<Scale> {
     let metrics = || rows.iter().filter_map(|row| row.metric);
     let folds = metrics().flat_map(|m| m.folds.iter().copied().flatten());
     let intervals = metrics().flat_map(|m| m.ci95).flatten();
-    Scale::over(folds.chain(intervals).chain(metrics().filter_map(|m| m.mean)))
+    Scale::over(folds.chain(intervals).chain(metrics().filter_map(MetricSummary::score)))
 }
 
-/// One variant's strip: the interval with its mean above, the folds as small dots below.
+/// One variant's strip: the interval with the score above, the folds as small dots below.
 pub(super) fn strip(row: &Ranked<'_>, scale: &Scale, best: Option<f64>) -> String {
     let Some(metric) = row.metric else { return String::new() };
     let interval = metric.ci95.filter(|ci| ci.iter().all(|x| x.is_finite()));
-    let mut words = format!("{}: mean {}", row.name, score_or_dash(metric.mean));
+    let mut words = format!("{}: {}", row.name, score_or_dash(row.score()));
     if let Some(ci) = interval {
         words.push_str(&format!(", 95% interval {}", range(ci)));
     }
@@ -120,8 +122,8 @@ pub(super) fn strip(row: &Ranked<'_>, scale: &Scale, best: Option<f64>) -> Strin
     for fold in metric.folds.iter().flatten().filter(|f| f.is_finite()) {
         out.push_str(&format!("<circle class=\"fold\" cx=\"{}\" cy=\"27\" r=\"3\"/>", scale.at(*fold)));
     }
-    if let Some(mean) = row.mean() {
-        out.push_str(&format!("<circle class=\"mean\" cx=\"{}\" cy=\"14\" r=\"5\"/>", scale.at(mean)));
+    if let Some(score) = row.score() {
+        out.push_str(&format!("<circle class=\"mean\" cx=\"{}\" cy=\"14\" r=\"5\"/>", scale.at(score)));
     }
     out.push_str("</svg>");
     out

@@ -31,7 +31,7 @@ struct Axis {
 
 /// The drawing; empty unless at least two axes of numbers vary.
 pub(super) fn html_section(ranking: &Ranking<'_>) -> String {
-    let rows: Vec<&Ranked<'_>> = ranking.rows.iter().filter(|row| row.mean().is_some()).collect();
+    let rows: Vec<&Ranked<'_>> = ranking.rows.iter().filter(|row| row.score().is_some()).collect();
     let names: BTreeSet<&String> = rows.iter().flat_map(|row| row.variant.params.keys()).collect();
     let mut axes: Vec<Axis> = names.into_iter().filter_map(|name| Axis::of_values(name, &rows)).collect();
     if axes.iter().filter(|axis| axis.numeric).count() < 2 {
@@ -89,7 +89,7 @@ impl Axis {
 
     /// The metric that ranks; better is above.
     fn of_scores(ranking: &Ranking<'_>, rows: &[&Ranked<'_>]) -> Option<Axis> {
-        let scale = Scale::over(rows.iter().filter_map(|row| row.mean()))?;
+        let scale = Scale::over(rows.iter().filter_map(|row| row.score()))?;
         let along = |value: f64| match ranking.higher_is_better {
             true => scale.share(value),
             false => 1.0 - scale.share(value),
@@ -97,7 +97,7 @@ impl Axis {
         Some(Axis {
             name: ranking.metric.clone(),
             marks: scale.marks().map(|(value, words)| (along(value), words)).collect(),
-            at: rows.iter().map(|row| row.mean().map(along)).collect(),
+            at: rows.iter().map(|row| row.score().map(along)).collect(),
             numeric: true,
         })
     }
@@ -132,7 +132,7 @@ fn drawn(axes: &[Axis], rows: &[&Ranked<'_>]) -> String {
             fixed(strength, 2),
             points(at),
             html(&row.name),
-            row.mean().map(score).unwrap_or_default()
+            row.score().map(score).unwrap_or_default()
         ));
     }
     // above all others, though it comes first for the keyboard

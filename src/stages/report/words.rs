@@ -244,17 +244,9 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     if negative { format!("\u{2212}{digits}") } else { digits }
 }
 
-/// A count with thin spaces between thousands.
+/// A count, with commas between thousands.
 pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) && digits.len() > 4 {
-            out.push('\u{202f}');
-        }
-        out.push(c);
-    }
-    out
+    crate::record::number(n)
 }
 
 /// A count with its noun: `1 row`, `2 rows`.
@@ -357,7 +349,7 @@ mod tests {
         assert_eq!(score(123.456), "123.46");
         assert_eq!(score(f64::NAN), "–");
         assert_eq!(score(f64::INFINITY), "∞");
-        assert_eq!((count(7), count(9999), count(10_605)), ("7".into(), "9999".into(), "10\u{202f}605".into()));
+        assert_eq!((count(7), count(9999), count(10_605)), ("7".into(), "9,999".into(), "10,605".into()));
         assert_eq!(counted(1, "row"), "1 row");
         assert_eq!(percent(1, 3), "33.3%");
         assert_eq!(percent(0, 0), "–");
