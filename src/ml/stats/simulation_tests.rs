@@ -379,7 +379,7 @@ fn simulation_of_the_best_of_36_that_know_nothing() {
             .into_iter()
             .map(|mut scores| scores.swap_remove(0))
             .collect();
-        let honest = optimism(&pairs, accuracy(&all[best]), true).unwrap().honest;
+        let honest = optimism(&pairs, best, accuracy(&all[best]), true).unwrap().honest;
         let interval = wilson_interval((accuracy(&all[best]) * world.rows as f64).round() as usize, world.rows, 0.95);
         tally.note("the interval of the best, as it stands, holds", holds(interval, 0.5));
         let moved = interval.map(|bounds| bounds.map(|bound| bound - accuracy(&all[best]) + honest));

@@ -33,6 +33,12 @@ const LEAST_RESAMPLES: usize = 400;
 /// So many predictions are looked at in all resamples together, about.
 const LOOKS: usize = 1_200_000_000;
 
+/// Of fewer rows, or groups of rows, resamples tell nothing.
+const LEAST_UNITS: usize = 10;
+
+/// Of so many pairs of variants at most all are tested; of more those of the best alone, in as large a family.
+const PAIRS: usize = 20_000;
+
 /// Resamples that tell what choosing the best has cost.
 const CHOICES: usize = 200;
 
@@ -193,6 +199,15 @@ struct Side<'s> {
     drawn: &'s Drawn,
 }
 
+/// What is asked of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Everything.
+    All,
+    /// The p value; no interval.
+    P,
+}
+
 /// How two differ, and how sure that is.
 struct Paired {
     difference: f64,
@@ -215,6 +230,12 @@ impl Measured<'_> {
         !self.group.rows.grouped && !self.group.rows.repeated
     }
 
+    /// True if rows that are drawn again tell how sure a score is: not of a handful of them, and not of the calibration error, which is
+    /// larger in every resample than in the rows themselves.
+    fn draws_tell(&self) -> bool {
+        self.group.rows.units.len() >= LEAST_UNITS && !matches!(self.metric, Metric::ExpectedCalibrationError(_))
+    }
+
     fn interval(&self, metric: &mut MetricSummary, drawn: &Drawn) {
         let values: Vec<f64> = metric.folds.iter().copied().flatten().collect();
         let over_folds = self.over_folds(&values);
@@ -231,6 +252,10 @@ impl Measured<'_> {
                 (estimate, replicates.interval(CONFIDENCE), Some(IntervalMethod::Bootstrap))
             }
         };
+        let drawn_again = metric.ci95_method == Some(IntervalMethod::Bootstrap);
+        if drawn_again && (!self.draws_tell() || drawn.replicates[self.at].std_error() == Some(0.0)) {
+            metric.ci95 = None;
+        }
         let [least, most] = bounds(self.metric);
         metric.ci95 = metric.ci95.map(|interval| interval.map(|bound| bound.clamp(least, most)));
         if metric.ci95.is_none() {
@@ -241,11 +266,11 @@ impl Measured<'_> {
     /// The best against each other, and what being the best is worth.
     fn compare(&self, summary: &Summary) -> (Option<BestOf>, Vec<Comparison>) {
         let of = |member: usize| summary.variants[self.group.members[member].variant].metrics.get(self.name);
-        let mean = |member: usize| of(member).and_then(|metric| metric.mean).filter(|mean| mean.is_finite());
+        let score = |member: usize| of(member).and_then(MetricSummary::score);
         let higher = self.metric.higher_is_better();
         let sign = if higher { 1.0 } else { -1.0 };
-        let ranked: Vec<usize> = (0..self.drawn.len()).filter(|member| mean(*member).is_some()).collect();
-        let value = |member: usize| sign * mean(member).unwrap_or(f64::NEG_INFINITY);
+        let ranked: Vec<usize> = (0..self.drawn.len()).filter(|member| score(*member).is_some()).collect();
+        let value = |member: usize| score(member).map_or(f64::NEG_INFINITY, |score| sign * score);
         // the first of equals, as in a ranking
         let first = |a: usize, b: usize| if value(b) > value(a) { b } else { a };
         let Some(best) = ranked.iter().copied().reduce(first).filter(|_| ranked.len() > 1) else {
@@ -257,7 +282,9 @@ impl Measured<'_> {
             others.iter().filter_map(|other| self.pair(best, *other, variant(best), variant(*other))).collect();
         let family = ranked.len() * (ranked.len() - 1) / 2;
         let p: Vec<f64> = found.iter().map(|one| one.p.unwrap_or(f64::NAN)).collect();
-        for (one, adjusted) in found.iter_mut().zip(stats::holm(&p, family)) {
+        let among = self.p_of_others(&others, family, summary);
+        let adjusted = stats::holm(&p.into_iter().chain(among).collect::<Vec<f64>>(), family);
+        for (one, adjusted) in found.iter_mut().zip(adjusted) {
             one.family = family as u64;
             one.p_adjusted = Some(adjusted).filter(|p| p.is_finite());
             let real = one.p_adjusted.is_some_and(|p| p <= LEVEL) && sign * one.difference > 0.0;
@@ -269,11 +296,29 @@ impl Measured<'_> {
         (self.best(best, &ranked, level as u64, &variant), found)
     }
 
+    /// The p values of all pairs that the best is not one of, where the pairs are not too many; without them Holm's correction errs on
+    /// the safe side.
+    fn p_of_others(&self, others: &[usize], family: usize, summary: &Summary) -> Vec<f64> {
+        if family > PAIRS {
+            return Vec::new();
+        }
+        let metric = |member: usize| summary.variants[self.group.members[member].variant].metrics.get(self.name);
+        let pairs: Vec<(usize, usize)> =
+            others.iter().enumerate().flat_map(|(at, a)| others[at + 1..].iter().map(|b| (*a, *b))).collect();
+        let of_pair = |(a, b): (usize, usize)| {
+            let (one, two) = (metric(a)?, metric(b)?);
+            let side = |metric, member: usize| Side { metric, drawn: &self.drawn[member] };
+            self.paired(&side(one, a), &side(two, b), Wanted::P)?.p
+        };
+        pairs.into_par_iter().map(|pair| of_pair(pair).unwrap_or(f64::NAN)).collect()
+    }
+
     /// Two variants; what hangs on all pairs is filled in later.
     fn pair(&self, a: usize, b: usize, one: &VariantSummary, two: &VariantSummary) -> Option<Comparison> {
         let found = self.paired(
             &Side { metric: one.metrics.get(self.name)?, drawn: &self.drawn[a] },
             &Side { metric: two.metrics.get(self.name)?, drawn: &self.drawn[b] },
+            Wanted::All,
         )?;
         let wins = found.wins.and_then(|(a, b)| stats::wins(a, b, CONFIDENCE));
         Some(Comparison {
@@ -295,7 +340,7 @@ impl Measured<'_> {
     }
 
     /// How two differ; `None` where that is no number.
-    fn paired(&self, a: &Side<'_>, b: &Side<'_>) -> Option<Paired> {
+    fn paired(&self, a: &Side<'_>, b: &Side<'_>, wanted: Wanted) -> Option<Paired> {
         let folds = a.metric.folds.iter().zip(&b.metric.folds).filter_map(|(a, b)| Some((*a)? - (*b)?));
         let folds: Vec<f64> = folds.collect();
         let wins = self.wins(a.drawn, b.drawn);
@@ -309,13 +354,17 @@ impl Measured<'_> {
             }
             None => {
                 let of_pair = a.drawn.replicates[self.at].minus(&b.drawn.replicates[self.at]).widened(widened);
-                let ci95 = of_pair.interval(CONFIDENCE);
+                let told = self.draws_tell();
+                let ci95 = if wanted == Wanted::All && told { of_pair.interval(CONFIDENCE) } else { None };
                 match wins.filter(|_| self.metric == Metric::Accuracy) {
                     Some((won, lost)) => {
                         let p = stats::tempered(stats::mcnemar(won, lost).mid, widened);
                         (of_pair.estimate, ci95, Some(p), ComparisonMethod::McnemarMidP)
                     }
-                    None => (of_pair.estimate, ci95, of_pair.p_value(0.0), ComparisonMethod::PairedBootstrap),
+                    None => {
+                        let p = if told { of_pair.p_value(0.0) } else { None };
+                        (of_pair.estimate, ci95, p, ComparisonMethod::PairedBootstrap)
+                    }
                 }
             }
         };
@@ -325,9 +374,7 @@ impl Measured<'_> {
     /// The best variant against the strongest of the guesses that ran beside it.
     fn against_guesses(&self, summary: &Summary) -> Option<AgainstBaseline> {
         let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
-        let value = |metric: Option<&MetricSummary>| {
-            metric.and_then(|metric| metric.mean).filter(|mean| mean.is_finite()).map(|mean| sign * mean)
-        };
+        let value = |metric: Option<&MetricSummary>| metric.and_then(MetricSummary::score).map(|score| sign * score);
         // the first of equals, as in a ranking
         let first = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
         let variant = |member: usize| &summary.variants[self.group.members[member].variant];
@@ -341,12 +388,13 @@ impl Measured<'_> {
         let found = self.paired(
             &Side { metric: one, drawn: &self.drawn[best] },
             &Side { metric: two, drawn: &self.guessed[strongest] },
+            Wanted::All,
         )?;
         let mut against = AgainstBaseline {
             metric: self.name.to_owned(),
             best: rival(variant(best)),
             baseline: guess(strongest).name.clone(),
-            score: two.estimate.or(two.mean)?,
+            score: two.score()?,
             difference: found.difference,
             ci95: found.ci95,
             p: found.p,
@@ -381,14 +429,14 @@ impl Measured<'_> {
         variant: &impl Fn(usize) -> &'v VariantSummary,
     ) -> Option<BestOf> {
         let metric = |member: usize| variant(member).metrics.get(self.name);
-        let score = |member: usize| metric(member).and_then(|m| m.estimate.or(m.mean)).unwrap_or(f64::NAN);
+        let score = |member: usize| metric(member).and_then(MetricSummary::score).unwrap_or(f64::NAN);
         let higher = self.metric.higher_is_better();
         let replicates = &self.drawn[best].replicates[self.at];
         let pairs: Vec<Vec<[f64; 2]>> = ranked.iter().map(|m| self.drawn[*m].out_of_bag[self.at].clone()).collect();
         let optimism = Some(replicates.estimate).filter(|estimate| estimate.is_finite());
-        let optimism = optimism.and_then(|estimate| stats::optimism(&pairs, estimate, higher));
-        let expected = optimism.as_ref().map(|optimism| optimism.expected);
         let place = ranked.iter().position(|member| *member == best)?;
+        let optimism = optimism.and_then(|estimate| stats::optimism(&pairs, place, estimate, higher));
+        let expected = optimism.as_ref().map(|optimism| optimism.expected);
         let values: Vec<f64> = metric(best)?.folds.iter().copied().flatten().collect();
         let std_error = match self.over_folds(&values) {
             Some(t) => Some(t.std_error),
