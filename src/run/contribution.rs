@@ -27,7 +27,9 @@ pub(super) fn contributions(run: &Run<'_>, variants: &[VariantSummary], units: &
     let mut found = Vec::new();
     for ablation in &run.pipeline.ablations {
         let whole = |variant: &&Variant| variant.params.get(&ablation.axis).is_some_and(|value| value == Ablation::ALL);
-        for variant in run.pipeline.variants.iter().filter(whole) {
+        // another axis may have left the stage out
+        let has = |variant: &&Variant| variant.stages.iter().any(|node| node.id == ablation.stage);
+        for variant in run.pipeline.variants.iter().filter(whole).filter(has) {
             let evaluations = variants.iter().filter(|summary| summary.id == variant.id);
             for evaluation in evaluations.filter(|summary| !summary.metrics.is_empty()) {
                 let of = |block: &String| contribution(run, &scored, ablation, variant, evaluation, block);

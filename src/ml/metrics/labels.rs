@@ -82,7 +82,12 @@ impl ConfusionMatrix {
         if of_truth == 0 || of_prediction == 0 {
             return Some(0.0);
         }
-        Some(both as f64 / ((of_truth as f64).sqrt() * (of_prediction as f64).sqrt()))
+        let length = match of_truth == of_prediction {
+            // so that all right is 1 to the bit
+            true => of_truth as f64,
+            false => (of_truth as f64).sqrt() * (of_prediction as f64).sqrt(),
+        };
+        Some((both as f64 / length).clamp(-1.0, 1.0))
     }
 
     /// Cohen's κ, unweighted (`cohen_kappa_score`); `None` where truth and prediction are one and the same class throughout.

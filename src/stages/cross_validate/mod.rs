@@ -371,9 +371,10 @@ impl Evaluation {
             if let Some((names, _)) = classes.as_ref().filter(|_| repeat == 0 && !made.rare.is_empty()) {
                 let first = &made.rare[0];
                 output = output.warn(format!(
-                    "{} of {} classes have fewer rows than there are folds (`{}` has {} of {folds}): some folds do not test them",
+                    "{} of {} classes {} fewer rows than there are folds (`{}` has {} of {folds}): some folds do not test them",
                     made.rare.len(),
                     names.len(),
+                    if made.rare.len() == 1 { "has" } else { "have" },
                     names[first.class as usize],
                     first.rows
                 ));

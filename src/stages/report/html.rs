@@ -171,8 +171,9 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
     let mut caption = match ranking.rows.len() {
         1 => format!("All metrics: {how}, with 95% intervals."),
         _ => format!(
-            "All variants by <code>{}</code>: {how}, with 95% intervals. The best of each column is bold.",
-            html(&ranking.metric)
+            "All variants by <code>{}</code>: {how}, with 95% intervals. The best of each column is bold.{}",
+            html(&ranking.metric),
+            ranking.family()
         ),
     };
     if ranking.more_metrics > 0 {

@@ -84,6 +84,7 @@ fn ranked(out: &mut String, ranking: &Ranking<'_>) {
     if ranking.more_metrics > 0 {
         out.push_str(&format!(" {} in `summary.json`.", counted(ranking.more_metrics as u64, "more metric")));
     }
+    out.push_str(&ranking.family());
     let compared = ranking.rows.len() > 1;
     out.push_str("\n\n| # | variant |");
     for (at, column) in ranking.columns.iter().enumerate() {

@@ -239,6 +239,17 @@ impl<'a> Ranking<'a> {
         lines
     }
 
+    /// What the intervals of distances do not know, where several pairs were looked at.
+    pub(super) fn family(&self) -> String {
+        match self.rows.iter().find_map(|row| row.against).map_or(0, |against| against.family) {
+            0 | 1 => String::new(),
+            family => {
+                let pairs = count(family);
+                format!(" A distance has the interval of its own pair; the verdict is corrected (Holm) for all {pairs} pairs.")
+            }
+        }
+    }
+
     /// How the metric's name begins.
     fn spoken(&self) -> &str {
         self.metric.split('_').next().unwrap_or_default()
