@@ -87,7 +87,7 @@ pub fn pack(mut entries: Vec<(String, Content)>, to: &Path) -> Result<u64, PackE
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(at)?;
-    let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder).map_err(at)?;
+    let mut file = crate::whole::within(folder).map_err(at)?;
     match form {
         Form::Gz => {
             let mut packed = GzEncoder::new(BufWriter::new(file.as_file_mut()), Compression::default());
@@ -101,11 +101,6 @@ pub fn pack(mut entries: Vec<(String, Content)>, to: &Path) -> Result<u64, PackE
         }
     }
     let bytes = file.as_file().metadata().map_err(at)?.len();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(at)?;
-    }
     file.persist(to).map_err(|error| at(error.error))?;
     Ok(bytes)
 }

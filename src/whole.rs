@@ -4,16 +4,28 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Puts a file in its place, readable for all; its folder must be there. What was there before stays until then.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
+use tempfile::NamedTempFile;
+
+/// A new file beside the place where it will be, readable for all; it goes again unless it is moved there. The folder must be there.
+pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    within(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// The same, in a folder.
+pub(crate) fn within(folder: &Path) -> io::Result<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     }
+    Ok(file)
+}
+
+/// Puts a file in its place; its folder must be there. What was there before stays until then.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = beside(path)?;
+    file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
 }

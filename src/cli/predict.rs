@@ -247,7 +247,7 @@ impl Sink {
                         source: std::io::Error::new(ErrorKind::NotFound, "there is no such folder"),
                     });
                 }
-                let file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(parent).map_err(failed)?;
+                let file = crate::whole::within(parent).map_err(failed)?;
                 let out = file.reopen().map_err(failed)?;
                 sink.file = Some(file);
                 Box::new(BufWriter::new(out))
@@ -288,11 +288,6 @@ impl Sink {
             }
         }
         let Some(file) = self.file.take() else { return Ok(()) };
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
-        }
         file.persist(&self.to).map(drop).map_err(|error| failed(error.error))
     }
 }

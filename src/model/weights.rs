@@ -87,6 +87,17 @@ impl<'a> Weights<'a> {
         Ok(Linear { input, output, weight, bias: None })
     }
 
+    /// A linear map, with a bias where the checkpoint's configuration says so.
+    pub(super) fn linear_if(
+        &self,
+        biased: bool,
+        name: &str,
+        input: usize,
+        output: usize,
+    ) -> Result<Linear, ModelError> {
+        if biased { self.linear(name, input, output) } else { self.matrix(name, input, output) }
+    }
+
     /// `torch.nn.LayerNorm`; old checkpoints call scale and shift `gamma` and `beta`.
     pub(super) fn layer_norm(&self, name: &str, length: usize, epsilon: f32) -> Result<Norm, ModelError> {
         let old = self.shape(&format!("{name}.weight")).is_none() && self.shape(&format!("{name}.gamma")).is_some();

@@ -33,7 +33,7 @@ pub fn write_folder(
     let mut files = vec![("pipeline.yaml".to_owned(), Content::Bytes(resolved(pipeline).into_bytes()))];
     files.extend(about.into_iter().map(|(name, bytes)| (name, Content::Bytes(bytes))));
     let mut manifest = done.manifest.clone();
-    let predictions = Predictions::of(&results, folder, || beside(folder));
+    let predictions = Predictions::of(&results, folder, || crate::whole::within(folder));
     if let Some(predictions) = predictions.map_err(|error| failed(folder, &error.to_string()))? {
         manifest.predictions = Some(predictions.digest.to_string());
         manifest.predictions_from = predictions.source.map(|source| source.to_string());
@@ -112,7 +112,7 @@ fn replace(folder: &Path, files: Vec<(String, Content)>) -> std::io::Result<()> 
             Content::There => continue,
             Content::Written(file) => file,
             Content::Bytes(bytes) => {
-                let mut file = beside(folder)?;
+                let mut file = crate::whole::within(folder)?;
                 file.write_all(&bytes)?;
                 file
             }
@@ -129,17 +129,6 @@ fn replace(folder: &Path, files: Vec<(String, Content)>) -> std::io::Result<()> 
         file.persist(path)?;
     }
     Ok(())
-}
-
-/// A new file in the folder, which goes again unless it gets a place.
-fn beside(folder: &Path) -> std::io::Result<NamedTempFile> {
-    let file = tempfile::Builder::new().prefix(".fuseline-").tempfile_in(folder)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(file)
 }
 
 fn failed(folder: &Path, cause: &str) -> RunError {

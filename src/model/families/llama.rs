@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::rotary::{Rope, even};
 use super::{Family, Model, activation, one_over_root, side_by_side};
-use crate::model::architecture::{
-    Activation, Architecture, Attention, Block, Embedding, FeedForward, Linear, Norm, Rotary,
-};
+use crate::model::architecture::{Activation, Architecture, Attention, Block, Embedding, FeedForward, Norm, Rotary};
 use crate::model::json::Json;
 use crate::model::weights::{Centred, Weights};
 use crate::model::{ModelError, ModelFiles};
@@ -105,9 +103,7 @@ impl Llama {
 
     fn block(&self, weights: &Weights<'_>, index: usize, rotary: &Arc<Rotary>) -> Result<Block, ModelError> {
         let name = |part: &str| format!("layers.{index}.{part}");
-        let linear = |part: &str, input, output, biased| -> Result<Linear, ModelError> {
-            if biased { weights.linear(&name(part), input, output) } else { weights.matrix(&name(part), input, output) }
-        };
+        let linear = |part: &str, input, output, biased| weights.linear_if(biased, &name(part), input, output);
         let [project, output, feed] = self.biases;
         let (queries, keys) = (self.heads * self.head, self.key_heads * self.head);
         let head_norm = |part: &str| weights.scaling(&name(part), self.head, self.epsilon, Centred::No);

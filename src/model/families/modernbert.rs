@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::rotary::{Rope, even};
 use super::{Family, Model, activation, one_over_root};
-use crate::model::architecture::{
-    Activation, Architecture, Attention, Block, Embedding, FeedForward, Linear, Norm, Rotary,
-};
+use crate::model::architecture::{Activation, Architecture, Attention, Block, Embedding, FeedForward, Norm, Rotary};
 use crate::model::json::Json;
 use crate::model::weights::{Centred, Weights};
 use crate::model::{ModelError, ModelFiles};
@@ -89,9 +87,7 @@ impl ModernBert {
 
     fn block(&self, weights: &Weights<'_>, index: usize, rotaries: &[Arc<Rotary>; 2]) -> Result<Block, ModelError> {
         let name = |part: &str| format!("layers.{index}.{part}");
-        let linear = |part: &str, input, output, biased| -> Result<Linear, ModelError> {
-            if biased { weights.linear(&name(part), input, output) } else { weights.matrix(&name(part), input, output) }
-        };
+        let linear = |part: &str, input, output, biased| weights.linear_if(biased, &name(part), input, output);
         let whole = self.looks.whole(index);
         let [attention, feed, _] = self.biases;
         let head = self.width / self.heads;
