@@ -203,9 +203,27 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The text with everything that a terminal would obey written out.
+/// The text with everything written out that a terminal would obey, or a build's log: `##[group]` and `##vso[…]` wherever they stand
+/// (GitHub, Azure, TeamCity), `::error::` where the text begins, since it may begin a line.
 pub fn visible(text: &str) -> String {
-    text.chars().map(|c| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+    let mut shown = String::with_capacity(text.len());
+    let start = text.len() - text.trim_start().len();
+    for (at, c) in text.char_indices() {
+        let rest = text.get(at..).unwrap_or_default();
+        let command = match c {
+            '#' => rest
+                .strip_prefix("##")
+                .is_some_and(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).starts_with('[')),
+            ':' => at == start && rest.starts_with("::"),
+            _ => false,
+        };
+        match c {
+            _ if command => shown.extend(c.escape_unicode()),
+            _ if is_hidden(c) => shown.extend(c.escape_default()),
+            _ => shown.push(c),
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -218,6 +236,19 @@ mod tests {
 
     fn plain(problem: Problem) -> String {
         render(&problem.into(), Style::Plain)
+    }
+
+    #[test]
+    fn no_text_commands_a_build() {
+        for (text, shown) in [
+            ("a ##[group]b", "a \\u{23}#[group]b"),
+            ("##vso[task.setvariable]", "\\u{23}#vso[task.setvariable]"),
+            ("###[error]", "#\\u{23}#[error]"),
+            (" ::error::x", " \\u{3a}:error::x"),
+            ("std::vec ## [b] #[c] ##", "std::vec ## [b] #[c] ##"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
     }
 
     #[test]
