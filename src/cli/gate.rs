@@ -12,12 +12,12 @@ use super::exit::Exit;
 use super::run::{ended, perform, tell};
 use super::{emit, limits, load_args, usage};
 use crate::emit::{GateCase, Report};
-use crate::gate::{Baseline, Costs, Judged, Rows, Side, Verdict, judge, worst};
+use crate::gate::{Baseline, Costs, Judged, Rows, Ruling, Side, judge, worst};
 use crate::lock::Coverage;
 use crate::ml::{METRICS, Metric};
 use crate::pipeline::{CONFIDENCE, Gate, Pipeline, Rule};
 use crate::problem::{Origin, Problem, Problems, suggest, visible};
-use crate::record::{Outcome, Status, Summary};
+use crate::record::{Status, Summary};
 use crate::run::Done;
 use crate::ui::Verbosity;
 use crate::ui::table::align;
@@ -60,7 +60,7 @@ fn try_gate(
     let mut judged = on_threads(context, || judge(&gates, &now, before, &costs, coverage));
     if flags.update {
         // What is to become the baseline is not held against the one before it.
-        judged.retain(|(gate, judged)| !matches!(gate.rule, Rule::Change { .. }) || judged.change.is_some());
+        judged.retain(|(gate, judged)| !gate.rule.looks_back() || judged.change.or(judged.ratio).is_some());
     }
     let report = report(context, &pipeline, &ran.done, &judged, baseline.as_ref(), flags);
     let problems = problems(&judged, &report, flags);
@@ -68,12 +68,12 @@ fn try_gate(
     emit::emit(context, &to.emit, &report)?;
     ended(context, &pipeline, &ran, args, how)?;
     if flags.update {
-        update(context, &pipeline, flags, &now.baseline)?;
+        update(context, &pipeline, flags, &Baseline { costs: costs.kept(&gates), ..now.baseline })?;
     }
     let counted = report.gates.iter().filter(|case| case.blocks).map(|case| case.judged.verdict);
     Ok(match (worst(counted), flags.inconclusive) {
-        (Verdict::Pass, _) => Exit::Success,
-        (Verdict::Inconclusive, Inconclusive::Exit) => Exit::Inconclusive,
+        (Ruling::Pass, _) => Exit::Success,
+        (Ruling::Inconclusive, Inconclusive::Exit) => Exit::Inconclusive,
         _ => Exit::Differs,
     })
 }
@@ -89,7 +89,7 @@ pub(super) fn on_threads<T: Send>(context: &Context, work: impl FnOnce() -> T + 
 /// Whether anything is about a change.
 fn wants_baseline(pipeline: &Pipeline, flags: &GateArgs) -> bool {
     let by_flag = !flags.metric.is_empty() || flags.min_delta.is_some() || flags.confidence.is_some();
-    by_flag || pipeline.gates.is_empty() || pipeline.gates.iter().any(|gate| matches!(gate.rule, Rule::Change { .. }))
+    by_flag || pipeline.gates.is_empty() || pipeline.gates.iter().any(|gate| gate.rule.looks_back())
 }
 
 fn check(context: &Context, flags: &GateArgs) -> Result<(), Exit> {
@@ -178,13 +178,7 @@ fn gates(pipeline: &Pipeline, flags: &GateArgs, now: &Side) -> Vec<Gate> {
 }
 
 fn costs(summary: &Summary) -> Costs {
-    Costs {
-        seconds: summary.totals.seconds,
-        unit_seconds: summary.units.iter().map(|unit| unit.seconds).sum(),
-        units: summary.units.len() as u64,
-        units_ran: summary.units.iter().filter(|unit| unit.outcome == Outcome::Ran).count() as u64,
-        peak_memory: limits::peak_memory(),
-    }
+    Costs { peak_memory: limits::peak_memory(), ..Costs::of(summary) }
 }
 
 fn report(
@@ -196,12 +190,11 @@ fn report(
     flags: &GateArgs,
 ) -> Report {
     let case = |(gate, judged): &(&Gate, Judged)| {
-        let is_change = matches!(gate.rule, Rule::Change { .. });
         let blocks = match judged.verdict {
-            _ if flags.update && is_change => false,
-            Verdict::Pass => false,
-            Verdict::Fail | Verdict::Incomparable => true,
-            Verdict::Inconclusive => flags.inconclusive != Inconclusive::Pass,
+            _ if flags.update && gate.rule.looks_back() => false,
+            Ruling::Pass => false,
+            Ruling::Fail | Ruling::Incomparable => true,
+            Ruling::Inconclusive => flags.inconclusive != Inconclusive::Pass,
         };
         let written = gate.at.as_ref().and_then(|at| emit::place_of(context, at));
         // A gate of the command line has no line: the stage that scored is the next best.
@@ -224,20 +217,20 @@ fn problems(judged: &[(&Gate, Judged)], report: &Report, flags: &GateArgs) -> Pr
             (format!("`{name}` does not hold: {of}"), format!("it cannot be told whether `{name}` holds: {of}"));
         let alone = format!("`{name}` has nothing to be held against: {of}");
         let problem = match (judged.verdict, case.blocks) {
-            (Verdict::Pass, _) => continue,
-            (Verdict::Fail, true) => Problem::error("gate-failed", failed),
-            (Verdict::Fail, false) => Problem::warning("gate-failed", failed),
-            (Verdict::Inconclusive, true) => Problem::error("gate-inconclusive", open),
-            (Verdict::Inconclusive, false) => Problem::warning("gate-inconclusive", open),
-            (Verdict::Incomparable, true) => Problem::error("gate-incomparable", alone),
-            (Verdict::Incomparable, false) => Problem::warning("gate-incomparable", alone),
+            (Ruling::Pass, _) => continue,
+            (Ruling::Fail, true) => Problem::error("gate-failed", failed),
+            (Ruling::Fail, false) => Problem::warning("gate-failed", failed),
+            (Ruling::Inconclusive, true) => Problem::error("gate-inconclusive", open),
+            (Ruling::Inconclusive, false) => Problem::warning("gate-inconclusive", open),
+            (Ruling::Incomparable, true) => Problem::error("gate-incomparable", alone),
+            (Ruling::Incomparable, false) => Problem::warning("gate-incomparable", alone),
         };
         let mut problem = problem.at(gate.at.clone()).because(judged.reason.clone());
-        if judged.verdict != Verdict::Incomparable {
+        if judged.verdict != Ruling::Incomparable {
             let method = judged.method.as_ref().map(|method| format!(" ({method})")).unwrap_or_default();
             problem = problem.note(format!("it is {}{method}", judged.actual));
         }
-        if matches!(gate.rule, Rule::Change { .. }) && judged.verdict != Verdict::Inconclusive {
+        if gate.rule.looks_back() && judged.verdict != Ruling::Inconclusive {
             accepted = Some(all.0.len());
         }
         all.push(problem);

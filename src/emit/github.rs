@@ -2,7 +2,7 @@
 
 use super::escape::{command_message, command_property};
 use super::report::{Place, Report};
-use crate::gate::Verdict;
+use crate::gate::Ruling;
 use crate::record::Outcome;
 
 /// Annotations for everything that is not as it must be.
@@ -11,7 +11,7 @@ pub fn annotations(report: &Report) -> String {
     for gate in &report.gates {
         let judged = &gate.judged;
         let level = match (judged.verdict, gate.blocks) {
-            (Verdict::Pass, _) => continue,
+            (Ruling::Pass, _) => continue,
             (_, true) => "error",
             (_, false) => "warning",
         };

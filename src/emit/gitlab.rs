@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 
 use super::escape::shown;
 use super::report::{Place, Report};
-use crate::gate::Verdict;
+use crate::gate::Ruling;
 use crate::record::Outcome;
 use crate::table::Digest;
 
 /// The report: a list of findings.
 pub(super) fn text(report: &Report) -> String {
     let mut all = Vec::new();
-    for gate in report.gates.iter().filter(|gate| gate.judged.verdict != Verdict::Pass) {
+    for gate in report.gates.iter().filter(|gate| gate.judged.verdict != Ruling::Pass) {
         let judged = &gate.judged;
         let severity = match (judged.verdict, gate.blocks) {
-            (Verdict::Fail, _) => "critical",
+            (Ruling::Fail, _) => "critical",
             (_, true) => "major",
             (_, false) => "minor",
         };

@@ -2,7 +2,7 @@
 
 use super::escape::xml;
 use super::report::Report;
-use crate::gate::Verdict;
+use crate::gate::Ruling;
 use crate::record::Outcome;
 
 /// A suite under way.
@@ -74,6 +74,7 @@ fn gates(report: &Report) -> Suite {
             ("old", number(judged.old)),
             ("new", number(judged.new)),
             ("change", number(judged.change)),
+            ("ratio", number(judged.ratio)),
             ("interval", judged.interval.map(|[low, high]| format!("[{low}, {high}]"))),
             ("confidence", number(judged.confidence)),
             ("p", number(judged.p)),
@@ -81,8 +82,8 @@ fn gates(report: &Report) -> Suite {
         ];
         let message = format!("{}; wanted {}, found {}", judged.reason, judged.expected, judged.actual);
         let end = match (judged.verdict, gate.blocks) {
-            (Verdict::Pass, _) => String::new(),
-            (Verdict::Fail, _) => outcome("failure", judged.verdict.word(), &message),
+            (Ruling::Pass, _) => String::new(),
+            (Ruling::Fail, _) => outcome("failure", judged.verdict.word(), &message),
             (_, true) => outcome("error", judged.verdict.word(), &message),
             (_, false) => format!("      <skipped message=\"{}\"/>\n", xml(&message)),
         };

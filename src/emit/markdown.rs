@@ -2,7 +2,7 @@
 
 use super::escape::{markdown, markdown_code, markdown_sentence};
 use super::report::{GateCase, Report};
-use crate::gate::Verdict;
+use crate::gate::Ruling;
 use crate::record::{Outcome, Status};
 
 /// So many variants are listed; JSON and JUnit have all.
@@ -58,11 +58,11 @@ fn gates(report: &Report) -> String {
     }
     let mut text = "| verdict | gate | of | wanted | found | p | why |\n|---|---|---|---|---|---|---|\n".to_owned();
     let (held, others): (Vec<&GateCase>, Vec<&GateCase>) =
-        report.gates.iter().partition(|gate| gate.judged.verdict == Verdict::Pass);
+        report.gates.iter().partition(|gate| gate.judged.verdict == Ruling::Pass);
     for gate in others.into_iter().chain(held).take(GATES) {
         let judged = &gate.judged;
         let verdict = match judged.verdict {
-            Verdict::Pass => "pass".to_owned(),
+            Ruling::Pass => "pass".to_owned(),
             other => format!("**{}**", other.word()),
         };
         let of = [judged.variant.as_str(), judged.evaluation.as_str()].map(markdown_code);

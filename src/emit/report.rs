@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gate::{Judged, Verdict};
+use crate::gate::{Judged, Ruling};
 use crate::problem::{Origin, Problem};
 use crate::record::{Outcome, Status, Summary, Totals};
 
@@ -26,7 +26,7 @@ pub struct Report {
     /// How the run ended.
     pub status: Status,
     /// The gravest verdict; `null` where no gates were asked for.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Ruling>,
     /// What the run was held against; `null` if nothing.
     pub baseline: Option<String>,
     /// One entry for each gate and variant.

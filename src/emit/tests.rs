@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::*;
-use crate::gate::{Judged, Verdict};
+use crate::gate::{Judged, Ruling};
 use crate::record::{Outcome, Status, Totals};
 
 /// HTML, scripts, ends of comments and CDATA, workflow commands, Markdown, right-to-left and control characters, terminal escapes.
@@ -17,13 +17,14 @@ fn report() -> Report {
         subject: NASTY.to_owned(),
         variant: NASTY.to_owned(),
         evaluation: NASTY.to_owned(),
-        verdict: Verdict::Fail,
+        verdict: Ruling::Fail,
         expected: NASTY.to_owned(),
         actual: NASTY.to_owned(),
         reason: format!("`{NASTY}` went"),
         old: Some(0.9),
         new: Some(0.8),
         change: Some(-0.1),
+        ratio: Some(1.25),
         interval: Some([-0.2, -0.05]),
         confidence: Some(0.95),
         p: Some(0.0001),
@@ -31,14 +32,14 @@ fn report() -> Report {
         changed_rows: Some(3),
     };
     let place = Some(Place { file: NASTY.to_owned(), line: 7, column: 3 });
-    let unsure = Judged { verdict: Verdict::Inconclusive, ..judged.clone() };
+    let unsure = Judged { verdict: Ruling::Inconclusive, ..judged.clone() };
     Report {
         format: REPORT_FORMAT,
         name: NASTY.to_owned(),
         file: NASTY.to_owned(),
         fuseline_version: "0".to_owned(),
         status: Status::Failed,
-        verdict: Some(Verdict::Fail),
+        verdict: Some(Ruling::Fail),
         baseline: Some(NASTY.to_owned()),
         gates: vec![
             GateCase { judged, blocks: true, place: place.clone() },

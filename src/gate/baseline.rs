@@ -1,7 +1,7 @@
 //! What is a run held against? The baseline: scores, intervals, digests and outcomes, in a file that is fit for git.
 //!
 //! `NAME.baseline.json` stands beside `NAME.yaml`. Equal baselines have equal text: maps are sorted, and nothing in it depends on the
-//! clock, the machine's paths or what was cached. Scores have nine decimals, since the last bits may differ between machines.
+//! clock, the machine's paths or what was cached, unless a gate asks for costs. Scores have nine decimals, since the last bits may differ between machines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::costs::Costs;
 use super::outcomes::Outcomes;
 use super::rows::Rows;
 use crate::record::{MetricSummary, Summary, VariantSummary};
@@ -42,6 +43,9 @@ pub struct Baseline {
     pub inputs: BTreeMap<String, String>,
     /// The digest of each model file: told where it changed, but another model is no other data.
     pub models: BTreeMap<String, String>,
+    /// What the run cost, by the names that gates give costs: those that a `max_ratio` is about, and none where none is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub costs: BTreeMap<String, f64>,
     /// One entry for each variant and evaluation.
     pub variants: Vec<Scored>,
 }
@@ -145,6 +149,7 @@ impl Side {
             seed: summary.seed,
             inputs: summary.inputs.iter().map(|input| (input.source.clone(), input.digest.clone())).collect(),
             models: summary.models.iter().map(|model| (model.id.clone(), model.digest.clone())).collect(),
+            costs: Costs::of(summary).by_name(),
             variants: summary.variants.iter().zip(&rows).map(scored).collect(),
         };
         Side { baseline, rows }
@@ -299,6 +304,7 @@ pub(super) mod tests {
             seed: 42,
             inputs: BTreeMap::from([("data.csv".to_owned(), format!("sha256:{}", "a".repeat(64)))]),
             models: BTreeMap::new(),
+            costs: BTreeMap::new(),
             variants: vec![scored],
         };
         Side { baseline, rows: vec![Some(of.clone())] }

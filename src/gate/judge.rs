@@ -6,25 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Scored, Side};
+use super::costs::{Costs, of_cost, of_ratio};
 use super::paired::{Difference, Value, difference, value};
-use super::rule::{Verdict, at_least, at_most, worst};
+use super::rule::{Ruling, at_least, at_most, worst};
 use crate::lock::Coverage;
-use crate::pipeline::{Cost, Gate, Rule};
-
-/// What a run cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Costs {
-    /// Seconds from its beginning to its end.
-    pub seconds: f64,
-    /// Seconds of all units, each as long as it took when it was made.
-    pub unit_seconds: f64,
-    /// Units.
-    pub units: u64,
-    /// Units that were not in the cache.
-    pub units_ran: u64,
-    /// Bytes of memory at most; `None` where the system does not say.
-    pub peak_memory: Option<u64>,
-}
+use crate::pipeline::{Gate, Rule};
 
 /// One gate, in one variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +24,7 @@ pub struct Judged {
     /// The evaluating stage; empty for costs.
     pub evaluation: String,
     /// What becomes of it.
-    pub verdict: Verdict,
+    pub verdict: Ruling,
     /// What must hold: `change >= -0.005`.
     pub expected: String,
     /// What was found, in a few words.
@@ -51,6 +37,9 @@ pub struct Judged {
     pub new: Option<f64>,
     /// The change, counted for the better.
     pub change: Option<f64>,
+    /// The cost now by the cost before.
+    #[serde(default)]
+    pub ratio: Option<f64>,
     /// The interval of the change, or of the value.
     pub interval: Option<[f64; 2]>,
     /// How sure the interval is.
@@ -82,13 +71,14 @@ impl Judged {
             subject: subject.to_owned(),
             variant: scored.map_or_else(String::new, |scored| scored.label.clone()),
             evaluation: scored.map_or_else(String::new, |scored| scored.evaluation.clone()),
-            verdict: Verdict::Incomparable,
+            verdict: Ruling::Incomparable,
             expected,
             actual: String::new(),
             reason: String::new(),
             old: None,
             new: None,
             change: None,
+            ratio: None,
             interval: None,
             confidence: None,
             p: None,
@@ -97,7 +87,7 @@ impl Judged {
         }
     }
 
-    fn incomparable(mut self, reason: impl Into<String>) -> Judged {
+    pub(super) fn incomparable(mut self, reason: impl Into<String>) -> Judged {
         self.reason = reason.into();
         self.actual = "not comparable".to_owned();
         self
@@ -116,7 +106,11 @@ pub fn judge<'g>(
     let mut found = Vec::new();
     for gate in gates {
         let judged = match &gate.rule {
-            Rule::Cost { cost, max } => vec![of_cost(gate, *cost, *max, costs)],
+            Rule::Cost { cost, max } => vec![of_cost(of_rule(gate, None), *cost, *max, costs)],
+            Rule::CostRatio { cost, max_ratio } => {
+                let then = before.map(|side| &side.baseline.costs);
+                vec![of_ratio(of_rule(gate, None), *cost, *max_ratio, costs, then)]
+            }
             Rule::Value { metric, .. } => each(gate, now, metric, &|at| of_value(gate, now, at)),
             Rule::Change { metric, .. } => match before {
                 Some(before) => changes(gate, now, before, coverage),
@@ -155,7 +149,7 @@ fn is_about(gate: &Gate, scored: &Scored) -> bool {
 }
 
 /// A gate that is not judged yet, with what must hold.
-fn of_rule(gate: &Gate, scored: Option<&Scored>) -> Judged {
+pub(super) fn of_rule(gate: &Gate, scored: Option<&Scored>) -> Judged {
     let percent = |confidence: f64| format!("{}%", short(100.0 * confidence));
     match &gate.rule {
         Rule::Change { metric, min_delta, confidence } => {
@@ -170,22 +164,10 @@ fn of_rule(gate: &Gate, scored: Option<&Scored>) -> Judged {
             Judged { confidence: *confidence, ..Judged::new(gate, metric, scored, expected) }
         }
         Rule::Cost { cost, max } => Judged::new(gate, cost.name(), scored, format!("<= {}", short(*max))),
+        Rule::CostRatio { cost, max_ratio } => {
+            Judged::new(gate, cost.name(), scored, format!("<= {} × the baseline's", short(*max_ratio)))
+        }
     }
-}
-
-fn of_cost(gate: &Gate, cost: Cost, max: f64, costs: &Costs) -> Judged {
-    let judged = of_rule(gate, None);
-    let found = match cost {
-        Cost::Seconds => Some(costs.seconds),
-        Cost::UnitSeconds => Some(costs.unit_seconds),
-        Cost::Units => Some(costs.units as f64),
-        Cost::UnitsRan => Some(costs.units_ran as f64),
-        Cost::PeakMemory => costs.peak_memory.map(|bytes| bytes as f64),
-    };
-    let Some(found) = found else { return judged.incomparable("this system does not say how much memory was taken") };
-    let verdict = at_most([found, found], max);
-    let reason = if verdict == Verdict::Pass { "it is within its bound" } else { "it is above its bound" };
-    Judged { verdict, actual: short(found), new: Some(found), reason: reason.to_owned(), ..judged }
 }
 
 fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
@@ -208,8 +190,8 @@ fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
     let verdict = worst(verdicts.into_iter().flatten());
     let what = if found.is_some() { "its interval" } else { "it" };
     let reason = match verdict {
-        Verdict::Pass => format!("{what} lies within the bounds"),
-        Verdict::Fail => format!("{what} lies outside the bounds"),
+        Ruling::Pass => format!("{what} lies within the bounds"),
+        Ruling::Fail => format!("{what} lies outside the bounds"),
         _ => format!("{what} reaches over a bound: the rows are too few to tell"),
     };
     let actual = match &found {
@@ -297,14 +279,14 @@ fn of_change(gate: &Gate, judged: Judged, (before, then): (&Side, usize), (now, 
     }
 }
 
-fn sentence(metric: &str, verdict: Verdict, found: &Difference) -> String {
+fn sentence(metric: &str, verdict: Ruling, found: &Difference) -> String {
     let went = format!("`{metric}` went from {} to {}", four(found.old), four(found.new));
     let rows =
         found.changed.map(|(changed, of)| format!(", {changed} of {of} predictions changed")).unwrap_or_default();
     match verdict {
-        Verdict::Pass if found.interval == [0.0, 0.0] => "the predictions are the same".to_owned(),
-        Verdict::Pass => format!("{went}{rows}: as good as it must be"),
-        Verdict::Fail => format!("{went}{rows}: worse than is let through"),
+        Ruling::Pass if found.interval == [0.0, 0.0] => "the predictions are the same".to_owned(),
+        Ruling::Pass => format!("{went}{rows}: as good as it must be"),
+        Ruling::Fail => format!("{went}{rows}: worse than is let through"),
         _ => format!("{went}{rows}: the rows are too few to tell"),
     }
 }
@@ -353,7 +335,7 @@ fn other_inputs(old: &super::Baseline, new: &super::Baseline) -> String {
 }
 
 /// A number without needless digits.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let text = format!("{value:.6}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
@@ -373,6 +355,7 @@ mod tests {
     use super::super::baseline::tests::side;
     use super::super::rows::tests::rows;
     use super::*;
+    use crate::pipeline::Cost;
 
     const COSTS: Costs = Costs { seconds: 2.0, unit_seconds: 5.0, units: 9, units_ran: 3, peak_memory: Some(1000) };
 
@@ -411,16 +394,16 @@ mod tests {
     fn the_same_predictions_pass_and_three_points_less_fail() {
         let before = missing(0..100);
         let same = only(&[change(0.0)], &missing(0..100), &before);
-        assert_eq!((same.verdict, same.interval, same.changed_rows), (Verdict::Pass, Some([0.0, 0.0]), Some(0)));
+        assert_eq!((same.verdict, same.interval, same.changed_rows), (Ruling::Pass, Some([0.0, 0.0]), Some(0)));
         let worse = only(&[change(-0.005)], &missing(0..130), &before);
-        assert_eq!((worse.verdict, worse.changed_rows), (Verdict::Fail, Some(30)));
+        assert_eq!((worse.verdict, worse.changed_rows), (Ruling::Fail, Some(30)));
         let [low, high] = worse.interval.unwrap();
         assert!((worse.change.unwrap() + 0.03).abs() < 1e-9 && low < -0.03 && high < -0.015, "{worse:?}");
         assert!(worse.p.unwrap() < 1e-6 && worse.method.as_ref().unwrap().contains("McNemar"), "{worse:?}");
         let better = only(&[change(0.01)], &missing(0..70), &before);
-        assert_eq!(better.verdict, Verdict::Pass, "{better:?}");
+        assert_eq!(better.verdict, Ruling::Pass, "{better:?}");
         // one row less is not let through, but nobody can say that it is more than chance
-        assert_eq!(only(&[change(0.0)], &missing(0..101), &before).verdict, Verdict::Inconclusive);
+        assert_eq!(only(&[change(0.0)], &missing(0..101), &before).verdict, Ruling::Inconclusive);
     }
 
     #[test]
@@ -437,9 +420,9 @@ mod tests {
         let before = missing(0..100);
         for more in 1..5 {
             let judged = only(&[change(0.0)], &missing(0..100 + more), &before);
-            assert_eq!(judged.verdict, Verdict::Inconclusive, "{more}: {judged:?}");
+            assert_eq!(judged.verdict, Ruling::Inconclusive, "{more}: {judged:?}");
         }
-        assert_eq!(only(&[change(0.0)], &missing(0..109), &before).verdict, Verdict::Fail);
+        assert_eq!(only(&[change(0.0)], &missing(0..109), &before).verdict, Ruling::Fail);
     }
 
     #[test]
@@ -451,7 +434,7 @@ mod tests {
             side
         };
         let folds = only(&[change(0.0)], &now, &bare(&before));
-        assert_eq!((folds.verdict, folds.method.as_deref()), (Verdict::Fail, Some("corrected resampled t over folds")));
+        assert_eq!((folds.verdict, folds.method.as_deref()), (Ruling::Fail, Some("corrected resampled t over folds")));
         let mut summary = bare(&before);
         summary.baseline.variants[0].rows = None;
         let intervals = only(&[change(0.0)], &now, &summary);
@@ -459,7 +442,7 @@ mod tests {
         let [low, high] = intervals.interval.unwrap();
         assert!((low + 0.2 + 0.02f64.hypot(0.02)).abs() < 1e-9 && high < 0.0);
         let sure = gate(Rule::Change { metric: "accuracy".to_owned(), min_delta: 0.0, confidence: 0.99 });
-        assert_eq!(only(&[sure], &now, &summary).verdict, Verdict::Incomparable, "a 99% interval is not at hand");
+        assert_eq!(only(&[sure], &now, &summary).verdict, Ruling::Incomparable, "a 99% interval is not at hand");
     }
 
     #[test]
@@ -467,7 +450,7 @@ mod tests {
         let before = missing(0..100);
         let told = |now: &Side| {
             let judged = only(&[change(-1.0)], now, &before);
-            assert_eq!(judged.verdict, Verdict::Incomparable);
+            assert_eq!(judged.verdict, Ruling::Incomparable);
             judged.reason
         };
         let mut now = missing(0..100);
@@ -475,7 +458,7 @@ mod tests {
         assert!(told(&now).starts_with("other data: `data.csv` changed, sha256:aaaa"), "{}", told(&now));
         now.baseline.inputs =
             std::collections::BTreeMap::from([("new.csv".to_owned(), format!("sha256:{}", "a".repeat(64)))]);
-        assert_eq!(only(&[change(-1.0)], &now, &before).verdict, Verdict::Pass, "another name is no other data");
+        assert_eq!(only(&[change(-1.0)], &now, &before).verdict, Ruling::Pass, "another name is no other data");
         let changed = |of: fn(&mut Scored)| {
             let mut now = missing(0..100);
             of(&mut now.baseline.variants[0]);
@@ -502,17 +485,17 @@ mod tests {
             let rule = Rule::Value { metric: "accuracy".to_owned(), min, max, confidence };
             only(&[gate(rule)], &now, &now).verdict
         };
-        assert_eq!(value(Some(0.9), None, None), Verdict::Pass);
-        assert_eq!(value(Some(0.91), None, None), Verdict::Fail);
-        assert_eq!(value(None, Some(0.8), None), Verdict::Fail);
-        assert_eq!(value(Some(0.9), None, Some(0.95)), Verdict::Inconclusive);
-        assert_eq!(value(Some(0.85), Some(0.95), Some(0.95)), Verdict::Pass);
+        assert_eq!(value(Some(0.9), None, None), Ruling::Pass);
+        assert_eq!(value(Some(0.91), None, None), Ruling::Fail);
+        assert_eq!(value(None, Some(0.8), None), Ruling::Fail);
+        assert_eq!(value(Some(0.9), None, Some(0.95)), Ruling::Inconclusive);
+        assert_eq!(value(Some(0.85), Some(0.95), Some(0.95)), Ruling::Pass);
         let cost = |cost, max| only(&[gate(Rule::Cost { cost, max })], &now, &now).verdict;
-        assert_eq!((cost(Cost::Seconds, 2.0), cost(Cost::UnitsRan, 2.0)), (Verdict::Pass, Verdict::Fail));
-        assert_eq!((cost(Cost::PeakMemory, 999.0), cost(Cost::Units, 9.0)), (Verdict::Fail, Verdict::Pass));
+        assert_eq!((cost(Cost::Seconds, 2.0), cost(Cost::UnitsRan, 2.0)), (Ruling::Pass, Ruling::Fail));
+        assert_eq!((cost(Cost::PeakMemory, 999.0), cost(Cost::Units, 9.0)), (Ruling::Fail, Ruling::Pass));
         let unknown = Rule::Value { metric: "f1_macro".to_owned(), min: Some(0.1), max: None, confidence: None };
         let unknown = only(&[gate(unknown)], &now, &now);
-        assert!(unknown.verdict == Verdict::Incomparable && unknown.reason.contains("add it to the evaluation's"));
+        assert!(unknown.verdict == Ruling::Incomparable && unknown.reason.contains("add it to the evaluation's"));
         let nobody = Gate { variant: Some("c=7".to_owned()), ..change(0.0) };
         assert!(only(&[nobody], &now, &now).reason.contains("called `c=7`"));
     }

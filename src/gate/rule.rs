@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// What becomes of a gate, the gravest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Ruling {
     /// It holds.
     Pass,
     /// The rows are too few to tell.
@@ -28,34 +28,34 @@ pub enum Verdict {
     Fail,
 }
 
-impl Verdict {
+impl Ruling {
     /// As it is written.
     pub fn word(self) -> &'static str {
         match self {
-            Verdict::Pass => "pass",
-            Verdict::Inconclusive => "inconclusive",
-            Verdict::Incomparable => "incomparable",
-            Verdict::Fail => "fail",
+            Ruling::Pass => "pass",
+            Ruling::Inconclusive => "inconclusive",
+            Ruling::Incomparable => "incomparable",
+            Ruling::Fail => "fail",
         }
     }
 }
 
 /// The gravest of some verdicts; a run without gates passes.
-pub fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    verdicts.max().unwrap_or(Verdict::Pass)
+pub fn worst(verdicts: impl Iterator<Item = Ruling>) -> Ruling {
+    verdicts.max().unwrap_or(Ruling::Pass)
 }
 
 /// Whether what lies in `[low, high]` is at least `bound`.
-pub(super) fn at_least([low, high]: [f64; 2], bound: f64) -> Verdict {
+pub(super) fn at_least([low, high]: [f64; 2], bound: f64) -> Ruling {
     match () {
-        () if low >= bound => Verdict::Pass,
-        () if high < bound => Verdict::Fail,
-        () => Verdict::Inconclusive,
+        () if low >= bound => Ruling::Pass,
+        () if high < bound => Ruling::Fail,
+        () => Ruling::Inconclusive,
     }
 }
 
 /// Whether what lies in `[low, high]` is at most `bound`.
-pub(super) fn at_most([low, high]: [f64; 2], bound: f64) -> Verdict {
+pub(super) fn at_most([low, high]: [f64; 2], bound: f64) -> Ruling {
     at_least([-high, -low], -bound)
 }
 
@@ -66,26 +66,26 @@ mod tests {
     #[test]
     fn a_verdict_needs_the_whole_interval() {
         let cases = [
-            ([0.0, 0.0], 0.0, Verdict::Pass),
-            ([-0.004, 0.01], -0.005, Verdict::Pass),
-            ([-0.005, 0.01], -0.005, Verdict::Pass),
-            ([-0.006, 0.01], -0.005, Verdict::Inconclusive),
-            ([-0.02, -0.005], -0.005, Verdict::Inconclusive),
-            ([-0.02, -0.006], -0.005, Verdict::Fail),
-            ([0.0, 0.0], 0.01, Verdict::Fail),
-            ([f64::NAN, f64::NAN], 0.0, Verdict::Inconclusive),
+            ([0.0, 0.0], 0.0, Ruling::Pass),
+            ([-0.004, 0.01], -0.005, Ruling::Pass),
+            ([-0.005, 0.01], -0.005, Ruling::Pass),
+            ([-0.006, 0.01], -0.005, Ruling::Inconclusive),
+            ([-0.02, -0.005], -0.005, Ruling::Inconclusive),
+            ([-0.02, -0.006], -0.005, Ruling::Fail),
+            ([0.0, 0.0], 0.01, Ruling::Fail),
+            ([f64::NAN, f64::NAN], 0.0, Ruling::Inconclusive),
         ];
         for (interval, bound, verdict) in cases {
             assert_eq!(at_least(interval, bound), verdict, "{interval:?} {bound}");
         }
-        assert_eq!(at_most([0.1, 0.2], 0.2), Verdict::Pass);
-        assert_eq!(at_most([0.3, 0.4], 0.2), Verdict::Fail);
-        assert_eq!(at_most([0.1, 0.4], 0.2), Verdict::Inconclusive);
+        assert_eq!(at_most([0.1, 0.2], 0.2), Ruling::Pass);
+        assert_eq!(at_most([0.3, 0.4], 0.2), Ruling::Fail);
+        assert_eq!(at_most([0.1, 0.4], 0.2), Ruling::Inconclusive);
     }
 
     #[test]
     fn the_gravest_decides() {
-        use Verdict::{Fail, Incomparable, Inconclusive, Pass};
+        use Ruling::{Fail, Incomparable, Inconclusive, Pass};
         assert_eq!(worst([Pass, Inconclusive, Pass].into_iter()), Inconclusive);
         assert_eq!(worst([Inconclusive, Incomparable].into_iter()), Incomparable);
         assert_eq!(worst([Fail, Incomparable].into_iter()), Fail);

@@ -184,9 +184,10 @@ fn gates() -> Value {
                 "confidence": { "description": "How sure one must be: of a change 0.95 if left out; of a value, the value alone is looked at if left out.", "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 },
                 "variant": { "description": "Label or id of the one variant that it is about; all, if left out.", "type": "string" },
                 "evaluation": { "description": "The evaluating stage that it is about; all, if left out.", "type": "string" },
-                "cost": { "description": meant.join("; "), "enum": names }
+                "cost": { "description": meant.join("; "), "enum": names },
+                "max_ratio": { "description": "The largest cost by that of the baseline's run: 1.2 lets a fifth more through.", "type": "number", "exclusiveMinimum": 0 }
             },
-            "oneOf": [{ "required": ["metric"] }, { "required": ["cost", "max"] }],
+            "oneOf": [{ "required": ["metric"] }, { "required": ["cost", "max"] }, { "required": ["cost", "max_ratio"] }],
             "additionalProperties": false
         }
     })

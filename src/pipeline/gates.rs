@@ -6,7 +6,8 @@ use super::overlay::Overlay;
 use crate::problem::{Origin, Problem, Problems, suggest};
 
 /// The keys of a gate.
-const KEYS: [&str; 8] = ["metric", "min_delta", "min", "max", "confidence", "variant", "evaluation", "cost"];
+const KEYS: [&str; 9] =
+    ["metric", "min_delta", "min", "max", "confidence", "variant", "evaluation", "cost", "max_ratio"];
 
 /// How sure a gate is that says nothing of it.
 pub const CONFIDENCE: f64 = 0.95;
@@ -56,6 +57,20 @@ pub enum Rule {
         /// The bound.
         max: f64,
     },
+    /// The run costs at most so many times what the baseline's cost.
+    CostRatio {
+        /// What is counted.
+        cost: Cost,
+        /// The bound: 1 lets nothing more through, 1.2 a fifth.
+        max_ratio: f64,
+    },
+}
+
+impl Rule {
+    /// Whether it takes a baseline to judge it.
+    pub fn looks_back(&self) -> bool {
+        matches!(self, Rule::Change { .. } | Rule::CostRatio { .. })
+    }
 }
 
 /// What a run costs.
@@ -158,6 +173,11 @@ impl Reader<'_> {
     }
 
     fn of_metric(&mut self, metric: String, confidence: Option<f64>) -> Option<Rule> {
+        if self.value("max_ratio").is_some() {
+            let problem = Problem::error("bad-gate", "`max_ratio` is about a `cost`, not about a metric");
+            self.wrong(problem.help("`min_delta` holds a metric to the baseline's"), &["max_ratio"]);
+            return None;
+        }
         match (self.number("min_delta"), self.number("min"), self.number("max")) {
             (Some(min_delta), None, None) => {
                 Some(Rule::Change { metric, min_delta, confidence: confidence.unwrap_or(CONFIDENCE) })
@@ -180,7 +200,10 @@ impl Reader<'_> {
         for key in ["min_delta", "min", "confidence", "variant", "evaluation"] {
             if self.value(key).is_some() {
                 let message = format!("`{key}` says nothing of a run's cost");
-                self.wrong(Problem::error("bad-gate", message).help("a cost has a `max` alone"), &[key]);
+                self.wrong(
+                    Problem::error("bad-gate", message).help("a cost has a `max` or a `max_ratio` alone"),
+                    &[key],
+                );
             }
         }
         let Some((_, cost, _)) = COSTS.iter().find(|(known, ..)| *known == name) else {
@@ -192,6 +215,9 @@ impl Reader<'_> {
             self.wrong(problem, &["cost"]);
             return None;
         };
+        if self.value("max_ratio").is_some() {
+            return self.of_ratio(*cost);
+        }
         let max = self.value("max").cloned().unwrap_or_default();
         match amount(&max, *cost).filter(|max| *max >= 0.0) {
             Some(max) => Some(Rule::Cost { cost: *cost, max }),
@@ -201,11 +227,26 @@ impl Reader<'_> {
                     Cost::Seconds | Cost::UnitSeconds => "write seconds, or a time: `max: 10m`",
                     Cost::Units | Cost::UnitsRan => "write a number: `max: 40`",
                 };
-                let message = format!("`{name}` needs a `max` that it can be held to");
+                let message = format!("`{name}` needs a `max` (or a `max_ratio`) that it can be held to");
                 self.wrong(Problem::error("bad-gate", message).help(right), &["max"]);
                 None
             }
         }
+    }
+
+    fn of_ratio(&mut self, cost: Cost) -> Option<Rule> {
+        if self.value("max").is_some() {
+            let message = "`max` is about the cost itself, `max_ratio` about the cost by that of the baseline";
+            self.wrong(Problem::error("bad-gate", message).help("make two gates of it"), &["max_ratio"]);
+            return None;
+        }
+        let max_ratio = self.number("max_ratio")?;
+        if max_ratio <= 0.0 {
+            let message = format!("`max_ratio` must be above 0, but is {max_ratio}");
+            self.wrong(Problem::error("out-of-range", message).help("`1.2` lets a fifth more through"), &["max_ratio"]);
+            return None;
+        }
+        Some(Rule::CostRatio { cost, max_ratio })
     }
 
     fn value(&self, key: &str) -> Option<&Value> {
@@ -241,7 +282,7 @@ impl Reader<'_> {
     }
 }
 
-const EXAMPLES: &str = "write `{ metric: f1_macro, min_delta: -0.005 }`, `{ metric: accuracy, min: 0.9 }` or `{ cost: seconds, max: 600 }`";
+const EXAMPLES: &str = "write `{ metric: f1_macro, min_delta: -0.005 }`, `{ metric: accuracy, min: 0.9 }`, `{ cost: seconds, max: 600 }` or `{ cost: unit_seconds, max_ratio: 1.2 }`";
 
 /// Units of sizes and times.
 const SIZES: [(&str, f64); 8] = [

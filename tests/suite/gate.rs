@@ -286,6 +286,78 @@ fn runs_are_listed_shown_and_removed() {
 }
 
 #[test]
+fn costs_are_held_to_those_of_the_baseline() {
+    let costs = |max_ratio: &str| {
+        pipeline("a").split("gates:").next().unwrap().to_owned()
+            + &format!(
+                "gates:\n  size: {{ cost: units, max_ratio: {max_ratio} }}\n  wall: {{ cost: seconds, max_ratio: 1000000 }}\n"
+            )
+    };
+    let project = Project::new().file("data.csv", rows()).file("p.yaml", costs("1"));
+    let none = project.run(["gate", "p.yaml"]);
+    assert!(none.code == 2 && none.stderr.contains("error[no-baseline]"), "{}", none.stderr);
+    project.ok(["gate", "p.yaml", "--update"]);
+    let kept: Value = serde_json::from_slice(&project.read("p.baseline.json")).unwrap();
+    let names: Vec<&String> = kept["costs"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["seconds", "units", "units_ran"]);
+    let units = kept["costs"]["units"].as_f64().unwrap();
+    project.ok(["gate", "p.yaml"]);
+    // one fold more is one unit more of each kind
+    project.write("p.yaml", costs("1.1").replace("folds: 2", "folds: 3"));
+    let dearer =
+        project.run(["gate", "p.yaml", "--emit", "junit=j.xml", "--emit", "json=report.json", "--emit", "markdown=-"]);
+    assert_eq!(dearer.code, 1, "{}", dearer.stderr);
+    let gate = &report(&project)["gates"][0];
+    assert_eq!((&gate["verdict"], &gate["old"]), (&Value::from("fail"), &Value::from(units)));
+    let ratio = gate["ratio"].as_f64().unwrap();
+    assert!(ratio > 1.2 && (ratio - gate["new"].as_f64().unwrap() / units).abs() < 1e-9, "{gate}");
+    let junit = String::from_utf8(project.read("j.xml")).unwrap();
+    assert!(junit.contains("<property name=\"ratio\"") && junit.contains("<failure"), "{junit}");
+    assert!(
+        dearer.stdout.contains("more than is let through") && dearer.stdout.contains("× the baseline"),
+        "{}",
+        dearer.stdout
+    );
+    assert!(dearer.stderr.contains("error[gate-failed]: `size` does not hold"), "{}", dearer.stderr);
+    assert!(dearer.stderr.contains("write the baseline anew with `--update`"), "{}", dearer.stderr);
+    // without the gate nothing of the clock is kept
+    project.write("p.yaml", pipeline("a"));
+    project.ok(["gate", "p.yaml", "--update"]);
+    assert!(!String::from_utf8(project.read("p.baseline.json")).unwrap().contains("costs"));
+}
+
+#[test]
+fn a_metric_is_drawn_over_runs_and_other_data_break_its_line() {
+    let project = Project::new().file("data.csv", rows());
+    for (text, out) in [("b", "runs/one"), ("a", "runs/two"), ("c", "runs/three")] {
+        project.write("p.yaml", pipeline(text));
+        project.ok(["run", "p.yaml", "--out", out]);
+    }
+    let drawn = project.ok(["runs", "ls", "--plot", "plots/trend.html"]);
+    assert!(drawn.stderr.contains("drawn: plots/trend.html"), "{}", drawn.stderr);
+    let page = |name: &str| String::from_utf8(project.read(name)).unwrap();
+    let whole = page("plots/trend.html");
+    assert_eq!((whole.matches("<polyline").count(), whole.matches("class=\"part spot").count()), (1, 3));
+    assert!(whole.contains("accuracy 0.8700, 95% interval") && !whole.contains("not joined"), "{whole}");
+    project.write("data.csv", rows().lines().take(1801).map(|line| format!("{line}\n")).collect::<String>());
+    project.ok(["run", "p.yaml", "--out", "runs/four"]);
+    let list = project.ok(["runs", "ls", "--metric", "f1_macro", "--plot", "plots/trend.html"]).stdout;
+    assert!(list.contains("╎") && list.contains("╎: other data or splits from here on"), "{list}");
+    let broken = page("plots/trend.html");
+    assert_eq!((broken.matches("<polyline").count(), broken.matches("class=\"part spot").count()), (1, 4));
+    assert!(broken.contains("words in runs/four") && broken.contains("other data than before, so not joined"));
+    let unknown = project.run(["runs", "ls", "--metric", "f1", "--plot", "no.html"]);
+    assert_eq!((unknown.code, project.path("no.html").exists()), (2, false));
+    assert!(unknown.stderr.contains("error[unknown-metric]: no run here has the metric `f1`"), "{}", unknown.stderr);
+    let nothing = project.run(["runs", "ls", "plots", "--plot", "no.html"]);
+    assert!(
+        nothing.code == 2 && nothing.stderr.contains("there are no runs with scores to draw"),
+        "{}",
+        nothing.stderr
+    );
+}
+
+#[test]
 fn a_difference_of_runs_says_how_sure_it_is() {
     let project = Project::new().file("data.csv", rows());
     for (text, out) in [("a", "one"), ("b", "two")] {
