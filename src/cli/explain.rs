@@ -1,10 +1,11 @@
-//! `fuseline explain`: what a kind of stage does and takes, or what a message's code means.
+//! `fuseline explain`: what a kind of stage does and takes, what a word of the pipeline file means, or a message's code.
 
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
 use super::schema::kind_page;
 use super::usage;
+use super::words::WORDS;
 use crate::pipeline::COSTS;
 use crate::problem::{CODES, Problem, suggest};
 use crate::record::{Looks, MEASURES};
@@ -26,8 +27,15 @@ pub(super) fn explain(context: &Context, name: Option<&str>) -> Exit {
     if let Some(code) = CODES.iter().find(|code| code.code == name) {
         return out(format!("{}: {}\n\n{}\n", code.code, code.title, code.page.trim()).as_bytes());
     }
-    let known = STAGES.iter().map(|kind| kind.name).chain(CODES.iter().map(|code| code.code));
-    let mut problem = Problem::error("usage", format!("there is no kind of stage and no message code `{name}`"));
+    if let Some(word) = WORDS.iter().find(|word| word.word == name) {
+        return out(format!("{}: {}\n\n{}\n", word.word, word.title, word.page).as_bytes());
+    }
+    let words = WORDS.iter().map(|word| word.word).chain(["expect", "gates"]);
+    let known = words.chain(STAGES.iter().map(|kind| kind.name)).chain(CODES.iter().map(|code| code.code));
+    let mut problem = Problem::error(
+        "usage",
+        format!("there is no kind of stage, no word of the pipeline file and no message code `{name}`"),
+    );
     if let Some(near) = suggest(name, known) {
         problem = problem.help(format!("did you mean `{near}`?"));
     }
@@ -63,10 +71,12 @@ fn gates_page() -> String {
         COSTS.iter().map(|(name, _, summary)| vec![(*name).to_owned(), (*summary).to_owned()]).collect();
     format!(
         "gates: what must hold of the results\n\n    gates:\n      quality: {{ metric: f1_macro, min_delta: -0.005 }}\n      \
-         floor: {{ metric: accuracy, min: 0.9, variant: features=both }}\n      memory: {{ cost: peak_memory, max: 2GB }}\n\n\
+         floor: {{ metric: accuracy, min: 0.9, variant: features=both }}\n      memory: {{ cost: peak_memory, max: 2GB }}\n      \
+         work: {{ cost: unit_seconds, max_ratio: 1.2 }}\n\n\
          A gate on a change passes if the whole interval of the change since the baseline (for the better, at `confidence`) lies at or\n\
          above `min_delta`, fails if it lies below, and is inconclusive else. A gate on a value looks at the value, or with `confidence`\n\
-         at its interval. `variant` and `evaluation` say which ones it is about. `fuseline gate FILE` judges them.\n\ncosts\n{}",
+         at its interval. A gate on a cost has a `max`, or a `max_ratio`: so many times what the baseline's run cost. `variant` and\n\
+         `evaluation` say which ones it is about. `fuseline gate FILE` judges them.\n\ncosts\n{}",
         left(&rows)
     )
 }
@@ -74,10 +84,15 @@ fn gates_page() -> String {
 fn overview() -> String {
     let kinds: Vec<Vec<String>> =
         STAGES.iter().map(|kind| vec![kind.name.to_owned(), kind.summary.to_owned()]).collect();
+    let mut words: Vec<Vec<String>> =
+        WORDS.iter().map(|word| vec![word.word.to_owned(), word.title.to_owned()]).collect();
+    words.push(vec!["expect".to_owned(), "what the data must be like".to_owned()]);
+    words.push(vec!["gates".to_owned(), "what must hold of the results".to_owned()]);
     let codes: Vec<Vec<String>> = CODES.iter().map(|code| vec![code.code.to_owned(), code.title.to_owned()]).collect();
     format!(
-        "kinds of stage\n{}\nexpect: what the data must be like\ngates: what must hold of the results\n\nmessage codes\n{}",
+        "kinds of stage\n{}\nwords of the pipeline file\n{}\nmessage codes\n{}",
         left(&kinds),
+        left(&words),
         left(&codes)
     )
 }

@@ -27,6 +27,7 @@ mod runs;
 mod schema;
 mod show;
 mod verify;
+mod words;
 
 use std::path::Path;
 use std::process::ExitCode;
