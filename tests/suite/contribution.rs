@@ -219,7 +219,15 @@ fn a_curve_scores_the_same_rows_with_fewer_to_learn_from() {
         assert!(pair[0].iter().zip(&pair[1]).all(|(small, large)| !small || *large));
     }
     assert!(read(&project, "out/report.html").contains("Learning curve"));
-    assert!(read(&project, "out/report.md").contains("## Learning curves"));
+    let markdown = read(&project, "out/report.md");
+    assert!(markdown.contains("## Learning curves"));
+    // the rows are told once, and what the folds train on in one table
+    assert_eq!(
+        (markdown.matches("### Rows\n").count(), markdown.matches("### Tested texts").count()),
+        (1, 1),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| train\\_rows=6 | 3 | 6 | 90 |"), "{markdown}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How does a report show what the rows are like? The findings of the data ledger first, then its tables.
 
-use crate::record::{DataSummary, DataTable, Example, Expectation, caption, tables};
+use crate::record::{DataTable, Example, Expectation, Summary, caption, same_rows};
 
 use super::html::bdi;
 use super::words::{clip, html, html_rich, markdown, markdown_code, message};
@@ -10,23 +10,26 @@ const EXAMPLES: usize = 3;
 const CLIP: usize = 160;
 
 /// The section as HTML.
-pub(super) fn html_section(out: &mut String, data: &[DataSummary], expectations: &[Expectation]) {
-    if data.is_empty() {
+pub(super) fn html_section(out: &mut String, summary: &Summary) {
+    if summary.data.is_empty() {
         return;
     }
     out.push_str("<section>\n<h2>Data</h2>\n");
-    let broken: Vec<String> = expectations.iter().filter_map(broken).collect();
+    let broken: Vec<String> = summary.expectations.iter().filter_map(broken).collect();
     if !broken.is_empty() {
         let items: String =
             broken.iter().map(|line| format!("<p>{}</p>\n", super::html::line(&message(line)))).collect();
         out.push_str(&format!("<div class=\"notice\" role=\"note\">\n{items}</div>\n"));
     }
-    for one in data {
-        out.push_str(&format!("<p>{}</p>\n", sentence(&caption(one))));
-        if !one.findings.is_empty() {
+    for same in same_rows(&summary.data, &summary.variants) {
+        out.push_str(&format!("<p>{}</p>\n", sentence(&caption(same.first))));
+        let findings = same.findings();
+        if !findings.is_empty() {
             out.push_str("<ul class=\"warnings\">\n");
-            for finding in &one.findings {
-                out.push_str(&format!("<li>{}", sentence(&finding.message)));
+            for (of, one, finding) in findings {
+                let of: Vec<String> = of.into_iter().map(bdi).collect();
+                let of = if of.is_empty() { String::new() } else { format!(" ({})", of.join(", ")) };
+                out.push_str(&format!("<li>{}{of}", sentence(&finding.message)));
                 let examples = finding.examples.as_ref().and_then(|key| one.ledger.examples.get(key));
                 for example in examples.into_iter().flatten().take(EXAMPLES) {
                     out.push_str(&format!("<div class=\"quiet\">{}</div>", html_example(example)));
@@ -35,7 +38,7 @@ pub(super) fn html_section(out: &mut String, data: &[DataSummary], expectations:
             }
             out.push_str("</ul>\n");
         }
-        tables(one).iter().for_each(|table| html_table(out, table));
+        same.tables().iter().for_each(|table| html_table(out, table));
     }
     out.push_str("</section>\n");
 }
@@ -90,12 +93,12 @@ fn html_table(out: &mut String, table: &DataTable) {
 }
 
 /// The section as Markdown.
-pub(super) fn markdown_section(out: &mut String, data: &[DataSummary], expectations: &[Expectation]) {
-    if data.is_empty() {
+pub(super) fn markdown_section(out: &mut String, summary: &Summary) {
+    if summary.data.is_empty() {
         return;
     }
     out.push_str("## Data\n\n");
-    let broken: Vec<String> = expectations.iter().filter_map(broken).collect();
+    let broken: Vec<String> = summary.expectations.iter().filter_map(broken).collect();
     for (at, line) in broken.iter().enumerate() {
         let first = if at == 0 { "> [!WARNING]\n" } else { "" };
         out.push_str(&format!("{first}> - {}\n", super::markdown::line(&message(line))));
@@ -103,19 +106,22 @@ pub(super) fn markdown_section(out: &mut String, data: &[DataSummary], expectati
     if !broken.is_empty() {
         out.push('\n');
     }
-    for one in data {
-        out.push_str(&format!("{}.\n\n", super::markdown::line(&message(&caption(one)))));
-        for finding in &one.findings {
-            out.push_str(&format!("- {}\n", super::markdown::line(&message(&finding.message))));
+    for same in same_rows(&summary.data, &summary.variants) {
+        out.push_str(&format!("{}.\n\n", super::markdown::line(&message(&caption(same.first)))));
+        let findings = same.findings();
+        for (of, one, finding) in &findings {
+            let of: Vec<String> = of.iter().map(|name| markdown(name)).collect();
+            let of = if of.is_empty() { String::new() } else { format!(" ({})", of.join(", ")) };
+            out.push_str(&format!("- {}{of}\n", super::markdown::line(&message(&finding.message))));
             let examples = finding.examples.as_ref().and_then(|key| one.ledger.examples.get(key));
             for example in examples.into_iter().flatten().take(EXAMPLES) {
                 out.push_str(&format!("  - {}\n", markdown_example(example)));
             }
         }
-        if !one.findings.is_empty() {
+        if !findings.is_empty() {
             out.push('\n');
         }
-        for table in tables(one) {
+        for table in same.tables() {
             out.push_str(&format!("### {}\n\n|", markdown(&table.title)));
             table.head.iter().for_each(|head| out.push_str(&format!(" {} |", markdown(head))));
             out.push_str(&format!("\n| --- |{}\n", " ---: |".repeat(table.head.len().saturating_sub(1))));

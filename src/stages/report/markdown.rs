@@ -42,7 +42,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
         variants(&mut out, note);
     }
     super::contribution::markdown_section(&mut out, note);
-    super::ledger::markdown_section(&mut out, &note.summary.data, &note.summary.expectations);
+    super::ledger::markdown_section(&mut out, note.summary);
     details(&mut out, note);
     work(&mut out, note);
     super::provenance::markdown_section(&mut out, note);
