@@ -22,7 +22,7 @@ pub use data::*;
 pub use findings::findings;
 pub(crate) use findings::{number, share};
 pub use measures::{Bound, Count, Found, Looks, MEASURES, Measure, Op};
-pub use tables::{DataTable, caption, tables};
+pub use tables::{DataTable, SameRows, caption, same_rows, tables};
 
 /// `summary.json`: what ran, what came out, from what.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct Summary {
     /// What the run was restricted to; absent if it was about all variants of the pipeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
+    /// The metric that ranks the variants, where a report names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked_by: Option<String>,
     /// The classes of the machine where bits depend on it: `libm`, `simd`.
     #[serde(default)]
     pub numeric: BTreeMap<String, String>,

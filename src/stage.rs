@@ -353,6 +353,11 @@ pub trait Evaluate: Stage {
 pub trait Sink: Stage {
     /// The files to write: name and contents.
     fn write(&self, results: &Results<'_>) -> Result<Vec<(String, Vec<u8>)>, StageError>;
+
+    /// The metric by which it ranks variants, if it was told one: others who rank them do the same.
+    fn ranks_by(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A built stage; the shape decides which rows it may see.

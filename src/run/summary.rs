@@ -59,6 +59,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         status,
         seed: run.pipeline.seed,
         selection: run.pipeline.selection.clone(),
+        ranked_by: ranked_by(run.pipeline),
         numeric: run.machine.classes(),
         comparisons: Vec::new(),
         best: Vec::new(),
@@ -76,6 +77,15 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         totals,
         units,
     }
+}
+
+/// The metric of the first report that names one; reports are the same in all variants.
+fn ranked_by(pipeline: &Pipeline) -> Option<String> {
+    let nodes = pipeline.variants.iter().flat_map(|variant| &variant.stages);
+    nodes
+        .filter_map(|node| if let Work::Sink(sink) = &*node.work { sink.ranks_by() } else { None })
+        .next()
+        .map(str::to_owned)
 }
 
 /// What each unit made, in an order in which each stands after what it reads.

@@ -10,7 +10,7 @@ use crate::record::{Comparison, MetricSummary, Outcome, Rival, Summary, UnitSumm
 /// A name is not cut below so many columns.
 const NAME: usize = 16;
 
-/// The table of variants, best first by the first metric, as wide as the terminal at most; what a reader should know of it; and a line
+/// The table of variants, best first by the metric that the report ranks by, else by the first, as wide as the terminal at most; what a reader should know of it; and a line
 /// on what ran.
 pub fn summary(summary: &Summary, width: Option<usize>) -> String {
     let mut text = String::new();
@@ -55,7 +55,8 @@ fn longest(summary: &Summary) -> Option<String> {
 fn metric_names(summary: &Summary) -> Vec<String> {
     let listed = |name: &str| METRICS.iter().position(|(known, ..)| *known == name).unwrap_or(METRICS.len());
     let mut names: Vec<String> = summary.variants.iter().flat_map(|v| v.metrics.keys().cloned()).collect();
-    names.sort_by_key(|name| (listed(name), name.clone()));
+    let asked = |name: &String| summary.ranked_by.as_ref() == Some(name);
+    names.sort_by_key(|name| (!asked(name), listed(name), name.clone()));
     names.dedup();
     names
 }
@@ -377,6 +378,7 @@ mod tests {
             status: Status::Complete,
             seed: 0,
             selection: None,
+            ranked_by: None,
             numeric: [].into(),
             variants,
             comparisons: vec![against],
@@ -410,6 +412,22 @@ words            0.7900 ± 0.0100   −2.0 points, worse     0.6900   0.5 s   1 
 note: both\\u{1b}[31m beats words by 2.0 points of accuracy (95% interval 1.1 to 2.9 points, p = 0.001)
 "
         );
+    }
+
+    #[test]
+    fn the_metric_of_the_report_ranks() {
+        let mut run = run();
+        run.ranked_by = Some("f1_macro".into());
+        if let Some(f1) = run.variants[0].metrics.get_mut("f1_macro") {
+            f1.mean = Some(0.9);
+        }
+        let text = summary(&run, None);
+        let lines: Vec<&str> = text.lines().collect();
+        let head: Vec<&str> = lines[0].split_whitespace().collect();
+        assert_eq!(head[..5], ["variant", "f1_macro", "to", "the", "best"], "{text}");
+        assert!(lines[1].starts_with("words") && lines[2].starts_with("both"), "{text}");
+        run.ranked_by = Some("roc_auc".into());
+        assert!(summary(&run, None).contains("\nboth"), "a metric that was not computed ranks nothing");
     }
 
     #[test]

@@ -25,6 +25,34 @@ fn a_run_writes_its_folder_and_prints_its_scores() {
 }
 
 #[test]
+fn the_metric_of_the_report_ranks_everywhere() {
+    let project = project();
+    let report = "report: { use: report, from: scores, with: { metric: f1_macro } }\n";
+    let pipeline = words_pipeline("", "folds: 3").replace("report: { use: report, from: scores }\n", report);
+    project.write("p.yaml", pipeline + "matrix: { tfidf.min_df: [1, 2] }\n");
+    let ran = project.ok(["run", "p.yaml"]);
+    assert_eq!(project.summary("runs/words")["ranked_by"], "f1_macro");
+    for told in [ran.stderr, project.ok(["runs", "show", "runs/words"]).stdout] {
+        let head = told.lines().find(|line| line.starts_with("variant ")).unwrap_or_else(|| panic!("{told}"));
+        assert!(head.split_whitespace().nth(1) == Some("f1_macro"), "{told}");
+    }
+    assert!(project.ok(["runs", "ls"]).stdout.contains("f1_macro 1.0000"));
+}
+
+#[test]
+fn words_of_the_file_have_pages() {
+    let project = Project::new();
+    for (word, says) in [("ablate", "without tfidf"), ("curve", "train_rows"), ("expect", "duplicates"), ("seed", "42")]
+    {
+        let page = project.ok(["explain", word]).stdout;
+        assert!(page.starts_with(&format!("{word}: ")) && page.contains(says), "{page}");
+    }
+    assert!(project.ok(["explain"]).stdout.contains("words of the pipeline file\n  name"));
+    let near = project.run(["explain", "ablat"]);
+    assert!(near.code == 2 && near.stderr.contains("did you mean `ablate`?"), "{}", near.stderr);
+}
+
+#[test]
 fn the_hold_out_trains_on_train_and_scores_on_test() {
     let project = project();
     project.write("p.yaml", words_pipeline("", "holdout: test"));

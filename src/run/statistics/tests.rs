@@ -50,6 +50,7 @@ fn summary(variants: Vec<VariantSummary>) -> Summary {
         status: Status::Complete,
         seed: 1,
         selection: None,
+        ranked_by: None,
         numeric: BTreeMap::new(),
         variants,
         comparisons: Vec::new(),

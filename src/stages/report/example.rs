@@ -96,6 +96,7 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         numeric: BTreeMap::new(),
         seed: 42,
         selection: None,
+        ranked_by: None,
         variants,
         comparisons: Vec::new(),
         best: Vec::new(),
