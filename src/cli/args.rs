@@ -214,9 +214,9 @@ pub(super) enum Command {
         #[arg(long)]
         data: bool,
     },
-    /// Explain a kind of stage, or the code of a message; without a name, list them
+    /// Explain a kind of stage, a word of the pipeline file, or the code of a message; without a name, list them
     Explain {
-        /// `tfidf`, `unknown-param`, …
+        /// `tfidf`, `ablate`, `unknown-param`, …
         name: Option<String>,
     },
     /// Print a JSON schema, or write all of them to a folder
@@ -426,9 +426,12 @@ pub(super) enum RunsCommand {
     Ls {
         /// Where to look, three folders deep [default: `runs`, and wherever the cache knows of runs]
         folder: Option<PathBuf>,
-        /// The metric to show [default: accuracy, else r2, else the first]
+        /// The metric to show [default: the one that the report ranks by, else accuracy, else r2, else the first]
         #[arg(long, value_name = "METRIC")]
         metric: Option<String>,
+        /// Draw it over the runs as well, a line for each variant: one HTML page without anything to load
+        #[arg(long, value_name = "FILE")]
+        plot: Option<PathBuf>,
     },
     /// Show what a run came to
     Show {

@@ -1,6 +1,6 @@
 //! `fuseline runs`: which runs are there, what did they come to, and which may go?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use super::{diff, usage};
 use crate::compare::RunFolder;
 use crate::problem::{Problem, Problems, visible};
 use crate::record::{MetricSummary, Status, Summary};
+use crate::stages::report::{PastRun, Trend, trend_page};
 use crate::store::Store;
 use crate::ui::table::{self, align};
 use crate::ui::{count, duration};
@@ -25,6 +26,9 @@ const DEPTH: usize = 3;
 
 /// Heights of a trend.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Between runs that were about other data or splits.
+const BREAK: char = '╎';
 
 /// What a run leaves behind; stages that write for people may add others that end like the last two.
 const FILES: [&str; 9] = [
@@ -42,6 +46,8 @@ const FILES: [&str; 9] = [
 /// A run folder.
 struct Found {
     folder: PathBuf,
+    /// The folder, for people.
+    name: String,
     /// In milliseconds since 1970.
     ended: u64,
     summary: Summary,
@@ -50,7 +56,9 @@ struct Found {
 /// Runs the command.
 pub(super) fn runs(context: &Context, command: &RunsCommand) -> Exit {
     let done = match command {
-        RunsCommand::Ls { folder, metric } => list(context, folder.as_deref(), metric.as_deref()),
+        RunsCommand::Ls { folder, metric, plot } => {
+            list(context, folder.as_deref(), metric.as_deref(), plot.as_deref())
+        }
         RunsCommand::Show { run } => show(context, run),
         RunsCommand::Rm { runs, dry_run: true } => preview(context, runs),
         RunsCommand::Rm { runs, .. } => remove(context, runs),
@@ -60,8 +68,11 @@ pub(super) fn runs(context: &Context, command: &RunsCommand) -> Exit {
     }
 }
 
-fn list(context: &Context, folder: Option<&Path>, metric: Option<&str>) -> Result<Exit, Exit> {
+fn list(context: &Context, folder: Option<&Path>, metric: Option<&str>, plot: Option<&Path>) -> Result<Exit, Exit> {
     let found = found(context, folder)?;
+    if let Some(path) = plot {
+        draw(context, &found, metric, path)?;
+    }
     if context.format == MessageFormat::Json {
         let lines: String = found
             .iter()
@@ -111,7 +122,7 @@ fn found(context: &Context, folder: Option<&Path>) -> Result<Vec<Found>, Exit> {
         // What is no whole run is none: a folder that was removed, or one that is being written.
         let Ok(run) = RunFolder::read(&folder) else { continue };
         let ended = ended.get(&absolute(&folder)).copied().or_else(|| written(&folder)).unwrap_or(0);
-        all.push(Found { folder, ended, summary: run.summary });
+        all.push(Found { name: folder.display().to_string(), folder, ended, summary: run.summary });
     }
     all.sort_by(|a, b| b.ended.cmp(&a.ended).then_with(|| a.folder.cmp(&b.folder)));
     Ok(all)
@@ -169,7 +180,9 @@ fn best<'s>(summary: &'s Summary, metric: Option<&'s str>) -> Option<(&'s str, f
     let names = || summary.variants.iter().flat_map(|variant| variant.metrics.keys().map(String::as_str));
     let name = match metric {
         Some(metric) => names().find(|name| *name == metric)?,
-        None => names().min_by_key(|name| (*name != "accuracy", *name != "r2", *name))?,
+        None => names().min_by_key(|name| {
+            (summary.ranked_by.as_deref() != Some(name), *name != "accuracy", *name != "r2", *name)
+        })?,
     };
     let better = |metric: &MetricSummary, value: f64| if metric.higher_is_better { value } else { -value };
     let scored = summary.variants.iter().filter_map(|variant| {
@@ -179,32 +192,70 @@ fn best<'s>(summary: &'s Summary, metric: Option<&'s str>) -> Option<(&'s str, f
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, value, label)| (name, value, label))
 }
 
-/// The leading metric over each pipeline's runs, the oldest first; one run alone has no trend.
-fn trends(found: &[Found], metric: Option<&str>) -> String {
-    let mut groups: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+/// The metric of each pipeline's runs, the oldest first.
+fn trends_of<'f>(found: &'f [Found], metric: Option<&'f str>) -> Vec<Trend<'f>> {
+    let mut groups: BTreeMap<(&str, &str), Vec<PastRun<'_>>> = BTreeMap::new();
     for run in found.iter().rev() {
-        if let Some((metric, value, _)) = best(&run.summary, metric) {
-            groups.entry((&run.summary.name, metric)).or_default().push(value);
+        if let Some((metric, ..)) = best(&run.summary, metric) {
+            let past = PastRun { name: &run.name, ended: run.ended, summary: &run.summary };
+            groups.entry((&run.summary.name, metric)).or_default().push(past);
         }
     }
+    groups.into_iter().map(|((pipeline, metric), runs)| Trend { pipeline, metric, runs }).collect()
+}
+
+/// Writes the page that draws them.
+fn draw(context: &Context, found: &[Found], metric: Option<&str>, path: &Path) -> Result<(), Exit> {
+    let trends = trends_of(found, metric);
+    if trends.is_empty() {
+        let (code, message) = match metric {
+            Some(metric) if !found.is_empty() => ("unknown-metric", format!("no run here has the metric `{metric}`")),
+            _ => ("not-a-run", "there are no runs with scores to draw".to_owned()),
+        };
+        return Err(usage(context, Problem::error(code, message), &format!("--plot {}", path.display())));
+    }
+    crate::whole::write_with_folder(path, trend_page(&trends).as_bytes()).map_err(|error| {
+        let problem = Problem::error("io", format!("cannot write `{}`", path.display()));
+        context.tell(&Problems::from(problem.because(error.to_string())));
+        Exit::StageFailed
+    })?;
+    if context.format == MessageFormat::Human {
+        say(&format!("drawn: {}", path.display()));
+    }
+    Ok(())
+}
+
+/// The best value in each run of each pipeline; one run alone has no trend.
+fn trends(found: &[Found], metric: Option<&str>) -> String {
     let mut text = String::new();
-    for ((name, metric), values) in groups.into_iter().filter(|(_, values)| values.len() > 1) {
+    let mut broken = false;
+    for trend in trends_of(found, metric).iter().filter(|trend| trend.runs.len() > 1) {
+        let values: Vec<f64> =
+            trend.runs.iter().filter_map(|run| Some(best(run.summary, Some(trend.metric))?.1)).collect();
         let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+        let breaks = trend.breaks();
+        broken |= !breaks.is_empty();
         text.push_str(&format!(
-            "{} {metric}  {}  {low:.4} to {high:.4} over {} runs, the oldest first\n",
-            visible(name),
-            bars(&values, low, high),
+            "{} {}  {}  {low:.4} to {high:.4} over {} runs, the oldest first\n",
+            visible(trend.pipeline),
+            visible(trend.metric),
+            bars(&values, low, high, &breaks),
             values.len()
         ));
+    }
+    if broken {
+        text.push_str(&format!("{BREAK}: other data or splits from here on\n"));
     }
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
-/// A bar for each value; equal values are of middle height.
-fn bars(values: &[f64], low: f64, high: f64) -> String {
+/// A bar for each value; equal values are of middle height. What stands on both sides of a break is not comparable.
+fn bars(values: &[f64], low: f64, high: f64, breaks: &BTreeSet<usize>) -> String {
     let last = (BARS.len() - 1) as f64;
     let height = |value: f64| if high > low { (value - low) / (high - low) * last } else { last / 2.0 };
-    values.iter().filter_map(|value| BARS.get(height(*value).round() as usize)).collect()
+    let bar = |value: f64| BARS.get(height(value).round() as usize).copied();
+    let broken = |at: usize| breaks.contains(&at).then_some(BREAK);
+    values.iter().enumerate().flat_map(|(at, value)| broken(at).into_iter().chain(bar(*value))).collect()
 }
 
 fn show(context: &Context, run: &Path) -> Result<Exit, Exit> {
@@ -298,8 +349,8 @@ mod tests {
 
     #[test]
     fn bars_rise_with_values() {
-        assert_eq!(bars(&[0.1, 0.2, 0.8], 0.1, 0.8), "▁▂█");
-        assert_eq!(bars(&[0.5, 0.5], 0.5, 0.5), "▅▅");
+        assert_eq!(bars(&[0.1, 0.2, 0.8], 0.1, 0.8, &BTreeSet::new()), "▁▂█");
+        assert_eq!(bars(&[0.5, 0.5], 0.5, 0.5, &BTreeSet::from([1])), "▅╎▅");
     }
 
     #[test]

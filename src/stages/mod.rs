@@ -10,7 +10,7 @@ mod ingest;
 pub mod ledger;
 mod lexicon;
 mod reduce;
-mod report;
+pub mod report;
 mod scale;
 mod select;
 mod tfidf;

@@ -268,6 +268,65 @@ fn a_report_works_in_a_browser() {
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
 }
 
+#[test]
+fn a_plot_of_runs_works_in_a_browser() {
+    let Some(mut browser) = Browser::start() else { return };
+    let project = project();
+    for seed in ["1", "1", "2"] {
+        let out = format!("runs/{seed}{}", u8::from(project.path("runs/10").exists()));
+        project.ok(["run", "films.yaml", "--out", &out, "--set", &format!("seed={seed}"), "--progress", "none"]);
+    }
+    project.ok(["runs", "ls", "--plot", "plot.html"]);
+    browser.width(1280);
+    browser.open(&project.path("plot.html"));
+    let requests: Vec<&str> = browser.requests().into_iter().filter(|url| *url != "about:blank").collect();
+    assert_eq!(requests.len(), 1, "the page itself alone: {requests:?}");
+    browser.eval("document.querySelectorAll('details').forEach((one) => { one.open = true; })");
+    // six variants in three runs, the last of them with other folds
+    assert_eq!(browser.eval("document.querySelectorAll('svg.trend .part').length"), 18);
+    assert_eq!(browser.eval("document.querySelectorAll('svg.trend polyline').length"), 6);
+    assert_eq!(browser.eval("document.querySelectorAll('svg.trend .break').length"), 1);
+    browser.eval("document.querySelector('svg.trend [tabindex=\"0\"]').focus()");
+    for (key, wants) in [("ArrowRight", 1), ("ArrowDown", 4), ("ArrowLeft", 3), ("ArrowUp", 0)] {
+        browser.press(key);
+        let at = "[...document.querySelectorAll('svg.trend .part')].indexOf(document.activeElement)";
+        assert_eq!(browser.eval(at), wants, "{key}");
+    }
+    let told = browser.eval("document.querySelector('.told').textContent");
+    assert!(told.as_str().unwrap().contains("in runs/10, ") && told.as_str().unwrap().contains("interval"), "{told}");
+    for scheme in ["light", "dark"] {
+        browser.scheme(scheme);
+        let contrasts = browser.eval(CONTRASTS);
+        let weak: Vec<&Value> =
+            contrasts.as_array().unwrap().iter().filter(|one| one[0].as_f64().unwrap() < 4.5).collect();
+        assert!(weak.is_empty(), "{scheme}: {weak:#?}");
+        // marks are told apart from the paper: WCAG 2.2, 1.4.11
+        let marks = browser.eval(MARKS);
+        let pale: Vec<&Value> = marks.as_array().unwrap().iter().filter(|one| one.as_f64().unwrap() < 3.0).collect();
+        assert!(marks.as_array().unwrap().len() == 18 && pale.is_empty(), "{scheme}: {marks}");
+    }
+    for width in [400, 1280] {
+        browser.width(width);
+        let wide = browser.eval("document.documentElement.scrollWidth");
+        assert!(wide.as_u64().unwrap() <= u64::from(width), "at {width} the page is {wide} wide");
+    }
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+}
+
+/// The contrast of each mark of a plot of runs with the page.
+const MARKS: &str = r#"(() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\d.]+/g).map((part) => part / 255)
+      .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = light(getComputedStyle(document.body).backgroundColor);
+  return [...document.querySelectorAll('svg.trend .part')].map((one) => {
+    const [a, b] = [light(getComputedStyle(one).fill), paper].sort((x, y) => y - x);
+    return getComputedStyle(one).fillOpacity === '1' ? (a + 0.05) / (b + 0.05) : 0;
+  });
+})()"#;
+
 fn nothing_is_injected(browser: &mut Browser) {
     assert_eq!(browser.eval("document.scripts.length"), 1);
     assert_eq!(browser.eval("document.title"), "<script>alert(1)</script> & films");

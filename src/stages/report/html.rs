@@ -29,17 +29,9 @@ pub(super) const CLIP: usize = 500;
 
 /// The whole page.
 pub(super) fn page(note: &Note<'_>) -> String {
-    let mut out = String::with_capacity(64 * 1024);
+    let frame = Frame { title: &note.title, version: &note.summary.fuseline_version, more_style: "" };
+    let mut out = frame.head();
     let title = html(&note.title);
-    out.push_str(&format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src '{}'\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"fuseline {}\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        script_digest(),
-        html(&note.summary.fuseline_version)
-    ));
     out.push_str(&format!(
         "<header>\n<h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{}</p>\n</header>\n",
         html(&note.scope)
@@ -60,12 +52,45 @@ pub(super) fn page(note: &Note<'_>) -> String {
         variants(&mut out, note);
     }
     super::contribution::html_section(&mut out, note);
-    super::ledger::html_section(&mut out, &note.summary.data, &note.summary.expectations);
+    super::ledger::html_section(&mut out, note.summary);
     details(&mut out, note);
     work(&mut out, note);
     super::provenance::html_section(&mut out, note);
-    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
-    out
+    out + &Frame::foot()
+}
+
+/// What stands around a page: its style, its policy, its script.
+pub(super) struct Frame<'a> {
+    /// What a browser calls the page.
+    pub(super) title: &'a str,
+    /// The version that made it.
+    pub(super) version: &'a str,
+    /// Style of its own.
+    pub(super) more_style: &'a str,
+}
+
+impl Frame<'_> {
+    /// All that comes before the page's content.
+    pub(super) fn head(&self) -> String {
+        let mut out = String::with_capacity(64 * 1024);
+        out.push_str(&format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src '{}'\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"fuseline {}\">\n\
+             <title>{}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n",
+            script_digest(),
+            html(self.version),
+            html(self.title),
+            self.more_style
+        ));
+        out
+    }
+
+    /// All that comes after it.
+    pub(super) fn foot() -> String {
+        format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
+    }
 }
 
 /// The only script that the page may run: its own, by digest.

@@ -18,6 +18,7 @@ mod provenance;
 mod rank;
 mod svg;
 mod sweep;
+mod trend;
 mod words;
 
 use schemars::JsonSchema;
@@ -30,6 +31,8 @@ use crate::record::Results;
 use crate::stage::{Arity, Port, Refusal, Scope, Sink, Stage, StageError, StageKind, Work};
 
 use data::Note;
+
+pub use trend::{PastRun, Trend, trend_page};
 
 /// More mistakes than that make a page no one reads.
 const MOST_MISTAKES: u32 = 1000;
@@ -142,6 +145,10 @@ impl Sink for Report {
         }
         Ok(files)
     }
+
+    fn ranks_by(&self) -> Option<&str> {
+        self.metric.as_deref()
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +186,7 @@ mod tests {
     }
 
     /// Every element that is opened is closed, in order; a stray `<` from data would break it.
-    fn well_formed(page: &str) {
+    pub(super) fn well_formed(page: &str) {
         let mut open: Vec<&str> = Vec::new();
         for piece in page.split('<').skip(1) {
             let (tag, _) = piece.split_once('>').unwrap_or_else(|| panic!("a tag without end: {piece}"));
