@@ -67,6 +67,7 @@ A comparison is quoted, since YAML gives `>` a meaning of its own. `fuseline exp
       quality: { metric: f1_macro, min_delta: -0.005 }   # at most half a point worse than the baseline
       floor: { metric: accuracy, min: 0.9 }
       memory: { cost: peak_memory, max: 2GB }
+      work: { cost: unit_seconds, max_ratio: 1.2 }       # at most a fifth more than the baseline's run cost
 
 A gate is about one thing. `fuseline explain gates` lists the costs.",
     },
@@ -231,8 +232,8 @@ the baseline anew; commit it with the change.",
     Code {
         code: "gate-incomparable",
         title: "a gate has nothing to be held against",
-        page: "The baseline is about other data, other folds or other variants, so that a difference would mean nothing. The message says
-which. The command ends with 1.
+        page: "The baseline is about other data, other folds or other variants, so that a difference would mean nothing; or it does not say what a
+cost was, or was made with more units cached. The message says which. The command ends with 1.
 
     error[gate-incomparable]: quality: accuracy has nothing to be held against
 
