@@ -272,7 +272,7 @@ fn drawn(trend: &Trend<'_>, lines: &[Line<'_>], scale: &Scale) -> String {
     );
     axes(&mut out, trend, &sheet);
     breaks(&mut out, lines, &sheet);
-    let apart = (sheet.step / (lines.len() + 1) as f64).min(5.0);
+    let apart = (sheet.step / (lines.len() + 1) as f64).min(9.0);
     for (at, line) in lines.iter().enumerate() {
         // Intervals of several variants stand beside each other, not on each other.
         let beside = (at as f64 - (lines.len() - 1) as f64 / 2.0) * apart;
@@ -401,24 +401,25 @@ fn table(out: &mut String, trend: &Trend<'_>, lines: &[Line<'_>]) {
     for line in lines {
         out.push_str(&format!("<th scope=\"col\" class=\"n\">{}</th>", bdi(&line.name)));
     }
-    out.push_str("<th scope=\"col\">than before</th></tr></thead>\n<tbody>\n");
+    out.push_str("</tr></thead>\n<tbody>\n");
     for (run, past) in trend.runs.iter().enumerate().rev() {
+        let points: Vec<Option<&Point<'_>>> =
+            lines.iter().map(|line| line.points.iter().find(|point| point.run == run)).collect();
+        let apart = points.iter().flatten().find_map(|point| point.apart);
         out.push_str(&format!(
-            "<tr><th scope=\"row\">{}</th><td>{} {}</td>",
+            "<tr><th scope=\"row\">{}</th><td class=\"when\">{} {}{}</td>",
             bdi(&short(past.name, 60)),
             date(past.ended),
-            time(past.ended)
+            time(past.ended),
+            apart.map(|why| format!("<small>{why} than before</small>")).unwrap_or_default()
         ));
-        let mut apart = None;
-        for line in lines {
-            let point = line.points.iter().find(|point| point.run == run);
-            apart = apart.or(point.and_then(|point| point.apart));
+        for point in points {
             let ci = point.and_then(|point| point.ci95);
             let ci = ci.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
             let mean = point.map_or_else(|| "–".to_owned(), |point| score(point.mean));
             out.push_str(&format!("<td class=\"n\">{mean}{ci}</td>"));
         }
-        out.push_str(&format!("<td>{}</td></tr>\n", apart.unwrap_or_default()));
+        out.push_str("</tr>\n");
     }
     out.push_str("</tbody>\n</table>\n</div>\n</details>\n");
 }
