@@ -187,7 +187,8 @@ fn best<'s>(summary: &'s Summary, metric: Option<&'s str>) -> Option<(&'s str, f
     let better = |metric: &MetricSummary, value: f64| if metric.higher_is_better { value } else { -value };
     let scored = summary.variants.iter().filter_map(|variant| {
         let metric = variant.metrics.get(name)?;
-        Some((better(metric, metric.mean?), metric.mean?, variant.label.as_str()))
+        let score = metric.score()?;
+        Some((better(metric, score), score, variant.label.as_str()))
     });
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, value, label)| (name, value, label))
 }

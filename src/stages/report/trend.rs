@@ -121,7 +121,7 @@ impl<'a> Basis<'a> {
 struct Point<'a> {
     /// Index into the runs.
     run: usize,
-    mean: f64,
+    value: f64,
     ci95: Option<[f64; 2]>,
     rows: u64,
     /// Why it is not joined with the point before it.
@@ -142,12 +142,12 @@ fn lines<'a>(trend: &Trend<'a>) -> (Vec<Line<'a>>, bool) {
     for (run, past) in trend.runs.iter().enumerate() {
         for variant in &past.summary.variants {
             let Some(metric) = variant.metrics.get(trend.metric) else { continue };
-            let Some(mean) = metric.mean.filter(|mean| mean.is_finite()) else { continue };
+            let Some(value) = metric.score() else { continue };
             higher_is_better = metric.higher_is_better;
             let points = all.entry((&variant.label, &variant.evaluation)).or_default();
             let basis = Basis::of(past.summary, variant);
             let apart = points.last().and_then(|before| basis.differs(&before.basis));
-            points.push(Point { run, mean, ci95: interval(metric), rows: variant.rows, apart, basis });
+            points.push(Point { run, value, ci95: interval(metric), rows: variant.rows, apart, basis });
         }
     }
     let evaluations: BTreeSet<&str> = all.keys().map(|(_, evaluation)| *evaluation).collect();
@@ -157,7 +157,7 @@ fn lines<'a>(trend: &Trend<'a>) -> (Vec<Line<'a>>, bool) {
     };
     let mut lines: Vec<Line<'a>> = all.into_iter().map(|(of, points)| Line { name: named(of), points }).collect();
     let now = |line: &Line<'_>| {
-        let last = line.points.last().map_or(f64::NEG_INFINITY, |point| point.mean);
+        let last = line.points.last().map_or(f64::NEG_INFINITY, |point| point.value);
         if higher_is_better { last } else { -last }
     };
     lines.sort_by(|a, b| now(b).total_cmp(&now(a)));
@@ -190,7 +190,7 @@ fn section(out: &mut String, trend: &Trend<'_>) {
     out.push_str("</p>\n");
     let reach = lines.iter().flat_map(|line| &line.points);
     let ends = reach.clone().filter_map(|point| point.ci95).flatten();
-    if let Some(scale) = Scale::over(reach.clone().map(|point| point.mean).chain(ends)) {
+    if let Some(scale) = Scale::over(reach.clone().map(|point| point.value).chain(ends)) {
         for some in lines.chunks(LINES).take(MOST) {
             figure(out, &latest, some, &scale);
             table(out, &latest, some);
@@ -285,7 +285,7 @@ fn drawn(trend: &Trend<'_>, lines: &[Line<'_>], scale: &Scale) -> String {
             out.push_str(&format!(
                 "<path class=\"part spot {class}\" role=\"img\" transform=\"translate({:.1} {:.1})\" d=\"{shape}\"><title>{}</title></path>",
                 sheet.x(point.run) + beside,
-                sheet.y(point.mean),
+                sheet.y(point.value),
                 html(&told(trend, line, point))
             ));
         }
@@ -348,7 +348,7 @@ fn breaks(out: &mut String, lines: &[Line<'_>], sheet: &Sheet<'_>) {
 
 /// A line through the points that may be joined, and the interval of each.
 fn strokes(out: &mut String, line: &Line<'_>, class: &str, beside: f64, sheet: &Sheet<'_>) {
-    let at = |point: &Point<'_>| (sheet.x(point.run) + beside, sheet.y(point.mean));
+    let at = |point: &Point<'_>| (sheet.x(point.run) + beside, sheet.y(point.value));
     for joined in line.points.chunk_by(|_, after| after.apart.is_none()).filter(|joined| joined.len() > 1) {
         let points: Vec<String> = joined.iter().map(at).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         out.push_str(&format!("<polyline class=\"{class}\" points=\"{}\"/>", points.join(" ")));
@@ -373,7 +373,7 @@ fn told(trend: &Trend<'_>, line: &Line<'_>, point: &Point<'_>) -> String {
         date(run.ended),
         time(run.ended),
         trend.metric,
-        score(point.mean)
+        score(point.value)
     );
     if let Some(ci) = point.ci95 {
         words.push_str(&format!(", 95% interval {}", range(ci)));
@@ -416,7 +416,7 @@ fn table(out: &mut String, trend: &Trend<'_>, lines: &[Line<'_>]) {
         for point in points {
             let ci = point.and_then(|point| point.ci95);
             let ci = ci.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
-            let mean = point.map_or_else(|| "–".to_owned(), |point| score(point.mean));
+            let mean = point.map_or_else(|| "–".to_owned(), |point| score(point.value));
             out.push_str(&format!("<td class=\"n\">{mean}{ci}</td>"));
         }
         out.push_str("</tr>\n");
