@@ -198,13 +198,13 @@ fn distance(summary: &Summary, variant: &VariantSummary, metric: &str, best: Opt
         Verdict::Level => "level",
     };
     let higher = variant.metrics.get(metric).is_none_or(|metric| metric.higher_is_better);
-    let sign = match against.difference {
-        difference if difference == 0.0 => "",
-        difference if (difference > 0.0) == higher => "−",
-        _ => "+",
-    };
+    let behind = (against.difference > 0.0) == higher;
     let gap = gap(metric, against.difference);
-    let gap = if gap.starts_with("less") { gap } else { format!("{sign}{gap}") };
+    let gap = match behind {
+        _ if gap.starts_with("less") || against.difference == 0.0 => gap,
+        true => format!("−{gap}"),
+        false => format!("+{gap}"),
+    };
     format!("{gap}, {verdict}")
 }
 

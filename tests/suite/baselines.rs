@@ -49,7 +49,7 @@ const NEAREST: &str = "{ k_neighbors: { n_neighbors: 15, metric: cosine } }";
 fn guesses_run_beside_all_variants_once_and_the_best_is_held_against_them() {
     let two = "matrix:\n  c: { set: model.estimator.linear_svc.c, values: [0.01, 1] }\n";
     let project = project("{ linear_svc: {} }", "folds: 3", two);
-    let out = project.ok(["run", "p.yaml"]).stdout;
+    let out = project.ok(["run", "p.yaml"]).stderr;
     let ran = summary(&project);
     let names: Vec<&str> = all(&ran["baselines"]).iter().map(|guess| guess["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["majority", "stratified", "k_neighbors"]);
@@ -75,12 +75,12 @@ fn guesses_run_beside_all_variants_once_and_the_best_is_held_against_them() {
         assert!(report.contains("baseline: majority") && report.contains("the strongest baseline, k"), "{form}");
     }
     // nothing runs again, and the same is told
-    let again = project.ok(["run", "p.yaml"]).stdout;
+    let again = project.ok(["run", "p.yaml"]).stderr;
     assert!(again.contains("0 ran"), "{again}");
     let rerun = summary(&project);
     assert_eq!((&rerun["baselines"], &rerun["against_baselines"]), (&ran["baselines"], &ran["against_baselines"]));
     // without them everything else is reused
-    let without = project.ok(["run", "p.yaml", "--set", "scores.baselines=[]"]).stdout;
+    let without = project.ok(["run", "p.yaml", "--set", "scores.baselines=[]"]).stderr;
     assert!(without.contains("0 ran") && !without.contains("baselines:"), "{without}");
     let without = summary(&project);
     assert_eq!((without.get("baselines"), without.get("against_baselines")), (None, None));
@@ -108,7 +108,7 @@ fn the_nearest_neighbours_are_those_that_a_pipeline_would_find() {
 #[test]
 fn a_model_that_beats_no_guess_is_told_first() {
     let project = project("{ k_neighbors: { n_neighbors: 40, metric: cosine } }", "folds: 3", "");
-    let out = project.ok(["run", "p.yaml"]).stdout;
+    let out = project.ok(["run", "p.yaml"]).stderr;
     assert!(out.contains("note: the model is not told apart from the strongest baseline, k"), "{out}");
 }
 
