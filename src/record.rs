@@ -150,12 +150,32 @@ pub struct Chosen {
     pub stage: String,
     /// The fold, counted from 0 over all repeats.
     pub fold: u32,
-    /// The values of the best candidate, by path.
+    /// The values of the candidate that was taken, by path.
     pub params: BTreeMap<String, Value>,
     /// The metric that decided.
     pub metric: String,
     /// Its mean over the folds of the training rows.
     pub score: f64,
+    /// Which candidate was taken.
+    #[serde(default)]
+    pub rule: ChoiceRule,
+    /// The mean of the best candidate, where `rule` is not to take just that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_score: Option<f64>,
+    /// The standard error of the best candidate's mean, where `rule` goes by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_error: Option<f64>,
+}
+
+/// Which of several candidates a search takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoiceRule {
+    /// The best mean over the folds of the training rows.
+    #[default]
+    Best,
+    /// The first whose mean is within one standard error of the best.
+    OneStandardError,
 }
 
 /// One metric over the folds.
