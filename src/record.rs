@@ -116,6 +116,20 @@ pub enum Status {
     Interrupted,
 }
 
+impl Summary {
+    /// True for a variant that trains on fewer rows than another point of its learning curve. It is no candidate for the best: what it
+    /// would be chosen against is itself with more rows.
+    pub fn has_fewer_rows(&self, variant: &VariantSummary) -> bool {
+        let curves = || self.learning_curves.iter().filter(|curve| curve.evaluation == variant.evaluation);
+        let of = |id: &str| self.variants.iter().find(|one| one.id == id && one.evaluation == variant.evaluation);
+        let points = curves().flat_map(|curve| curve.points.iter().map(move |point| (curve, point)));
+        let Some((curve, most)) = points.max_by_key(|(_, point)| point.train_rows) else { return false };
+        let value = of(&most.variant).and_then(|most| most.params.get(&curve.axis));
+        let on_curve = curves().flat_map(|curve| &curve.points).any(|point| point.variant == variant.id);
+        on_curve && value.is_some() && variant.params.get(&curve.axis) != value
+    }
+}
+
 /// One variant's scores.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VariantSummary {
@@ -369,6 +383,6 @@ pub struct Evaluation {
     pub variant: usize,
     /// The scores artifact: `metrics`, `classes`, `confusion`, `predictions`.
     pub scores: Parts,
-    /// The rows that were scored: `text` and `target`.
+    /// The rows that were scored: `text` and `target`, and `together` where folds kept copies of a text together.
     pub rows: Parts,
 }

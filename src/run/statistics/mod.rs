@@ -50,6 +50,8 @@ struct Member<'a> {
     evaluation: &'a Evaluation,
     /// Index into `summary.variants`.
     variant: usize,
+    /// False for one that trains on fewer rows than another point of its learning curve: it is neither the best nor a rival.
+    candidate: bool,
     /// The group's rows, as they stand in its own table.
     rows: Arc<Rows>,
 }
@@ -71,7 +73,8 @@ fn add(summary: &mut Summary, evaluations: &[Evaluation]) -> Result<(), StageErr
         let rows = seen.rows(evaluation)?;
         summary.variants[evaluation.variant].scored_on = Some(rows.print.clone());
         let alike = |group: &&mut Group<'_>| group.rows.print == rows.print && group.rows.task == rows.task;
-        let member = Member { evaluation, variant: evaluation.variant, rows: Arc::clone(&rows) };
+        let candidate = !summary.has_fewer_rows(&summary.variants[evaluation.variant]);
+        let member = Member { evaluation, variant: evaluation.variant, candidate, rows: Arc::clone(&rows) };
         match groups.iter_mut().find(alike) {
             Some(group) => group.members.push(member),
             None => groups.push(Group { rows, members: vec![member] }),
@@ -107,7 +110,7 @@ impl Group<'_> {
             summary.best.extend(best);
             one.contributions(summary);
         }
-        Ok(())
+        self.class_gains(summary)
     }
 
     /// Draws rows again, the same for all variants; `None` where it is not known what is true of some row.
@@ -116,8 +119,7 @@ impl Group<'_> {
         let classes =
             first.evaluation.scores.part("classes").map(|part| part.table()).transpose()?.map_or(1, |t| t.num_rows());
         let predictions = self.rows.predictions();
-        let all = predictions.max(1) * self.members.len();
-        let resamples = (LOOKS / all).clamp(LEAST_RESAMPLES, RESAMPLES);
+        let resamples = self.resamples();
         let at_a_time = (HELD / (predictions.max(1) * (classes + 4))).max(1);
         let mut drawn = Vec::with_capacity(self.members.len());
         for some in self.members.chunks(at_a_time) {
@@ -136,6 +138,25 @@ impl Group<'_> {
             }));
         }
         Ok(Some(drawn))
+    }
+
+    /// What came of drawing rows, with the error that the draws of training rows add where the same rows are held out each time.
+    fn with_draws(&self, replicates: &Replicates, values: &[f64]) -> Replicates {
+        match stats::draw_error(values, self.rows.redrawn) {
+            Some(error) => replicates.with_error(error, CONFIDENCE),
+            None => replicates.clone(),
+        }
+    }
+
+    /// How much larger the models' shared training rows make the standard error.
+    fn shared_training(&self) -> f64 {
+        stats::shared_training(self.rows.folds_per_repeat().unwrap_or(self.rows.folds()))
+    }
+
+    /// How often rows are drawn again.
+    fn resamples(&self) -> usize {
+        let all = self.rows.predictions().max(1) * self.members.len();
+        (LOOKS / all.max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
     }
 
     fn not_compared(&self, other: &Group<'_>, summary: &Summary) -> NotCompared {
@@ -166,9 +187,10 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// The corrected resampled t of a value for each fold, where folds were repeated.
+    /// The corrected resampled t of a value for each fold, where folds were made anew in each repeat.
     fn over_folds(&self, values: &[f64]) -> Option<CorrectedT> {
-        let folds = self.group.rows.folds_per_repeat().filter(|folds| *folds > 1)?;
+        let rows = &self.group.rows;
+        let folds = rows.folds_per_repeat().filter(|folds| *folds > 1 && rows.redrawn == 1)?;
         stats::corrected_t(values, 1.0 / (folds - 1) as f64)
     }
 
@@ -188,9 +210,13 @@ impl Measured<'_> {
                 (share, stats::wilson_interval(rows - wrong, rows, CONFIDENCE), Some(IntervalMethod::Wilson))
             }
             None => {
-                let replicates = &drawn.replicates[self.at];
+                let replicates = self.group.with_draws(&drawn.replicates[self.at], &values);
                 let estimate = Some(replicates.estimate).filter(|estimate| estimate.is_finite());
-                (estimate, replicates.interval(CONFIDENCE), Some(IntervalMethod::Bootstrap))
+                let method = match self.group.rows.redrawn {
+                    1 => IntervalMethod::Bootstrap,
+                    _ => IntervalMethod::BootstrapAndDraws,
+                };
+                (estimate, replicates.interval(CONFIDENCE), Some(method))
             }
         };
         let [least, most] = bounds(self.metric);
@@ -206,7 +232,8 @@ impl Measured<'_> {
         let mean = |member: usize| of(member).and_then(|metric| metric.mean).filter(|mean| mean.is_finite());
         let higher = self.metric.higher_is_better();
         let sign = if higher { 1.0 } else { -1.0 };
-        let ranked: Vec<usize> = (0..self.drawn.len()).filter(|member| mean(*member).is_some()).collect();
+        let candidate = |member: &usize| self.group.members[*member].candidate && mean(*member).is_some();
+        let ranked: Vec<usize> = (0..self.drawn.len()).filter(candidate).collect();
         let value = |member: usize| sign * mean(member).unwrap_or(f64::NEG_INFINITY);
         // the first of equals, as in a ranking
         let first = |a: usize, b: usize| if value(b) > value(a) { b } else { a };
@@ -238,7 +265,7 @@ impl Measured<'_> {
         let folds: Vec<f64> = folds.collect();
         let wins = self.wins(a, b);
         let over_folds = self.over_folds(&folds);
-        let widened = if over_folds.is_some() { 1.0 } else { stats::shared_training(self.group.rows.folds()) };
+        let widened = if over_folds.is_some() { 1.0 } else { self.group.shared_training() };
         let (difference, ci95, p, method) = match over_folds {
             Some(t) => {
                 let five_by_two = self.five_by_two(&folds);
@@ -246,15 +273,21 @@ impl Measured<'_> {
                 (t.mean, t.interval(CONFIDENCE), Some(five_by_two.unwrap_or(t.p)), method)
             }
             None => {
-                let of_pair =
-                    self.drawn[a].replicates[self.at].minus(&self.drawn[b].replicates[self.at]).widened(widened);
+                let rows = self.drawn[a].replicates[self.at].minus(&self.drawn[b].replicates[self.at]);
+                let of_pair = self.group.with_draws(&rows.widened(widened), &folds);
                 let ci95 = of_pair.interval(CONFIDENCE);
                 match wins.filter(|_| self.metric == Metric::Accuracy) {
                     Some((won, lost)) => {
                         let p = stats::tempered(stats::mcnemar(won, lost).mid, widened);
                         (of_pair.estimate, ci95, Some(p), ComparisonMethod::McnemarMidP)
                     }
-                    None => (of_pair.estimate, ci95, of_pair.p_value(0.0), ComparisonMethod::PairedBootstrap),
+                    None => {
+                        let method = match self.group.rows.redrawn {
+                            1 => ComparisonMethod::PairedBootstrap,
+                            _ => ComparisonMethod::PairedBootstrapAndDraws,
+                        };
+                        (of_pair.estimate, ci95, of_pair.p_value(0.0), method)
+                    }
                 }
             }
         };
@@ -311,7 +344,7 @@ impl Measured<'_> {
         let values: Vec<f64> = metric(best)?.folds.iter().copied().flatten().collect();
         let std_error = match self.over_folds(&values) {
             Some(t) => Some(t.std_error),
-            None => replicates.std_error(),
+            None => self.group.with_draws(replicates, &values).std_error(),
         };
         let scores: Vec<f64> = ranked.iter().map(|member| score(*member)).collect();
         let near = stats::within_one_standard_error(&scores, std_error.unwrap_or(0.0), higher);
