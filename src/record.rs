@@ -125,6 +125,20 @@ pub enum Status {
     Interrupted,
 }
 
+impl Summary {
+    /// True for a variant that trains on fewer rows than another point of its learning curve. It is no candidate for the best: what it
+    /// would be chosen against is itself with more rows.
+    pub fn has_fewer_rows(&self, variant: &VariantSummary) -> bool {
+        let curves = || self.learning_curves.iter().filter(|curve| curve.evaluation == variant.evaluation);
+        let of = |id: &str| self.variants.iter().find(|one| one.id == id && one.evaluation == variant.evaluation);
+        let points = curves().flat_map(|curve| curve.points.iter().map(move |point| (curve, point)));
+        let Some((curve, most)) = points.max_by_key(|(_, point)| point.train_rows) else { return false };
+        let value = of(&most.variant).and_then(|most| most.params.get(&curve.axis));
+        let on_curve = curves().flat_map(|curve| &curve.points).any(|point| point.variant == variant.id);
+        on_curve && value.is_some() && variant.params.get(&curve.axis) != value
+    }
+}
+
 /// One variant's scores.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VariantSummary {
@@ -159,12 +173,32 @@ pub struct Chosen {
     pub stage: String,
     /// The fold, counted from 0 over all repeats.
     pub fold: u32,
-    /// The values of the best candidate, by path.
+    /// The values of the candidate that was taken, by path.
     pub params: BTreeMap<String, Value>,
     /// The metric that decided.
     pub metric: String,
     /// Its mean over the folds of the training rows.
     pub score: f64,
+    /// Which candidate was taken.
+    #[serde(default)]
+    pub rule: ChoiceRule,
+    /// The mean of the best candidate, where `rule` is not to take just that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_score: Option<f64>,
+    /// The standard error of the best candidate's mean, where `rule` goes by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_error: Option<f64>,
+}
+
+/// Which of several candidates a search takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoiceRule {
+    /// The best mean over the folds of the training rows.
+    #[default]
+    Best,
+    /// The first whose mean is within one standard error of the best.
+    OneStandardError,
 }
 
 /// One metric over the folds.
@@ -373,6 +407,6 @@ pub struct Evaluation {
     pub variant: usize,
     /// The scores artifact: `metrics`, `classes`, `confusion`, `predictions`.
     pub scores: Parts,
-    /// The rows that were scored: `text` and `target`.
+    /// The rows that were scored: `text` and `target`, and `together` where folds kept copies of a text together.
     pub rows: Parts,
 }

@@ -326,6 +326,9 @@ impl FoldId {
     }
 }
 
+/// The part of a splits artifact that names the rows which every fold keeps together, and the group of each.
+pub const TOGETHER: &str = "together";
+
 /// Asks the planner for folds, and scores what the folds predicted. Calls no stage itself.
 pub trait Evaluate: Stage {
     /// The folds, where the parameters alone decide; `None` where the data does (`folds: given`).

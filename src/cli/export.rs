@@ -220,11 +220,12 @@ impl Asked<'_> {
         }
     }
 
-    /// The variant with the best mean of a metric; at equal means the first.
+    /// The variant with the best mean of a metric, at equal means the first; points of a learning curve with fewer training rows come
+    /// after all others.
     fn best(&self, stage: &str, variants: &[usize], metric: &str) -> Result<usize, Exit> {
         let done = self.run(&Units::Everything)?;
         let all = &self.session.pipeline.variants;
-        let mut best: Option<(usize, f64)> = None;
+        let mut best: Option<(usize, (bool, f64))> = None;
         let mut known: Vec<&str> = Vec::new();
         for &index in variants {
             let Some(at) = all[index].stages.iter().position(|node| node.id == stage) else { continue };
@@ -239,6 +240,7 @@ impl Asked<'_> {
                     .get(metric)
                     .and_then(|one| one.score().map(|score| if one.higher_is_better { score } else { -score }));
                 if let Some(value) = value
+                    && let value = (!done.summary.has_fewer_rows(of), value)
                     && best.is_none_or(|(_, known)| value > known)
                 {
                     best = Some((index, value));

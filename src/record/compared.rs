@@ -21,6 +21,8 @@ pub enum IntervalMethod {
     Wilson,
     /// Held-out rows (or groups of rows) drawn again; bias-corrected and accelerated quantiles.
     Bootstrap,
+    /// The same of the mean over repeats that hold out the same rows, with the error that their draws of training rows add.
+    BootstrapAndDraws,
     /// Corrected resampled t over repeated folds.
     CorrectedT,
 }
@@ -33,6 +35,8 @@ pub enum ComparisonMethod {
     McnemarMidP,
     /// Held-out rows drawn again, the same for both.
     PairedBootstrap,
+    /// The same of the mean over repeats that hold out the same rows, with the error that their draws of training rows add.
+    PairedBootstrapAndDraws,
     /// Corrected resampled t over the differences in repeated folds.
     CorrectedT,
     /// Alpaydın's combined F test of five repeats of two folds; the interval is that of the corrected t.

@@ -74,6 +74,9 @@ pub struct ClassGain {
     pub alone: Option<f64>,
     /// What this input adds to the others.
     pub gain: Option<f64>,
+    /// 95% interval of `gain`, by itself: of many classes, some intervals leave out 0 by chance. `null` where none can be told.
+    #[serde(default)]
+    pub ci95: Option<[f64; 2]>,
 }
 
 /// Scores over numbers of training rows (`curve`); the scores stand with the variants.
@@ -81,6 +84,9 @@ pub struct ClassGain {
 pub struct LearningCurve {
     /// The stage that scored.
     pub evaluation: String,
+    /// The axis that sets the rows.
+    #[serde(default)]
+    pub axis: String,
     /// What the other axes are set to: `features=both`; empty if there are none.
     pub label: String,
     /// In ascending order of rows.

@@ -67,7 +67,7 @@ fn contribution(
         };
         let without = of(without);
         let gain = without.map(|without| all.f1 - without);
-        ClassGain { class: all.class.clone(), all: all.f1, without, alone: of(alone), gain }
+        ClassGain { class: all.class.clone(), all: all.f1, without, alone: of(alone), gain, ci95: None }
     };
     let id = |other: Option<&VariantSummary>| other.map(|other| other.id.clone());
     Some(Contribution {
@@ -141,7 +141,10 @@ pub(super) fn learning_curves(run: &Run<'_>, variants: &[VariantSummary]) -> Vec
             let point = CurvePoint { variant: variant.id.clone(), train_rows };
             match found.iter_mut().find(|curve| curve.evaluation == *stage && curve.label == label) {
                 Some(curve) => curve.points.push(point),
-                None => found.push(LearningCurve { evaluation: stage.clone(), label, points: vec![point] }),
+                None => {
+                    let (evaluation, axis) = (stage.clone(), axis.clone());
+                    found.push(LearningCurve { evaluation, axis, label, points: vec![point] });
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::pipeline::Pipeline;
 use crate::plan::{EvaluationUnits, Known, Plan, StageUnit, Unit, UnitId, fitted, plan};
 use crate::problem::Problem;
 use crate::record::{Evaluation, Results, RunManifest, Status, Summary};
-use crate::stage::{Load, Part, Parts, StageError};
+use crate::stage::{Load, Part, Parts, StageError, TOGETHER};
 use crate::store::{Key, Manifest, RunRecord, Store, StoreError};
 
 /// Units that run although the store has them.
@@ -277,7 +277,8 @@ impl Session<'_> {
             let (Some(scores), Some(frame), Some(text)) = (of(score), of(evaluation.frame), of(evaluation.text)) else {
                 return Ok(None);
             };
-            for made in [scores, frame, text] {
+            let Some(split) = of(evaluation.split) else { return Ok(None) };
+            for made in [scores, frame, text, split] {
                 if whole.insert(made.key) && !self.store.verify(made) {
                     return Err(Reread::Damaged);
                 }
@@ -285,6 +286,9 @@ impl Session<'_> {
             let mut rows = self.parts(frame);
             if let Some(part) = self.parts(text).part("text") {
                 rows.insert("text", part.clone());
+            }
+            if let Some(part) = self.parts(split).part(TOGETHER) {
+                rows.insert(TOGETHER, part.clone());
             }
             let scores_parts = self.parts(scores);
             for (_, part) in scores_parts.iter().filter(|(name, _)| *name != "predictions") {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::{Gathered, needs, one_archive};
@@ -13,8 +14,8 @@ use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
 use crate::plan::{EvaluationUnits, Phase, Plan, SearchUnit, Unit, UnitId};
 use crate::record::{
-    BaselineSummary, Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit,
-    Status, Summary, Totals, UnitSummary, VariantSummary,
+    BaselineSummary, ChoiceRule, Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest,
+    RunUnit, Status, Summary, Totals, UnitSummary, VariantSummary,
 };
 use crate::stage::{Part, Parts, StageError, Work};
 use crate::store::Manifest;
@@ -196,6 +197,9 @@ fn chosen(run: &Run<'_>, variant: usize, split: UnitId) -> Vec<Chosen> {
             params: facts.get("params")?.as_object()?.clone().into_iter().collect(),
             metric: facts.get("metric")?.as_str()?.to_owned(),
             score: facts.get("score")?.as_f64()?,
+            rule: facts.get("rule").and_then(|rule| ChoiceRule::deserialize(rule).ok()).unwrap_or_default(),
+            best_score: facts.get("best_score").and_then(Value::as_f64),
+            std_error: facts.get("std_error").and_then(Value::as_f64),
         })
     };
     let mut all: Vec<Chosen> = searches.filter_map(one).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 
 use super::derived::{Derivations, Mask};
-use super::{Made, Output, StageError};
+use super::{FoldId, Made, Output, StageError};
 use crate::table::Digest;
 
 /// Loads stored tables by digest, verified.
@@ -189,6 +189,8 @@ pub(crate) fn divided_within(
     let mask = Arc::new(fold_mask(fold, "train")?);
     let mut output = divide(&target.filtered(&mask))?;
     let whole = fold.table()?;
+    // what else it says is of those rows alone, and nobody reads it
+    output.parts.retain(|(name, _)| FoldId::of_part(name).is_some());
     for (_, made) in &mut output.parts {
         if let Made::Table(table) = made {
             *table = widened(table, &mask.keep, &whole)?;

@@ -91,7 +91,10 @@ fn variants(summary: &Summary, mut ranked: Vec<&VariantSummary>, metrics: &[Stri
         let value = found.and_then(|m| m.score().map(|score| if m.higher_is_better { score } else { -score }));
         value.unwrap_or(f64::NEG_INFINITY)
     };
-    ranked.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    ranked.sort_by(|a, b| {
+        let fewer_rows = summary.has_fewer_rows(a).cmp(&summary.has_fewer_rows(b));
+        fewer_rows.then_with(|| value(b).total_cmp(&value(a)))
+    });
     let column = |title: &str, spare, cell: &dyn Fn(&VariantSummary) -> String| {
         let cells = ranked.iter().map(|variant| cell(variant));
         Column { cells: std::iter::once(title.to_owned()).chain(cells).collect(), spare }
@@ -190,6 +193,9 @@ fn distance(summary: &Summary, variant: &VariantSummary, metric: &str, best: Opt
     let this = rival(variant);
     if best == Some(&this) {
         return if variant.metrics.contains_key(metric) { "best".to_owned() } else { "–".to_owned() };
+    }
+    if summary.has_fewer_rows(variant) {
+        return "fewer rows".to_owned();
     }
     let of_pair = |c: &&Comparison| c.metric == metric && Some(&c.a) == best && c.b == this;
     let Some(against) = summary.comparisons.iter().find(of_pair) else { return "–".to_owned() };
@@ -295,7 +301,7 @@ pub fn align(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{BestOf, ComparisonMethod, NotCompared, ScoredOn, Status, Totals};
+    use crate::record::{BestOf, ComparisonMethod, CurvePoint, LearningCurve, NotCompared, ScoredOn, Status, Totals};
 
     fn variant(id: &str, label: &str, accuracy: f64) -> VariantSummary {
         let metric = |mean: f64| MetricSummary {
@@ -441,6 +447,26 @@ note: both\\u{1b}[31m beats words by 2.0 points of accuracy (95% interval 1.1 to
             assert_eq!(table.contains("1 more in summary.json"), width < 120, "{table}");
         }
         assert!(summary(&run, Some(62)).contains('…'));
+    }
+
+    #[test]
+    fn points_of_a_curve_with_fewer_rows_stand_below() {
+        let mut run = run();
+        for (variant, rows) in run.variants.iter_mut().zip(["all", "100"]) {
+            variant.params.insert("train_rows".into(), rows.into());
+        }
+        let point = |at: usize, train_rows| CurvePoint { variant: run.variants[at].id.clone(), train_rows };
+        run.learning_curves = vec![LearningCurve {
+            evaluation: "scores".into(),
+            axis: "train_rows".into(),
+            label: String::new(),
+            points: vec![point(1, 100), point(0, 160)],
+        }];
+        (run.comparisons, run.best) = (vec![], vec![]);
+        let text = summary(&run, None);
+        let lines: Vec<&str> = text.lines().take(3).collect();
+        assert!(lines[1].starts_with("words") && lines[1].contains(" best "), "{text}");
+        assert!(lines[2].starts_with("both") && lines[2].contains(" fewer rows "), "{text}");
     }
 
     #[test]

@@ -193,6 +193,17 @@ stages:
         assert!(words_least > 0.1 && words < 0.001, "{metric}: {}", summary["contributions"]);
         assert!(numbers_least <= 0.0 && numbers > 0.05, "{metric}: {}", summary["contributions"]);
     }
+    for (block, matters) in [(0, true), (1, false)] {
+        let classes = summary["contributions"][block]["classes"].as_array().unwrap();
+        assert_eq!(classes.len(), 2);
+        for class in classes {
+            let bound = |at: usize| class["ci95"][at].as_f64().unwrap();
+            let gain = class["gain"].as_f64().unwrap();
+            assert!(bound(0) <= gain && gain <= bound(1) && bound(0) < bound(1), "{class}");
+            assert_eq!(bound(0) > 0.1, matters, "{class}");
+        }
+    }
+    assert!(read(&project, "out/report.md").contains("in points of F1, all folds together, with 95% intervals"));
 }
 
 #[test]
@@ -228,6 +239,62 @@ fn a_curve_scores_the_same_rows_with_fewer_to_learn_from() {
         "{markdown}"
     );
     assert!(markdown.contains("| train\\_rows=6 | 3 | 6 | 90 |"), "{markdown}");
+}
+
+#[test]
+fn repeats_of_a_holdout_draw_other_training_rows() {
+    let scores = "curve: { train_rows: [6, all] }, with: { holdout: test, repeats: 3, metrics: [accuracy, f1_macro] }";
+    let project = project("from: [tfidf]", scores, "");
+    let split = |pipeline: String| pipeline.replace("label: label }", "label: label, split: split }");
+    project.write("p.yaml", split(pipeline("from: [tfidf]", scores, "")));
+    project.ok(["run", "p.yaml", "--out", "out"]);
+    let summary = project.summary("out");
+    assert_eq!(summary["variants"][0]["scored_on"], summary["variants"][1]["scored_on"], "a curve of the same rows");
+    let masks = |label: &str, repeat: u32| {
+        let part = format!("fold.{repeat:02}.00");
+        let args = ["show", "p.yaml", "scores", "--variant", label, "--part", &part, "--format", "jsonl"];
+        let shown = project.ok(args).stdout;
+        let lines: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        ["train", "test"].map(|side| lines.iter().map(|line| line[side].as_bool().unwrap()).collect::<Vec<bool>>())
+    };
+    let [first, second] = [0, 1].map(|repeat| masks("train_rows=6", repeat));
+    assert!(first[0] != second[0] && first[1] == second[1]);
+    assert_eq!(masks("train_rows=all", 0), masks("train_rows=all", 2));
+    for (variant, alike) in summary["variants"].as_array().unwrap().iter().zip([false, true]) {
+        let metric = &variant["metrics"]["f1_macro"];
+        assert_eq!(metric["folds"].as_array().unwrap().len(), 3);
+        assert_eq!(metric["std"].as_f64().unwrap() == 0.0, alike, "{metric}");
+        assert_eq!(metric["ci95_method"], "bootstrap_and_draws");
+        assert!((metric["estimate"].as_f64().unwrap() - metric["mean"].as_f64().unwrap()).abs() < 1e-12, "{metric}");
+    }
+    // one that trains on all each time has fitted once
+    let fits = |label: &str| {
+        let id = summary["variants"].as_array().unwrap().iter().find(|v| v["label"] == label).unwrap()["id"].clone();
+        let units = summary["units"].as_array().unwrap().iter();
+        let own = units.filter(|unit| unit["stage"] == "model" && unit["phase"] == "fit");
+        let own = own.filter(|unit| unit["variants"].as_array().unwrap().contains(&id));
+        let mut keys: Vec<String> = own.map(|unit| unit["key"].to_string()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.len()
+    };
+    assert_eq!((fits("train_rows=6"), fits("train_rows=all")), (3, 1));
+    assert!(read(&project, "out/report.md").contains("mean over 3 draws of the training rows"));
+    // without fewer rows there is nothing to draw
+    let plain = "with: { holdout: test, repeats: 3 }";
+    project.write("p.yaml", split(pipeline("from: [tfidf]", plain, "")));
+    let refused = project.run(["check", "p.yaml"]);
+    assert!(refused.stderr.contains("`repeats` says nothing beside `holdout`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("set `train_rows`"), "{}", refused.stderr);
+    // given folds, three times over
+    let given = "with: { folds: given, repeats: 2, train_rows: 10, metrics: [accuracy] }";
+    let pipeline = pipeline("from: [tfidf]", given, "").replace("label: label }", "label: label, fold: fold }");
+    project.write("p.yaml", pipeline);
+    project.ok(["run", "p.yaml", "--out", "given"]);
+    let accuracy = project.summary("given")["variants"][0]["metrics"]["accuracy"].clone();
+    let folds = accuracy["folds"].as_array().unwrap().len();
+    assert!(folds > 2 && folds % 2 == 0, "{accuracy}");
+    assert_eq!(accuracy["ci95_method"], "bootstrap_and_draws");
 }
 
 #[test]

@@ -271,6 +271,17 @@ fn copies_stay_in_one_fold_where_that_is_asked_for() {
     assert!(idle.run(["check", "pipeline.yaml"]).stderr.contains("`group_duplicates` says nothing beside"));
 }
 
+#[test]
+fn copies_that_stay_together_are_drawn_together() {
+    let accuracy = |with: &str| {
+        let project = copied(with);
+        project.ok(["run", "pipeline.yaml", "--out", "out"]);
+        project.summary("out")["variants"][0]["metrics"]["accuracy"].clone()
+    };
+    assert_eq!(accuracy("metrics: [accuracy]")["ci95_method"], "wilson");
+    assert_eq!(accuracy("group_duplicates: folded, metrics: [accuracy]")["ci95_method"], "bootstrap");
+}
+
 trait Rewritten {
     fn replace_with(self, with: &str) -> Project;
 }

@@ -93,6 +93,27 @@ fn a_search_and_a_matrix_share_what_they_fit() {
 }
 
 #[test]
+fn a_simpler_candidate_is_taken_where_that_is_asked_for() {
+    let ruled = TUNED.replace("metric: accuracy", "metric: accuracy, rule: one_standard_error");
+    let project = Project::new()
+        .file("data.csv", snippets(60))
+        .file("best.yaml", with(TUNED, "tuned"))
+        .file("usual.yaml", with(&ruled.replace("one_standard_error", "best"), "tuned"))
+        .file("ruled.yaml", with(&ruled, "tuned"));
+    for name in ["best", "usual", "ruled"] {
+        project.ok(["run", &format!("{name}.yaml"), "--out", name]);
+    }
+    assert_eq!(project.summary("usual")["totals"]["ran"], 0, "the default is no other work");
+    let chosen = |name: &str| project.summary(name)["variants"][0]["chosen"].as_array().unwrap().clone();
+    for (best, ruled) in chosen("best").iter().zip(&chosen("ruled")) {
+        assert_eq!((&best["rule"], &best["best_score"]), (&"best".into(), &Value::Null));
+        assert_eq!((&ruled["rule"], &ruled["best_score"]), (&"one_standard_error".into(), &best["score"]));
+        let bound = best["score"].as_f64().unwrap() - ruled["std_error"].as_f64().unwrap();
+        assert!(ruled["score"].as_f64().unwrap() >= bound, "{ruled}");
+    }
+}
+
+#[test]
 fn stages_over_models_give_the_same_bits_on_any_number_of_threads() {
     for pipeline in [with(STACKED, "both"), with(TUNED, "tuned")] {
         let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", pipeline);

@@ -17,7 +17,7 @@ pub use labels::{ClassScores, ConfusionMatrix};
 pub use outcome::{Outcome, OutcomeError, Scores};
 pub use sets::{SetOutcome, compute_sets};
 pub use values::{ValueOutcome, compute_values};
-pub use weighed::{Places, Weighed};
+pub use weighed::{ClassF1, Places, Weighed};
 
 use std::borrow::Cow;
 

@@ -5,7 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::distributions::{normal_below, normal_beyond, normal_quantile};
+use super::distributions::{normal_below, normal_beyond, normal_quantile, t_quantile};
+use super::folds::DrawError;
 use super::{mean, sample_std};
 use crate::ml::Rng;
 
@@ -17,6 +18,9 @@ const BLOCKS: usize = 100;
 
 /// Fewer resamples beyond a value than that say nothing of how rare it is.
 const FEW: f64 = 10.0;
+
+/// From so many degrees of freedom on, Student's t is the normal distribution.
+const MANY: f64 = 1e4;
 
 /// The share of resamples in which a score must be defined.
 const DEFINED: f64 = 0.9;
@@ -213,6 +217,21 @@ impl Replicates {
         Replicates { draws, ..self.clone() }
     }
 
+    /// The same with an error of its own added to that of rows, of which few draws tell: so much further from the score that the
+    /// interval of `confidence` is that of Student's t with Satterthwaite's degrees of freedom (Welch 1947, *The generalization of
+    /// "Student's" problem*).
+    pub fn with_error(&self, error: DrawError, confidence: f64) -> Replicates {
+        let (rows, draws) = (self.std_error().unwrap_or(0.0).powi(2), error.std_error.powi(2));
+        let freedom = error.freedom as f64 * ((rows + draws) / draws).powi(2);
+        let level = 0.5 + confidence / 2.0;
+        let wider =
+            t_quantile(freedom.min(MANY).floor() as usize, level).zip(normal_quantile(level)).map(|(t, z)| t / z);
+        match wider {
+            Some(wider) if rows > 0.0 && draws > 0.0 => self.widened(wider * ((rows + draws) / rows).sqrt()),
+            _ => self.clone(),
+        }
+    }
+
     /// The standard deviation of the score over resamples; `None` where the score is not defined often enough.
     pub fn std_error(&self) -> Option<f64> {
         sample_std(&self.defined()?)
@@ -381,6 +400,24 @@ mod tests {
         assert!(far < 1e-14 && far > 0.0, "{far}");
         assert_eq!(found.p_value(f64::NAN), None);
         assert!(found.p_value(found.estimate).unwrap() > 0.9);
+    }
+
+    #[test]
+    fn an_error_of_its_own_adds_to_that_of_rows() {
+        let (found, none) = (of(skewed(), 4000), of(vec![0.0; 40], 4000));
+        let rows = found.minus(&none);
+        let own = rows.std_error().unwrap();
+        // 3, 4 and 5; 4 · (25/16)² = 9.77 degrees of freedom, of which 9 count: t is 2.262157
+        let error = DrawError { std_error: own * 4.0 / 3.0, freedom: 4 };
+        let wide = rows.with_error(error, 0.95);
+        let half = |of: &Replicates| of.interval(0.95).unwrap()[1] - of.estimate;
+        assert!((wide.std_error().unwrap() / own - 5.0 / 3.0 * 2.262_157 / 1.959_964).abs() < 1e-5);
+        assert!((half(&wide) / half(&rows) - 5.0 / 3.0 * 2.262_157 / 1.959_964).abs() < 1e-5);
+        assert!((wide.p_value(wide.interval(0.95).unwrap()[0]).unwrap() - 0.05).abs() < 0.003);
+        // none adds nothing, and a small one hardly anything
+        assert_eq!(rows.with_error(DrawError { std_error: 0.0, freedom: 1 }, 0.95), rows);
+        let small = rows.with_error(DrawError { std_error: own * 1e-3, freedom: 1 }, 0.95);
+        assert!((small.std_error().unwrap() / own - 1.0).abs() < 2e-4);
     }
 
     #[test]

@@ -61,6 +61,26 @@ pub fn shared_training(folds: usize) -> f64 {
     }
 }
 
+/// What the drawing of training rows adds to the error of a mean over draws.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DrawError {
+    /// The standard error of the mean over draws.
+    pub std_error: f64,
+    /// Draws less 1.
+    pub freedom: usize,
+}
+
+/// How far the mean over `draws` repeats of the same folds, each with other training rows, is from that over all draws: the spread of
+/// the repeats' means over the root of their number. `values` has a score, or a difference of two, for each fold, repeat after
+/// repeat. `None` for fewer than two repeats, or where they are not equally long.
+pub fn draw_error(values: &[f64], draws: usize) -> Option<DrawError> {
+    if draws < 2 || values.is_empty() || !values.len().is_multiple_of(draws) {
+        return None;
+    }
+    let means: Vec<f64> = values.chunks(values.len() / draws).filter_map(mean).collect();
+    Some(DrawError { std_error: sample_std(&means)? / (draws as f64).sqrt(), freedom: draws - 1 })
+}
+
 /// A two-sided p value where the standard error is `factor` times as large: the same on the scale of the normal distribution.
 pub fn tempered(p: f64, factor: f64) -> f64 {
     match normal_quantile(p / 2.0) {
@@ -103,6 +123,15 @@ pub fn five_by_two(differences: &[[f64; 2]; 5]) -> Option<FiveByTwo> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn draws_are_held_against_each_other_repeat_by_repeat() {
+        // repeats of two folds: 0.6, 0.8 and 0.7 on average, spread 0.1
+        let error = draw_error(&[0.5, 0.7, 0.8, 0.8, 0.6, 0.8], 3).unwrap();
+        assert!((error.std_error - 0.1 / 3f64.sqrt()).abs() < 1e-12 && error.freedom == 2);
+        assert_eq!(draw_error(&[0.5, 0.7, 0.8], 2), None);
+        assert_eq!((draw_error(&[0.5, 0.7], 1), draw_error(&[], 2)), (None, None));
+    }
 
     #[test]
     fn what_does_not_vary_is_certain_or_nothing() {

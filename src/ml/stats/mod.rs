@@ -12,7 +12,7 @@ mod selection;
 
 pub use bootstrap::{LEAST_STRATUM, Replicates, Scored, Units, out_of_bag, resample};
 pub use family::holm;
-pub use folds::{CorrectedT, FiveByTwo, corrected_t, five_by_two, shared_training, tempered};
+pub use folds::{CorrectedT, DrawError, FiveByTwo, corrected_t, draw_error, five_by_two, shared_training, tempered};
 pub use intervals::wilson_interval;
 pub use paired::{McNemar, Wins, mcnemar, wins};
 pub use selection::{Optimism, optimism, within_one_standard_error};

@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 
 use super::distributions::normal_below;
+use super::tests::Mean;
 use super::*;
 use crate::ml::{Average, Metric, Outcome, Places, Rng, Scores, Weighed, stratified_k_fold};
 
@@ -415,4 +416,64 @@ fn simulation_of_a_real_difference() {
     });
     tally.tell(&format!("2000 rows, {:.1} points between the two", 100.0 * gap));
     between(&tally, &["accuracy, McNemar mid-p: found", "f1_macro, bootstrap: found"], 0.6, 1.0);
+}
+
+/// A learner on draws of training rows, scored on the same rows each time.
+struct Redrawn {
+    /// By held-out row, in how many of the draws it was told right, as a share.
+    rows: Mean,
+    /// The accuracy of each draw.
+    draws: Vec<f64>,
+    /// The true accuracy over all draws.
+    truth: f64,
+}
+
+/// `trained` of the first 200 rows, `draws` times; the others are held out.
+fn redrawn(world: &World, data: &Data, trained: usize, draws: usize, seed: u64) -> Redrawn {
+    const POOL: usize = 200;
+    let mut rng = Rng::seeded(seed + 5);
+    let mut fit = || {
+        let mut pool: Vec<usize> = (0..POOL).collect();
+        rng.shuffle(&mut pool);
+        data.fit(&pool[..trained], world.width)
+    };
+    let models: Vec<Fitted> = (0..draws).map(|_| fit()).collect();
+    let right = |model: &Fitted, row: usize| {
+        let score = model.score(&data.x[row * world.width..(row + 1) * world.width]);
+        f64::from(u8::from((score > 0.0) == (data.y[row] == 1)))
+    };
+    let held_out = || POOL..data.y.len();
+    let share = |row: usize| models.iter().map(|model| right(model, row)).sum::<f64>() / draws as f64;
+    let accuracy = |model: &Fitted| mean(&held_out().map(|row| right(model, row)).collect::<Vec<_>>()).unwrap();
+    let rows = Mean(held_out().map(share).collect());
+    let accuracies = models.iter().map(accuracy).collect();
+    let truth = (0..300).map(|_| world.truth(&fit())[0]).sum::<f64>() / 300.0;
+    Redrawn { rows, draws: accuracies, truth }
+}
+
+/// Repeats that hold out the same 200 rows and draw other training rows.
+#[test]
+#[ignore = "minutes of simulations"]
+fn simulation_of_draws_of_training_rows() {
+    let world = World { rows: 400, drawn: true, ..WORLD };
+    for (trained, draws) in [(10, 2), (10, 5), (10, 20), (50, 5), (200, 5)] {
+        let tally = simulate(EXPERIMENTS, |seed, tally| {
+            let mut rng = Rng::seeded(seed);
+            let y = world.labels(&mut rng);
+            let (one, two) = (world.data(&y, &mut rng), world.data(&y, &mut rng));
+            // the same seed, and so the same draws
+            let (one, two) = (redrawn(&world, &one, trained, draws, seed), redrawn(&world, &two, trained, draws, seed));
+            let units = Units::alike(one.rows.0.len());
+            let found = resample(&[&one.rows, &two.rows], &units, RESAMPLES, seed);
+            let with = |rows: &Replicates, values: &[f64]| rows.with_error(draw_error(values, draws).unwrap(), 0.95);
+            tally.note("rows alone", holds(found[0][0].interval(0.95), one.truth));
+            tally.note("rows and draws", holds(with(&found[0][0], &one.draws).interval(0.95), one.truth));
+            let differences: Vec<f64> = one.draws.iter().zip(&two.draws).map(|(a, b)| a - b).collect();
+            let (rows, truth) = (found[0][0].minus(&found[1][0]), one.truth - two.truth);
+            tally.note("difference, rows alone", holds(rows.interval(0.95), truth));
+            tally.note("difference, rows and draws", holds(with(&rows, &differences).interval(0.95), truth));
+        });
+        tally.tell(&format!("{trained} of 200 training rows, drawn {draws} times"));
+        between(&tally, &["rows and draws", "difference, rows and draws"], 0.93, 1.0);
+    }
 }

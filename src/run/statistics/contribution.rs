@@ -1,8 +1,72 @@
 //! How sure is what an input of a stage adds? Holds the variant with all inputs against the one without it, row by row.
 
-use super::Measured;
-use crate::ml::stats;
-use crate::record::{Contribution, Gain, Summary, VariantSummary};
+use super::{CONFIDENCE, Group, Measured};
+use crate::ml::stats::{self, Replicates, Scored};
+use crate::record::{Contribution, Gain, Summary};
+use crate::stage::StageError;
+
+/// What drawing rows again has told of a member's classes.
+struct Classes {
+    names: Vec<String>,
+    /// By class.
+    replicates: Vec<Replicates>,
+    /// By repeat, then by class: as the rows are.
+    repeats: Vec<Vec<f64>>,
+}
+
+impl Group<'_> {
+    /// Fills in the intervals of what an input adds to each class: F1 of the same resamples with and without it.
+    pub(super) fn class_gains(&self, summary: &mut Summary) -> Result<(), StageError> {
+        let pair = |of: &Contribution| {
+            let pair = (self.member(&of.all, of, summary)?, self.member(of.without.as_deref()?, of, summary)?);
+            (!of.classes.is_empty()).then_some(pair)
+        };
+        let pairs = summary.contributions.iter().enumerate();
+        let pairs: Vec<(usize, usize, usize)> =
+            pairs.filter_map(|(at, of)| pair(of).map(|(all, without)| (at, all, without))).collect();
+        for table in pairs.chunk_by(|one, other| one.1 == other.1) {
+            let members: Vec<usize> = table.iter().take(1).map(|of| of.1).chain(table.iter().map(|of| of.2)).collect();
+            let Some(classes) = self.classes(&members, summary.seed)? else { continue };
+            let Some((all, others)) = classes.split_first() else { continue };
+            for ((at, ..), without) in table.iter().zip(others) {
+                for class in &mut summary.contributions[*at].classes {
+                    class.ci95 = self.class_gain(&class.class, all, without);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is drawn of the classes of some members; `None` where some have no classes.
+    fn classes(&self, members: &[usize], seed: u64) -> Result<Option<Vec<Classes>>, StageError> {
+        let told = members.iter().map(|&at| self.members[at].rows.class_scores(self.members[at].evaluation));
+        let told = told.collect::<Result<Option<Vec<_>>, _>>()?;
+        Ok(told.map(|told| {
+            let scored: Vec<&dyn Scored> = told.iter().map(|(_, scores)| scores as &dyn Scored).collect();
+            let replicates = stats::resample(&scored, &self.rows.units, self.resamples(), seed);
+            let repeats: Vec<_> = told.iter().map(|(_, scores)| scores.each(&self.rows.units)).collect();
+            let classes = told.into_iter().zip(replicates).zip(repeats);
+            classes.map(|(((names, _), replicates), repeats)| Classes { names, replicates, repeats }).collect()
+        }))
+    }
+
+    fn class_gain(&self, class: &str, all: &Classes, without: &Classes) -> Option<[f64; 2]> {
+        let place = |of: &Classes| of.names.binary_search_by(|name| name.as_str().cmp(class)).ok();
+        let (one, other) = (place(all)?, place(without)?);
+        let repeats = all.repeats.iter().zip(&without.repeats).map(|(all, without)| all[one] - without[other]);
+        let gain = all.replicates[one].minus(&without.replicates[other]).widened(self.shared_training());
+        let [low, high] = self.with_draws(&gain, &repeats.collect::<Vec<f64>>()).interval(CONFIDENCE)?;
+        Some([low.max(-1.0), high.min(1.0)])
+    }
+
+    /// The place of a variant that a contribution names.
+    fn member(&self, id: &str, of: &Contribution, summary: &Summary) -> Option<usize> {
+        self.members.iter().position(|member| {
+            let variant = &summary.variants[member.variant];
+            variant.id == id && variant.evaluation == of.evaluation
+        })
+    }
+}
 
 impl Measured<'_> {
     /// Fills in intervals and p values where all variants of a contribution were scored alike.
@@ -23,10 +87,7 @@ impl Measured<'_> {
     }
 
     fn gain(&self, of: &Contribution, summary: &Summary) -> Option<Gain> {
-        let member = |id: &str| {
-            let these = |variant: &VariantSummary| variant.id == id && variant.evaluation == of.evaluation;
-            self.group.members.iter().position(|member| these(&summary.variants[member.variant]))
-        };
+        let member = |id: &str| self.group.member(id, of, summary);
         let variant = |member: usize| &summary.variants[self.group.members[member].variant];
         let score = |member: Option<usize>| {
             let metric = variant(member?).metrics.get(self.name)?;

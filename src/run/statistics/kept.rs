@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::record::{
-    AgainstBaseline, BestOf, Comparison, Evaluation, Gain, MetricSummary, NotCompared, ScoredOn, Summary,
+    AgainstBaseline, BestOf, ClassGain, Comparison, Evaluation, Gain, MetricSummary, NotCompared, ScoredOn, Summary,
 };
-use crate::stage::StageError;
+use crate::stage::{StageError, TOGETHER};
 use crate::store::{Fields, Key, Lookup, Manifest, STORE_FORMAT, Store};
 use crate::table::Digest;
 
@@ -30,7 +30,7 @@ struct Kept {
     against_baselines: Vec<AgainstBaseline>,
     not_compared: Vec<NotCompared>,
     /// In the order of the summary's contributions.
-    gains: Vec<BTreeMap<String, Gain>>,
+    gains: Vec<(BTreeMap<String, Gain>, Vec<ClassGain>)>,
 }
 
 /// Adds what can be said of chance, as it was found before or by finding it; gives the key under which it is kept. `damaged` hears what
@@ -89,7 +89,9 @@ fn key(summary: &Summary, evaluations: &[Evaluation], baselines: &[Evaluation]) 
         let digest = |part: Option<&crate::stage::Part>| part.map_or(Some(None), |part| part.digest().map(Some));
         let of = |parts: &crate::stage::Parts, name| digest(parts.part(name));
         let scores = (of(&evaluation.scores, "predictions")?, of(&evaluation.scores, "classes")?);
-        parts.push((evaluation.variant, scores, of(&evaluation.rows, "target")?));
+        let rows = (of(&evaluation.rows, "target")?, of(&evaluation.rows, TOGETHER)?);
+        let candidate = !summary.has_fewer_rows(&summary.variants[evaluation.variant]);
+        parts.push((evaluation.variant, candidate, scores, rows));
     }
     let beside: Vec<_> = summary.baselines.iter().map(|b| (&b.name, &b.evaluation, &b.variants, &b.metrics)).collect();
     let said = json!([STORE_FORMAT, KIND, VERSION, summary.seed, variants, contributions, beside, parts]);
@@ -105,7 +107,7 @@ impl Kept {
             baselines: summary.baselines.iter().map(|b| (b.scored_on.clone(), b.metrics.clone())).collect(),
             against_baselines: summary.against_baselines.clone(),
             not_compared: summary.not_compared.clone(),
-            gains: summary.contributions.iter().map(|c| c.metrics.clone()).collect(),
+            gains: summary.contributions.iter().map(|c| (c.metrics.clone(), c.classes.clone())).collect(),
         }
     }
 
@@ -122,8 +124,8 @@ impl Kept {
         for (variant, (scored_on, metrics)) in summary.variants.iter_mut().zip(self.variants) {
             (variant.scored_on, variant.metrics) = (scored_on, metrics);
         }
-        for (contribution, metrics) in summary.contributions.iter_mut().zip(self.gains) {
-            contribution.metrics = metrics;
+        for (contribution, (metrics, classes)) in summary.contributions.iter_mut().zip(self.gains) {
+            (contribution.metrics, contribution.classes) = (metrics, classes);
         }
         (summary.comparisons, summary.best, summary.not_compared) = (self.comparisons, self.best, self.not_compared);
         true

@@ -58,6 +58,8 @@ struct Member<'a> {
     evaluation: &'a Evaluation,
     /// Index into `summary.variants`; of a guess, into `summary.baselines`.
     variant: usize,
+    /// False for one that trains on fewer rows than another point of its learning curve: it is neither the best nor a rival.
+    candidate: bool,
     /// The group's rows, as they stand in its own table.
     rows: Arc<Rows>,
 }
@@ -79,7 +81,8 @@ fn add(summary: &mut Summary, evaluations: &[Evaluation], baselines: &[Evaluatio
         let rows = seen.rows(evaluation)?;
         summary.variants[evaluation.variant].scored_on = Some(rows.print.clone());
         let alike = |group: &&mut Group<'_>| group.rows.print == rows.print && group.rows.task == rows.task;
-        let member = Member { evaluation, variant: evaluation.variant, rows: Arc::clone(&rows) };
+        let candidate = !summary.has_fewer_rows(&summary.variants[evaluation.variant]);
+        let member = Member { evaluation, variant: evaluation.variant, candidate, rows: Arc::clone(&rows) };
         match groups.iter_mut().find(alike) {
             Some(group) => group.members.push(member),
             None => groups.push(Group { rows, members: vec![member], guesses: Vec::new() }),
@@ -89,7 +92,7 @@ fn add(summary: &mut Summary, evaluations: &[Evaluation], baselines: &[Evaluatio
         let rows = seen.rows(evaluation)?;
         summary.baselines[evaluation.variant].scored_on = Some(rows.print.clone());
         let alike = |group: &&mut Group<'_>| group.rows.print == rows.print && group.rows.task == rows.task;
-        let member = Member { evaluation, variant: evaluation.variant, rows: Arc::clone(&rows) };
+        let member = Member { evaluation, variant: evaluation.variant, candidate: false, rows: Arc::clone(&rows) };
         if let Some(group) = groups.iter_mut().find(alike) {
             group.guesses.push(member);
         }
@@ -132,7 +135,7 @@ impl Group<'_> {
             summary.against_baselines.extend(against);
             one.contributions(summary);
         }
-        Ok(())
+        self.class_gains(summary)
     }
 
     /// Draws rows again, the same for all variants and then all guesses; `None` where it is not known what is true of some row.
@@ -142,8 +145,7 @@ impl Group<'_> {
             first.evaluation.scores.part("classes").map(|part| part.table()).transpose()?.map_or(1, |t| t.num_rows());
         let predictions = self.rows.predictions();
         let members: Vec<&Member<'_>> = self.members.iter().chain(&self.guesses).collect();
-        let all = predictions.max(1) * members.len();
-        let resamples = (LOOKS / all).clamp(LEAST_RESAMPLES, RESAMPLES);
+        let resamples = self.resamples();
         let at_a_time = (HELD / (predictions.max(1) * (classes + 4))).max(1);
         let mut drawn = Vec::with_capacity(members.len());
         for some in members.chunks(at_a_time) {
@@ -162,6 +164,25 @@ impl Group<'_> {
             }));
         }
         Ok(Some(drawn))
+    }
+
+    /// What came of drawing rows, with the error that the draws of training rows add where the same rows are held out each time.
+    fn with_draws(&self, replicates: &Replicates, values: &[f64]) -> Replicates {
+        match stats::draw_error(values, self.rows.redrawn) {
+            Some(error) => replicates.with_error(error, CONFIDENCE),
+            None => replicates.clone(),
+        }
+    }
+
+    /// How much larger the models' shared training rows make the standard error.
+    fn shared_training(&self) -> f64 {
+        stats::shared_training(self.rows.folds_per_repeat().unwrap_or(self.rows.folds()))
+    }
+
+    /// How often rows are drawn again.
+    fn resamples(&self) -> usize {
+        let all = self.rows.predictions().max(1) * (self.members.len() + self.guesses.len());
+        (LOOKS / all.max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
     }
 
     fn not_compared(&self, other: &Group<'_>, summary: &Summary) -> NotCompared {
@@ -219,9 +240,10 @@ struct Paired {
 }
 
 impl Measured<'_> {
-    /// The corrected resampled t of a value for each fold, where folds were repeated.
+    /// The corrected resampled t of a value for each fold, where folds were made anew in each repeat.
     fn over_folds(&self, values: &[f64]) -> Option<CorrectedT> {
-        let folds = self.group.rows.folds_per_repeat().filter(|folds| *folds > 1)?;
+        let rows = &self.group.rows;
+        let folds = rows.folds_per_repeat().filter(|folds| *folds > 1 && rows.redrawn == 1)?;
         stats::corrected_t(values, 1.0 / (folds - 1) as f64)
     }
 
@@ -247,12 +269,17 @@ impl Measured<'_> {
                 (share, stats::wilson_interval(rows - wrong, rows, CONFIDENCE), Some(IntervalMethod::Wilson))
             }
             None => {
-                let replicates = &drawn.replicates[self.at];
+                let replicates = self.group.with_draws(&drawn.replicates[self.at], &values);
                 let estimate = Some(replicates.estimate).filter(|estimate| estimate.is_finite());
-                (estimate, replicates.interval(CONFIDENCE), Some(IntervalMethod::Bootstrap))
+                let method = match self.group.rows.redrawn {
+                    1 => IntervalMethod::Bootstrap,
+                    _ => IntervalMethod::BootstrapAndDraws,
+                };
+                (estimate, replicates.interval(CONFIDENCE), Some(method))
             }
         };
-        let drawn_again = metric.ci95_method == Some(IntervalMethod::Bootstrap);
+        let drawn_again =
+            matches!(metric.ci95_method, Some(IntervalMethod::Bootstrap | IntervalMethod::BootstrapAndDraws));
         if drawn_again && (!self.draws_tell() || drawn.replicates[self.at].std_error() == Some(0.0)) {
             metric.ci95 = None;
         }
@@ -269,7 +296,8 @@ impl Measured<'_> {
         let score = |member: usize| of(member).and_then(MetricSummary::score);
         let higher = self.metric.higher_is_better();
         let sign = if higher { 1.0 } else { -1.0 };
-        let ranked: Vec<usize> = (0..self.drawn.len()).filter(|member| score(*member).is_some()).collect();
+        let candidate = |member: &usize| self.group.members[*member].candidate && score(*member).is_some();
+        let ranked: Vec<usize> = (0..self.drawn.len()).filter(candidate).collect();
         let value = |member: usize| score(member).map_or(f64::NEG_INFINITY, |score| sign * score);
         // the first of equals, as in a ranking
         let first = |a: usize, b: usize| if value(b) > value(a) { b } else { a };
@@ -345,7 +373,7 @@ impl Measured<'_> {
         let folds: Vec<f64> = folds.collect();
         let wins = self.wins(a.drawn, b.drawn);
         let over_folds = self.over_folds(&folds);
-        let widened = if over_folds.is_some() { 1.0 } else { stats::shared_training(self.group.rows.folds()) };
+        let widened = if over_folds.is_some() { 1.0 } else { self.group.shared_training() };
         let (difference, ci95, p, method) = match over_folds {
             Some(t) => {
                 let five_by_two = self.five_by_two(&folds);
@@ -353,7 +381,8 @@ impl Measured<'_> {
                 (t.mean, t.interval(CONFIDENCE), Some(five_by_two.unwrap_or(t.p)), method)
             }
             None => {
-                let of_pair = a.drawn.replicates[self.at].minus(&b.drawn.replicates[self.at]).widened(widened);
+                let rows = a.drawn.replicates[self.at].minus(&b.drawn.replicates[self.at]);
+                let of_pair = self.group.with_draws(&rows.widened(widened), &folds);
                 let told = self.draws_tell();
                 let ci95 = if wanted == Wanted::All && told { of_pair.interval(CONFIDENCE) } else { None };
                 match wins.filter(|_| self.metric == Metric::Accuracy) {
@@ -362,8 +391,12 @@ impl Measured<'_> {
                         (of_pair.estimate, ci95, Some(p), ComparisonMethod::McnemarMidP)
                     }
                     None => {
+                        let method = match self.group.rows.redrawn {
+                            1 => ComparisonMethod::PairedBootstrap,
+                            _ => ComparisonMethod::PairedBootstrapAndDraws,
+                        };
                         let p = if told { of_pair.p_value(0.0) } else { None };
-                        (of_pair.estimate, ci95, p, ComparisonMethod::PairedBootstrap)
+                        (of_pair.estimate, ci95, p, method)
                     }
                 }
             }
@@ -378,7 +411,8 @@ impl Measured<'_> {
         // the first of equals, as in a ranking
         let first = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
         let variant = |member: usize| &summary.variants[self.group.members[member].variant];
-        let ranked = (0..self.drawn.len()).filter_map(|at| Some((at, value(variant(at).metrics.get(self.name))?)));
+        let candidates = (0..self.drawn.len()).filter(|at| self.group.members[*at].candidate);
+        let ranked = candidates.filter_map(|at| Some((at, value(variant(at).metrics.get(self.name))?)));
         let (best, _) = ranked.reduce(first)?;
         let guess = |at: usize| &summary.baselines[self.group.guesses[at].variant];
         let beside = (0..self.guessed.len()).filter(|at| guess(*at).is_beside(&rival(variant(best))));
@@ -440,7 +474,7 @@ impl Measured<'_> {
         let values: Vec<f64> = metric(best)?.folds.iter().copied().flatten().collect();
         let std_error = match self.over_folds(&values) {
             Some(t) => Some(t.std_error),
-            None => replicates.std_error(),
+            None => self.group.with_draws(replicates, &values).std_error(),
         };
         let scores: Vec<f64> = ranked.iter().map(|member| score(*member)).collect();
         let near = stats::within_one_standard_error(&scores, std_error.unwrap_or(0.0), higher);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use super::*;
 use crate::ml::Rng;
-use crate::record::{BaselineSummary, Status, Totals};
-use crate::stage::{Load, Part, Parts};
+use crate::record::{BaselineSummary, CurvePoint, LearningCurve, Status, Totals};
+use crate::stage::{Load, Part, Parts, TOGETHER};
 use crate::store::Store;
 use crate::table::predictions::values::{PredictedValues, ScoredValues};
 use crate::table::predictions::{Predictions, Scored as ScoredTable};
@@ -257,6 +257,66 @@ fn repeated_folds_have_the_corrected_t() {
 }
 
 #[test]
+fn repeats_of_the_same_rows_are_averaged_and_their_draws_add_an_error() {
+    let draws = |right, seed| Told { right, seed, repeats: 4, folds: 1 };
+    let mut told = [draws(0.8, 1).scored(), draws(0.9, 2).scored()];
+    // the second draw of the first variant is much worse
+    for row in ROWS..ROWS + 60 {
+        let wrong = if told[0].label[row].as_deref() == Some("no") { "yes" } else { "no" };
+        told[0].predictions.predicted[row] = wrong.to_owned();
+    }
+    let f1 = |scored: &ScoredTable, repeat: usize| {
+        let class = |name: &str| {
+            let rows = repeat * ROWS..(repeat + 1) * ROWS;
+            let is = |row: &usize| scored.label[*row].as_deref() == Some(name);
+            let said = |row: &usize| scored.predictions.predicted[*row] == name;
+            let hits = rows.clone().filter(|row| is(row) && said(row)).count();
+            2.0 * hits as f64 / (rows.clone().filter(is).count() + rows.filter(said).count()) as f64
+        };
+        (class("no") + class("yes")) / 2.0
+    };
+    let folds = told.each_ref().map(|scored| (0..4).map(|repeat| f1(scored, repeat)).collect::<Vec<f64>>());
+    let [first, second] = ["a", "b"];
+    let variants = [(first, &folds[0]), (second, &folds[1])];
+    let mut run = summary(variants.map(|(id, folds)| variant(id, vec![("f1_macro", metric(folds, true))])).to_vec());
+    let of = |at: usize| evaluation(at, told[at].to_table().unwrap(), None);
+    add(&mut run, &[of(0), of(1)]).unwrap();
+    let of = |run: &Summary, at: usize| run.variants[at].metrics["f1_macro"].clone();
+    for (at, folds) in folds.iter().enumerate() {
+        let found = of(&run, at);
+        assert_eq!(found.ci95_method, Some(IntervalMethod::BootstrapAndDraws));
+        assert!((found.estimate.unwrap() - stats::mean(folds).unwrap()).abs() < 1e-12, "not the score of all together");
+    }
+    // the first variant's draws differ, so that its interval is at least as wide as t of its draws alone
+    let [low, high] = of(&run, 0).ci95.unwrap();
+    let error = stats::draw_error(&folds[0], 4).unwrap();
+    assert!(high - low > 2.0 * 1.96 * error.std_error, "{low} {high} {error:?}");
+    let one = &run.comparisons[0];
+    assert_eq!((one.method, one.widened), (ComparisonMethod::PairedBootstrapAndDraws, 1.0));
+    assert_eq!((one.a.variant.as_str(), one.wins), ("b", None));
+    // draws that agree add nothing: the interval is that of the rows
+    let once = Told { repeats: 1, ..draws(0.9, 2) }.scored();
+    let mut again = ScoredTable::default();
+    again.predictions.classes = once.predictions.classes.clone();
+    again.predictions.probabilities = true;
+    for repeat in 0..3 {
+        again.fold.extend(vec![repeat; ROWS]);
+        again.label.extend(once.label.clone());
+        again.predictions.row_id.extend(once.predictions.row_id.clone());
+        again.predictions.predicted.extend(once.predictions.predicted.clone());
+        again.predictions.scores.extend(once.predictions.scores.clone());
+    }
+    let interval = |scored: &ScoredTable, folds: &[f64]| {
+        let mut run = summary(vec![variant("a", vec![("f1_macro", metric(folds, true))])]);
+        add(&mut run, &[evaluation(0, scored.to_table().unwrap(), None)]).unwrap();
+        of(&run, 0).ci95.unwrap()
+    };
+    let score = f1(&once, 0);
+    let (single, thrice) = (interval(&once, &[score]), interval(&again, &[score; 3]));
+    assert!(single.iter().zip(thrice).all(|(one, three)| (one - three).abs() < 1e-12), "{single:?} {thrice:?}");
+}
+
+#[test]
 fn five_repeats_of_two_folds_have_their_own_test() {
     let five = |right, seed| Told { right, seed, repeats: 5, folds: 2 };
     let run = run(&[five(0.8, 1), five(0.95, 2)]);
@@ -286,13 +346,27 @@ fn groups_are_drawn_whole() {
         add(&mut run, &[evaluation(0, alike.to_table().unwrap(), target)], &[]).unwrap();
         run.variants.remove(0).metrics.remove("accuracy").unwrap()
     };
-    let (grouped, plain) = (one(Some(target)), one(None));
+    let (grouped, plain) = (one(Some(target.clone())), one(None));
     assert_eq!(
         (grouped.ci95_method, plain.ci95_method),
         (Some(IntervalMethod::Bootstrap), Some(IntervalMethod::Wilson))
     );
     let width = |metric: &MetricSummary| metric.ci95.unwrap()[1] - metric.ci95.unwrap()[0];
     assert!(width(&grouped) > 2.0 * width(&plain), "{grouped:?} {plain:?}");
+    // what the folds kept together counts, whatever the groups of the data; rows without company are alone
+    let ids: ArrayRef = Arc::new(StringArray::from(scored.predictions.row_id.clone()));
+    let groups: ArrayRef = Arc::new((0..ROWS).map(|row| Some(group(row))).collect::<StringArray>());
+    let together = RecordBatch::try_from_iter([("row_id", ids), ("group", groups)]).unwrap();
+    let kept = |together: RecordBatch, target: Option<Target>| {
+        let mut run = summary(vec![variant("a", vec![("accuracy", metric(&[0.9], true))])]);
+        let mut evaluation = evaluation(0, alike.to_table().unwrap(), target);
+        evaluation.rows.insert(TOGETHER, Part::memory(together));
+        add(&mut run, &[evaluation]).unwrap();
+        run.variants.remove(0).metrics.remove("accuracy").unwrap()
+    };
+    let single = Target { group: Some(vec![None; ROWS]), ..target };
+    assert_eq!(kept(together.clone(), Some(single)).ci95, grouped.ci95);
+    assert_eq!(kept(together.slice(0, 0), None).ci95, plain.ci95);
 }
 
 #[test]
@@ -311,6 +385,44 @@ fn what_was_scored_otherwise_is_not_compared() {
     let mut two = summary(vec![PLAIN.variant("a"), PLAIN.variant("b")]);
     add(&mut two, &[PLAIN.evaluation(0), evaluation(1, turned.to_table().unwrap(), None)], &[]).unwrap();
     assert!(two.comparisons.is_empty() && two.not_compared[0].why.starts_with("they were scored on other rows"));
+}
+
+#[test]
+fn points_of_a_curve_with_fewer_rows_are_no_candidates() {
+    let told =
+        [Told { seed: 1, ..PLAIN }, Told { right: 0.99, seed: 2, ..PLAIN }, Told { right: 0.9, seed: 3, ..PLAIN }];
+    let mut four =
+        summary(["a", "b", "c", "d"].iter().zip([0, 1, 2, 0]).map(|(id, at)| told[at].variant(id)).collect());
+    for (variant, rows) in four.variants.iter_mut().zip(["all", "50", "all", "50"]) {
+        variant.params.insert("train_rows".into(), rows.into());
+    }
+    let curve = |label: &str, few: &str, all: &str| LearningCurve {
+        evaluation: "scores".into(),
+        axis: "train_rows".into(),
+        label: label.into(),
+        points: [(few, 50), (all, 160)].map(|(id, train_rows)| CurvePoint { variant: id.into(), train_rows }).to_vec(),
+    };
+    let evaluations =
+        || [0, 1, 2, 0].iter().enumerate().map(|(at, of)| Evaluation { variant: at, ..told[*of].evaluation(at) });
+    let evaluations: Vec<Evaluation> = evaluations().collect();
+    let mut plain = four.clone();
+    add(&mut plain, &evaluations).unwrap();
+    assert_eq!((plain.best[0].of, plain.comparisons[0].family), (4, 6), "without a curve all are candidates");
+    four.learning_curves = vec![curve("features=x", "d", "a"), curve("features=y", "b", "c")];
+    add(&mut four, &evaluations).unwrap();
+    let accuracy: Vec<&Comparison> = four.comparisons.iter().filter(|c| c.metric == "accuracy").collect();
+    let [one] = accuracy.as_slice() else { panic!("{accuracy:?}") };
+    // `b` has the best score, but from fewer rows than `a` and `c` have
+    assert_eq!((one.a.variant.as_str(), one.b.variant.as_str(), one.family), ("c", "a", 1));
+    let best = four.best.iter().find(|best| best.metric == "accuracy").unwrap();
+    assert_eq!((best.best.variant.as_str(), best.of), ("c", 2));
+    assert!(four.variants[1].metrics["accuracy"].ci95.is_some(), "an interval it has all the same");
+    // where the point with all rows is missing, the other is no candidate either
+    four.learning_curves[1].points.pop();
+    (four.comparisons, four.best) = (Vec::new(), Vec::new());
+    four.variants[2].metrics.clear();
+    add(&mut four, &evaluations).unwrap();
+    assert!(four.comparisons.is_empty() && four.best.is_empty());
 }
 
 #[test]

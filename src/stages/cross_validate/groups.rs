@@ -1,8 +1,9 @@
 //! Which rows must stand on one side of every fold? Those of a group, and copies of a text where that is asked for.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use arrow::array::{Array, FixedSizeBinaryArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UInt64Array};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -95,6 +96,17 @@ pub(super) fn of(target: &Target, copies: Copies, parts: &Parts) -> Result<Optio
     Ok(Some((0..rows).map(|row| sets.first(row)).collect()))
 }
 
+/// The rows that do not stand alone, each with the name of its group: the first row of it.
+pub(super) fn together(groups: &[usize], row_id: &[String]) -> Result<RecordBatch, StageError> {
+    let mut sizes = vec![0usize; groups.len()];
+    groups.iter().for_each(|&first| sizes[first] += 1);
+    let rows = || groups.iter().enumerate().filter(|(_, first)| sizes[**first] > 1);
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values(rows().map(|(row, _)| &row_id[row])));
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(rows().map(|(_, first)| &row_id[*first])));
+    let columns = [("row_id", ids, false), ("group", names, false)];
+    RecordBatch::try_from_iter_with_nullable(columns).map_err(StageError::caused)
+}
+
 /// For each row the first with an equal value.
 fn equal(column: &str, parts: &Parts) -> Result<Vec<usize>, StageError> {
     let table = parts.table("profile")?;
@@ -175,6 +187,18 @@ mod tests {
         assert_eq!(of(&target, Copies::Unlooked, &Parts::default()).unwrap(), Some(vec![0, 1, 2, 3, 0]));
         let bare = Target { group: None, ..target };
         assert_eq!(of(&bare, Copies::Unlooked, &Parts::default()).unwrap(), None);
+    }
+
+    #[test]
+    fn those_in_company_are_named() {
+        let ids: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        let table = together(&[0, 1, 0, 3, 1], &ids).unwrap();
+        let column = |at: usize| -> Vec<String> {
+            let column = table.column(at).as_any().downcast_ref::<StringArray>().unwrap();
+            column.iter().flatten().map(str::to_owned).collect()
+        };
+        assert_eq!(column(0), ["a", "b", "c", "e"]);
+        assert_eq!(column(1), ["a", "b", "a", "b"]);
     }
 
     #[test]

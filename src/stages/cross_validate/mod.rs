@@ -20,7 +20,7 @@ use crate::ml::{Folds, FoldsError, Metric, MetricNeeds, Rng, group_k_fold, k_fol
 use crate::problem::Problems;
 use crate::stage::{
     Arity, Baseline, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage,
-    StageError, StageKind, Unfit, Work, elided,
+    StageError, StageKind, TOGETHER, Unfit, Work, elided,
 };
 use crate::table::target::Target;
 
@@ -46,13 +46,14 @@ pub(super) struct Params {
     /// Keep copies of a text in one fold, so that none is tested by a model that has seen it: `exact` or `true` (byte for byte),
     /// `folded` (but for case and punctuation), `near` (nearly the same, by MinHash), or `false`.
     group_duplicates: Copies,
-    /// Divide this many times, each time anew.
+    /// Divide this many times, each time anew. Folds that are the same each time (`holdout`, `folds: given`, `shuffle: false`) may be
+    /// repeated beside `train_rows`: each repeat then draws other training rows.
     #[schemars(range(min = 1, max = 100))]
     repeats: u32,
     /// Train on at most so many of a fold's training rows; `all` unless set. They are drawn by the seed for each fold, classes keep their
     /// shares (with `stratify`), groups stay whole, the rows of a smaller number are among those of a larger one, and what is held
     /// out is the same. `curve: { train_rows: [100, 300, all] }` beside `with` scores with each.
-    train_rows: TrainRows,
+    train_rows: Option<TrainRows>,
     /// The metrics to compute, of those that measure what the model predicts: classes, sets of labels or numbers. Those that need probabilities are left out for learners that have none.
     metrics: Option<Vec<String>>,
     /// Guesses that run beside the model on the same rows and folds, so that its scores can be held against them; all that say what the
@@ -113,7 +114,7 @@ impl Default for Params {
             shuffle: None,
             group_duplicates: Copies::Unlooked,
             repeats: 1,
-            train_rows: TrainRows::All,
+            train_rows: None,
             metrics: None,
             baselines: None,
         }
@@ -125,7 +126,7 @@ const USUAL_FOLDS: FoldCount = FoldCount::Made(5);
 
 impl StageKind for CrossValidate {
     const KIND: &'static str = "cross_validate";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "scores on held-out rows, fold by fold";
     const EXAMPLE: &'static str =
         "{ use: cross_validate, from: train, with: { folds: 5, metrics: [accuracy, f1_macro] } }";
@@ -159,24 +160,29 @@ impl StageKind for CrossValidate {
                 stratify: params.stratify.unwrap_or(true),
                 shuffle: params.shuffle.unwrap_or(true),
                 copies: params.group_duplicates,
-                repeats: params.repeats,
             },
         };
         let cut = match params.train_rows {
-            TrainRows::All => None,
-            TrainRows::Most(rows) => Some(Cut { rows, stratify: params.stratify.unwrap_or(true) }),
+            None | Some(TrainRows::All) => None,
+            Some(TrainRows::Most(rows)) => Some(Cut { rows, stratify: params.stratify.unwrap_or(true) }),
         };
         idle(&params, &divide, at, &mut problems);
         if problems.any_error() {
             return Err(problems);
         }
-        Ok(Work::Evaluate(Box::new(Evaluation { divide, cut, metrics, baselines: params.baselines })))
+        let (repeats, baselines) = (params.repeats, params.baselines);
+        Ok(Work::Evaluate(Box::new(Evaluation { divide, repeats, cut, metrics, baselines })))
     }
 
     fn canonical(params: &Params) -> Value {
         let mut canonical = elided(params, &Params::default());
         if let Some(fields) = canonical.as_object_mut() {
-            let usual = [("folds", json!(USUAL_FOLDS)), ("stratify", json!(true)), ("shuffle", json!(true))];
+            let usual = [
+                ("folds", json!(USUAL_FOLDS)),
+                ("stratify", json!(true)),
+                ("shuffle", json!(true)),
+                ("train_rows", json!(TrainRows::All)),
+            ];
             fields.retain(|name, value| !usual.iter().any(|(known, default)| name == known && value == default));
             // they are units of their own
             fields.remove("baselines");
@@ -192,17 +198,20 @@ fn idle(params: &Params, divide: &Divide, at: &Scope<'_>, problems: &mut Problem
         Divide::Given => "folds: given",
         Divide::Made { .. } => "shuffle: false",
     };
-    let made = matches!(divide, Divide::Made { .. });
+    let (made, anew) = (matches!(divide, Divide::Made { .. }), matches!(divide, Divide::Made { shuffle: true, .. }));
     let said = [
         ("folds", params.folds.is_some() && matches!(divide, Divide::Holdout(_))),
-        ("stratify", params.stratify.is_some() && !made && params.train_rows == TrainRows::All),
+        ("stratify", params.stratify.is_some() && !made && params.train_rows.is_none()),
         ("shuffle", params.shuffle.is_some() && !made),
         ("group_duplicates", params.group_duplicates != Copies::Unlooked && !made),
-        ("repeats", params.repeats > 1 && !matches!(divide, Divide::Made { shuffle: true, .. })),
+        ("repeats", params.repeats > 1 && !anew && params.train_rows.is_none()),
     ];
     for (name, _) in said.into_iter().filter(|(_, idle)| *idle) {
         let problem = at.problem("invalid-param", &[name], format!("`{name}` says nothing beside `{beside}`"));
-        problems.push(problem.help("leave one of the two out"));
+        problems.push(problem.help(match name {
+            "repeats" => "leave one of the two out, or set `train_rows`, of which each repeat draws others",
+            _ => "leave one of the two out",
+        }));
     }
 }
 
@@ -210,7 +219,7 @@ const CALIBRATED: &str =
     "name a metric that needs none, put `calibrate` between, or train a learner with probabilities";
 
 enum Divide {
-    Made { folds: u32, stratify: bool, shuffle: bool, copies: Copies, repeats: u32 },
+    Made { folds: u32, stratify: bool, shuffle: bool, copies: Copies },
     Given,
     Holdout(String),
 }
@@ -224,6 +233,7 @@ struct Cut {
 
 struct Evaluation {
     divide: Divide,
+    repeats: u32,
     cut: Option<Cut>,
     /// Those that were asked for; the usual ones if none were.
     metrics: Vec<Metric>,
@@ -280,14 +290,12 @@ impl Stage for Evaluation {
 
 impl Evaluate for Evaluation {
     fn folds(&self) -> Option<Vec<FoldId>> {
-        match self.divide {
-            Divide::Made { folds, repeats, .. } => {
-                let all = (0..repeats).flat_map(|repeat| (0..folds).map(move |fold| FoldId { repeat, fold }));
-                Some(all.collect())
-            }
-            Divide::Given => None,
-            Divide::Holdout(_) => Some(vec![FoldId { repeat: 0, fold: 0 }]),
-        }
+        let folds = match self.divide {
+            Divide::Made { folds, .. } => folds,
+            Divide::Given => return None,
+            Divide::Holdout(_) => 1,
+        };
+        Some((0..self.repeats).flat_map(|repeat| (0..folds).map(move |fold| FoldId { repeat, fold })).collect())
     }
 
     fn baselines(&self) -> Option<&[Baseline]> {
@@ -306,8 +314,8 @@ impl Evaluate for Evaluation {
         let target = Target::from_table(&*parts.table("target")?).map_err(StageError::caused)?;
         let (mut output, mut masks) = match &self.divide {
             Divide::Made { .. } => self.made(&target, parts, ctx)?,
-            Divide::Given => groups::held(&target, given(&target)?),
-            Divide::Holdout(split) => groups::held(&target, vec![holdout(&target, split)?]),
+            Divide::Given => self.again(groups::held(&target, given(&target)?)),
+            Divide::Holdout(split) => self.again(groups::held(&target, vec![holdout(&target, split)?])),
         };
         if let Some(Cut { rows, stratify }) = self.cut {
             let classes = if stratify && target.label.is_some() { Some(class_indices(&target)?.1) } else { None };
@@ -319,10 +327,7 @@ impl Evaluate for Evaluation {
         }
         let trained: usize = masks.iter().map(|mask| mask.train.iter().filter(|on| **on).count()).sum();
         let trained = trained / masks.len().max(1);
-        let per_repeat = match self.divide {
-            Divide::Made { folds, .. } => folds as usize,
-            _ => masks.len(),
-        };
+        let per_repeat = masks.len() / self.repeats.max(1) as usize;
         let mut output = output.fact("folds", masks.len()).fact("train_rows", trained);
         for (number, mask) in masks.into_iter().enumerate() {
             let id = FoldId { repeat: (number / per_repeat) as u32, fold: (number % per_repeat) as u32 };
@@ -346,9 +351,15 @@ impl Evaluation {
         }
     }
 
+    /// Folds that are the same in each repeat.
+    fn again(&self, (output, once): (Output, Vec<Mask>)) -> (Output, Vec<Mask>) {
+        let masks = (0..self.repeats).flat_map(|_| once.iter().cloned()).collect();
+        (output, masks)
+    }
+
     /// Folds made here, repeat after repeat.
     fn made(&self, target: &Target, parts: &Parts, ctx: &Ctx<'_>) -> Result<(Output, Vec<Mask>), StageError> {
-        let Divide::Made { folds, stratify, shuffle, copies, repeats } = self.divide else {
+        let Divide::Made { folds, stratify, shuffle, copies } = self.divide else {
             return Ok((Output::new(), Vec::new()));
         };
         let mut rng = Rng::seeded(ctx.seed);
@@ -359,7 +370,7 @@ impl Evaluation {
         let groups = groups::of(target, copies, parts)?;
         let mut output = Output::new();
         let mut masks = Vec::new();
-        for repeat in 0..repeats {
+        for repeat in 0..self.repeats {
             let seed = rng.next_u64();
             let labels = classes.as_ref().map(|(_, labels)| labels.as_slice());
             let made = match (&groups, labels) {
@@ -381,11 +392,16 @@ impl Evaluation {
             }
             masks.extend((0..made.test.len()).map(|fold| Mask::of(&made, fold)));
         }
+        // what stayed together is drawn together when intervals are made; groups of the data are known without this
+        if let Some(groups) = groups.filter(|_| copies != Copies::Unlooked) {
+            output = output.table(TOGETHER, groups::together(&groups, &target.row_id)?);
+        }
         Ok((output, masks))
     }
 }
 
 /// Which rows a fold trains on and which it tests.
+#[derive(Clone)]
 struct Mask {
     train: Vec<bool>,
     test: Vec<bool>,

@@ -1,7 +1,8 @@
 //! What does each part add, and what would more training rows? Tables of blocks, and learning curves.
 
 use crate::record::{
-    Contribution, CurvePoint, Gain, LearningCurve, MetricSummary, VariantSummary, gap_interval, in_points, p_words,
+    ClassGain, Contribution, CurvePoint, Gain, LearningCurve, MetricSummary, VariantSummary, gap_interval, in_points,
+    p_words,
 };
 
 use super::curves::Plot;
@@ -57,15 +58,23 @@ impl<'a> Blocks<'a> {
     /// Each class with what each block adds to its F1, in points; the classes for which blocks matter most first where they are many.
     fn classes(&self) -> Vec<(&'a str, Vec<String>)> {
         let first = self.of.first().map(|of| of.classes.as_slice()).unwrap_or_default();
-        let gains = |at: usize| self.of.iter().map(move |of| of.classes.get(at).and_then(|class| class.gain));
+        let classes = |at: usize| self.of.iter().map(move |of| of.classes.get(at));
+        let gains = |at: usize| classes(at).map(|class| class.and_then(|class| class.gain));
         let mut order: Vec<usize> = (0..first.len()).filter(|at| gains(*at).any(|gain| gain.is_some())).collect();
         if order.len() > MOST_CLASSES {
             let most = |at: usize| gains(at).flatten().map(f64::abs).fold(0.0, f64::max);
             order.sort_by(|a, b| most(*b).total_cmp(&most(*a)));
             order.truncate(MOST_CLASSES);
         }
-        let told = |gain: Option<f64>| gain.map_or_else(|| "–".to_owned(), |gain| difference("f1", gain));
-        order.into_iter().map(|at| (first[at].class.as_str(), gains(at).map(told).collect())).collect()
+        let told = |class: Option<&ClassGain>| {
+            let Some((class, gain)) = class.and_then(|class| Some((class, class.gain?))) else {
+                return "–".to_owned();
+            };
+            let interval =
+                |[low, high]: [f64; 2]| format!(" ({} to {})", fixed(100.0 * low, 1), fixed(100.0 * high, 1));
+            format!("{}{}", difference("f1", gain), class.ci95.map(interval).unwrap_or_default())
+        };
+        order.into_iter().map(|at| (first[at].class.as_str(), classes(at).map(told).collect())).collect()
     }
 }
 
@@ -190,7 +199,8 @@ fn html_blocks(out: &mut String, blocks: &Blocks<'_>) {
     }
     out.push_str(
         "<details><summary>What each block adds to each class</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-label=\"what each part adds to each class\">\n<table>\n<caption><span>Points of F1, all folds together.</span></caption>\n<thead><tr>\
+         aria-label=\"what each part adds to each class\">\n<table>\n<caption><span>Points of F1, all folds together, with 95% intervals; each stands for itself, so of many some leave out 0 by \
+         chance.</span></caption>\n<thead><tr>\
          <th scope=\"col\">class</th>",
     );
     for of in &blocks.of {
@@ -301,7 +311,8 @@ fn markdown_blocks(out: &mut String, blocks: &Blocks<'_>) {
     if classes.is_empty() {
         return;
     }
-    out.push_str("What each block adds to each class, in points of F1, all folds together:\n\n| class |");
+    out.push_str("What each block adds to each class, in points of F1, all folds together, with 95% intervals (each stands for itself, so of many some \
+         leave out 0 by chance):\n\n| class |");
     blocks.of.iter().for_each(|of| out.push_str(&format!(" {} |", markdown(&of.block))));
     out.push_str(&format!("\n| --- |{}\n", " ---: |".repeat(blocks.of.len())));
     for (class, cells) in classes {
@@ -315,7 +326,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::record::ClassGain;
     use crate::stages::report::example::{results, summary, variant};
 
     fn written() -> (String, String) {
@@ -332,7 +342,10 @@ mod tests {
             method: None,
             folds: vec![Some(0.05), Some(-0.005)],
         };
-        let class = |name: &str, gain| ClassGain { class: name.to_owned(), all: 0.8, without: None, alone: None, gain };
+        let class = |name: &str, gain, ci95| {
+            let class = name.to_owned();
+            ClassGain { class, all: 0.8, without: None, alone: None, gain, ci95 }
+        };
         let of = |block: &str, gain: Gain| Contribution {
             stage: "fused".to_owned(),
             axis: "features".to_owned(),
@@ -343,13 +356,14 @@ mod tests {
             alone: None,
             seconds: 1.5,
             metrics: BTreeMap::from([("accuracy".to_owned(), gain)]),
-            classes: vec![class("<i>", Some(-0.031)), class("b|b", None)],
+            classes: vec![class("<i>", Some(-0.031), Some([-0.07, 0.008])), class("b|b", None, None)],
         };
         run.contributions =
             vec![of("tf<idf", gain.clone()), of("vectors", Gain { gain: None, ci95: None, p_adjusted: None, ..gain })];
         let point = |variant: usize, train_rows| CurvePoint { variant: run.variants[variant].id.clone(), train_rows };
         run.learning_curves = vec![LearningCurve {
             evaluation: "scores".to_owned(),
+            axis: "train_rows".to_owned(),
             label: "x<y".to_owned(),
             points: vec![point(1, 100), point(0, 12_000)],
         }];
@@ -370,7 +384,7 @@ mod tests {
             "{markdown}"
         );
         assert!(markdown.contains("| vectors | 0.5000 | 0.8275 | – | – | – | 1 of 2 | 1.5 s |"), "{markdown}");
-        assert!(markdown.contains("| \\<i\\> | −3.1 | −3.1 |"), "{markdown}");
+        assert!(markdown.contains("| \\<i\\> | −3.1 (−7.0 to 0.8) | −3.1 (−7.0 to 0.8) |"), "{markdown}");
         assert!(!markdown.contains("b\\|b"), "a class of which nothing is known has no line");
         for words in ["tf&lt;idf", "<td class=\"n\">+2.2</td>", "</bdi> 0.8500 with all of them", "&lt;i&gt;"] {
             assert!(html.contains(words), "{words}\n{html}");

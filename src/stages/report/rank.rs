@@ -29,8 +29,10 @@ pub(super) struct FoldPrint {
 pub(super) struct Ranked<'a> {
     /// Index into `summary.variants`.
     pub(super) index: usize,
-    /// From 1; equal means share a place. `None` where the metric is undefined.
+    /// From 1; equal means share a place. `None` where the metric is undefined, and for those with fewer training rows.
     pub(super) place: Option<usize>,
+    /// True if it trains on fewer rows than another point of its learning curve, and so is not ranked.
+    fewer_rows: bool,
     /// For people.
     pub(super) name: String,
     /// The variant.
@@ -54,7 +56,7 @@ pub(super) struct Ranking<'a> {
     pub(super) metric: String,
     /// True if more of it is better.
     pub(super) higher_is_better: bool,
-    /// Best first; those with an undefined metric last, in the file's order.
+    /// Best first; those with an undefined metric after them, in the file's order; then those that train on fewer rows, alike.
     pub(super) rows: Vec<Ranked<'a>>,
     /// Names of the variants that have no scores.
     pub(super) unfinished: Vec<String>,
@@ -121,16 +123,21 @@ impl<'a> Ranking<'a> {
             .map(|(index, variant)| Ranked {
                 index,
                 place: None,
+                fewer_rows: summary.has_fewer_rows(variant),
                 name: name(variant, summary, evaluations),
                 variant,
                 metric: variant.metrics.get(&metric),
                 against: None,
             })
             .collect();
-        rows.sort_by(|a, b| better(a.score(), b.score(), higher_is_better));
-        let scores: Vec<Option<f64>> = rows.iter().map(Ranked::score).collect();
+        let order = |row: &Ranked<'_>| (row.fewer_rows, row.score());
+        rows.sort_by(|a, b| {
+            let ((a_fewer, a), (b_fewer, b)) = (order(a), order(b));
+            a_fewer.cmp(&b_fewer).then_with(|| better(a, b, higher_is_better))
+        });
+        let scores: Vec<Option<f64>> = rows.iter().filter(|row| !row.fewer_rows).map(Ranked::score).collect();
         let best = rows.first().map(|row| rival(row.variant));
-        for row in &mut rows {
+        for row in rows.iter_mut().filter(|row| !row.fewer_rows) {
             row.place = row.score().and_then(|own| scores.iter().position(|s| *s == Some(own))).map(|at| at + 1);
             let this = rival(row.variant);
             let of_pair = |c: &&Comparison| c.metric == metric && Some(&c.a) == best.as_ref() && c.b == this;
@@ -161,11 +168,12 @@ impl<'a> Ranking<'a> {
         }
     }
 
-    /// The best value of a column, to be set off; `None` where fewer than two variants have one.
+    /// The best value of a column, to be set off; `None` where fewer than two variants that are ranked have one.
     pub(super) fn best_of(&self, column: &str) -> Option<f64> {
         let mut values: Vec<(Option<f64>, bool)> = self
             .rows
             .iter()
+            .filter(|row| !row.fewer_rows)
             .filter_map(|row| row.variant.metrics.get(column))
             .map(|m| (m.score(), m.higher_is_better))
             .collect();
@@ -176,7 +184,8 @@ impl<'a> Ranking<'a> {
 
     /// The plain words at the top: what is best, by how much; whether that is real; and what choosing has cost.
     pub(super) fn verdict(&self, folds: &[Option<FoldPrint>]) -> Vec<Line> {
-        let (Some(best), next) = (self.rows.first(), self.rows.get(1)) else {
+        let next = self.rows.get(1).filter(|next| !next.fewer_rows);
+        let Some(best) = self.rows.first() else {
             return vec![vec![text("No variant was scored, so there is nothing to rank.")]];
         };
         let Some(top) = best.score() else {
@@ -200,7 +209,7 @@ impl<'a> Ranking<'a> {
                 let reaches = text(if vowel { " reaches an " } else { " reaches a " });
                 let mut line = vec![who, reaches, Span::Code(self.metric.clone())];
                 line.extend([text(" of "), figure, text(format!("{how}. There is no other variant to compare with."))]);
-                vec![line]
+                std::iter::once(line).chain(self.smaller()).collect()
             }
             Some((next, behind)) => {
                 let level = top == behind;
@@ -223,6 +232,8 @@ impl<'a> Ranking<'a> {
                 let mut lines = vec![line, self.reality(next)];
                 lines.extend(self.field());
                 lines.extend(self.price());
+                lines.extend(self.near());
+                lines.extend(self.smaller());
                 lines
             }
         };
@@ -282,6 +293,9 @@ impl<'a> Ranking<'a> {
             true => " Interval and p allow for the training rows that folds share; repeated folds would tell more.",
             false if against.method == ComparisonMethod::CorrectedT => "",
             false if against.method == ComparisonMethod::FiveByTwoF => "",
+            false if against.method == ComparisonMethod::PairedBootstrapAndDraws => {
+                " That is about the mean over draws of the training rows, on new rows."
+            }
             false => " That is about the models as they were fitted, on new rows.",
         });
         vec![Span::Strong(answer.to_owned()), text(words)]
@@ -321,8 +335,38 @@ impl<'a> Ranking<'a> {
         Some(vec![text(words + ".")])
     }
 
+    /// Which others are within one standard error of the best.
+    fn near(&self) -> Option<Line> {
+        let best = self.best?;
+        let near = |row: &&Ranked<'_>| {
+            let this = rival(row.variant);
+            this != best.best && best.within_one_standard_error.contains(&this)
+        };
+        let near: Vec<&Ranked<'_>> = self.rows.iter().filter(near).collect();
+        let mut line = Vec::new();
+        for (at, row) in near.iter().take(NAMED).enumerate() {
+            let before = if at == 0 { "Within one standard error of the best: " } else { ", " };
+            line.extend([text(before), Span::Name(row.name.clone())]);
+        }
+        let more = near.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        line.push(text(more + "; the simplest of them all is a fair choice too."));
+        (!near.is_empty()).then_some(line)
+    }
+
+    /// How many are not ranked, because they train on fewer rows.
+    fn smaller(&self) -> Option<Line> {
+        let smaller = self.rows.iter().filter(|row| row.fewer_rows).count() as u64;
+        let are = if smaller == 1 { "is" } else { "are" };
+        let words = format!("{} on fewer rows {are} not ranked: see the learning curves.", counted(smaller, "variant"));
+        (smaller > 0).then(|| vec![text(words)])
+    }
+
     /// A variant's distance from the best, with the verdict: `−2.0 points (−3.0 to −1.1), worse`.
     pub(super) fn distance(&self, row: &Ranked<'_>) -> String {
+        if row.fewer_rows {
+            return "fewer training rows".to_owned();
+        }
         let Some(against) = row.against else {
             return if row.place == Some(1) { "best".to_owned() } else { "–".to_owned() };
         };
@@ -363,6 +407,9 @@ fn method(method: ComparisonMethod) -> &'static str {
     match method {
         ComparisonMethod::McnemarMidP => "McNemar’s test (mid-p) and a paired bootstrap over rows",
         ComparisonMethod::PairedBootstrap => "a paired bootstrap over rows",
+        ComparisonMethod::PairedBootstrapAndDraws => {
+            "a paired bootstrap over rows and the spread between draws of training rows"
+        }
         ComparisonMethod::CorrectedT => "the corrected resampled t over repeated folds",
         ComparisonMethod::FiveByTwoF => "the combined 5×2 F test",
     }
@@ -373,6 +420,7 @@ pub(super) fn interval_method(method: IntervalMethod) -> &'static str {
     match method {
         IntervalMethod::Wilson => "Wilson’s",
         IntervalMethod::Bootstrap => "bootstrap over rows",
+        IntervalMethod::BootstrapAndDraws => "bootstrap over rows and draws of training rows",
         IntervalMethod::CorrectedT => "corrected resampled t",
     }
 }
@@ -433,6 +481,7 @@ fn over_folds(name: &str, metric: Option<&MetricSummary>, print: Option<FoldPrin
     let pooled = Metric::named(name).is_some_and(Metric::pooled) && metric.is_some_and(|m| m.estimate.is_some());
     let mut words = match folds {
         0 | 1 => "on one fold".to_owned(),
+        n if repeats == n => format!("mean over {n} draws of the training rows"),
         n if repeats > 1 && n % repeats == 0 => {
             format!("mean over {n} folds, {} in each of {repeats} repeats", n / repeats)
         }
@@ -464,7 +513,7 @@ mod tests {
     use super::super::example::{comparison, metric, summary, variant};
     use super::super::words::plain;
     use super::*;
-    use crate::record::ScoredOn;
+    use crate::record::{CurvePoint, LearningCurve, ScoredOn};
 
     fn print(byte: u8) -> Option<FoldPrint> {
         Some(FoldPrint { digest: [byte; 32], repeats: 1 })
@@ -533,15 +582,58 @@ mod tests {
             chosen: Some(0.9),
             level: 1,
             inside_noise: true,
-            within_one_standard_error: Vec::new(),
+            within_one_standard_error: [0, 1].map(|at| rival(&run.variants[at])).to_vec(),
             sentence: String::new(),
         }];
         let words = verdict(&run, "accuracy", &[]);
+        assert_eq!(
+            words[4],
+            "Within one standard error of the best: words; the simplest of them all is a fair choice too."
+        );
+        run.best[0].within_one_standard_error.remove(0);
+        assert_eq!(verdict(&run, "accuracy", &[]).len(), 4, "the best alone is near itself");
         assert_eq!(
             words[3],
             "The best of 3 was chosen on the rows that it is scored on, which may be expected to flatter it by 0.4 points: 0.8093 \
              is left; the choice is inside the noise: 1 other is not told apart from it."
         );
+    }
+
+    #[test]
+    fn those_on_fewer_rows_stand_below_without_a_place() {
+        let mut run = three();
+        for (variant, rows) in run.variants.iter_mut().zip(["all", "100", "all"]) {
+            variant.params.insert("train_rows".into(), rows.into());
+        }
+        let curve = |points: &[(usize, u64)]| LearningCurve {
+            evaluation: "scores".into(),
+            axis: "train_rows".into(),
+            label: String::new(),
+            points: points
+                .iter()
+                .map(|(at, train_rows)| CurvePoint { variant: run.variants[*at].id.clone(), train_rows: *train_rows })
+                .collect(),
+        };
+        run.learning_curves = vec![curve(&[(1, 100), (0, 160)]), curve(&[(2, 160)])];
+        run.comparisons = vec![comparison(&run, 0, 2, 0.0167, 0.2)];
+        let ranking = ranking(&run, None);
+        let places: Vec<_> = ranking.rows.iter().map(|r| (r.place, r.name.as_str())).collect();
+        assert_eq!(places, [(Some(1), "words"), (Some(2), "meaning"), (None, "both")]);
+        assert_eq!(ranking.distance(&ranking.rows[2]), "fewer training rows");
+        assert!(ranking.best_of("accuracy").is_some_and(|best| (best - 0.7933).abs() < 1e-3));
+        let words = verdict(&run, "accuracy", &[]);
+        assert!(
+            words[0].starts_with("words is best by accuracy") && words[0].contains("the next, meaning"),
+            "{words:?}"
+        );
+        assert_eq!(words.last().unwrap(), "1 variant on fewer rows is not ranked: see the learning curves.");
+        // the only one with all rows is compared with nothing
+        run.variants.remove(2);
+        run.learning_curves.remove(1);
+        run.comparisons.clear();
+        let words = verdict(&run, "accuracy", &[]);
+        assert!(words[0].starts_with("words reaches an accuracy of 0.7933"), "{words:?}");
+        assert_eq!(words.len(), 2);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which values of parameters are best? Tried on folds of the training rows alone.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array};
@@ -11,8 +12,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::{idle_metric, unknown_metric};
 use super::ensemble::models;
+use crate::ml::stats::{self, within_one_standard_error};
 use crate::ml::{Metric, MetricNeeds, Rng};
 use crate::problem::{Problem, Problems};
+use crate::record::ChoiceRule;
 use crate::stage::{
     CHOSEN, Candidate, Ctx, Outlook, Output, Parts, Port, Refusal, Says, Scope, Search, Stage, StageError, StageKind,
     Unfit, Work,
@@ -36,9 +39,14 @@ pub(in crate::stages) struct Params {
     folds: u32,
     /// The metric that decides; the mean over the folds counts, of equals the first candidate wins.
     metric: String,
+    /// `best` takes the best mean; `one_standard_error` the first candidate whose mean is within one standard error of the best, so
+    /// list values from simple to complex. The standard error is that of the best candidate's mean over the folds (Breiman, Friedman,
+    /// Olshen and Stone 1984; Hastie, Tibshirani and Friedman 2009, section 7.10).
+    rule: ChoiceRule,
     /// Every combination of these values: a list for each path (a stage, then the way into its `with`, or `from`).
     grid: Option<Map<String, Value>>,
-    /// Combinations drawn at random.
+    /// Combinations drawn at random; for `one_standard_error` they are put in order: by the first path (of the alphabet), then by the
+    /// next, lists as they are written and ranges from low to high.
     random: Option<Random>,
 }
 
@@ -64,7 +72,7 @@ impl Default for Random {
 
 impl Default for Params {
     fn default() -> Self {
-        Params { folds: 5, metric: "accuracy".to_owned(), grid: None, random: None }
+        Params { folds: 5, metric: "accuracy".to_owned(), rule: ChoiceRule::Best, grid: None, random: None }
     }
 }
 
@@ -87,7 +95,7 @@ impl StageKind for Tune {
         }
         let candidates = match (&params.grid, &params.random) {
             (Some(grid), None) => combinations(grid, at),
-            (None, Some(random)) => drawn(random, at),
+            (None, Some(random)) => drawn(random, params.rule, at),
             (Some(_), Some(_)) => {
                 let problem = at.problem("invalid-param", &["random"], "`grid` and `random` exclude each other");
                 Err(problem.help("keep one of the two").into())
@@ -99,8 +107,8 @@ impl StageKind for Tune {
         };
         match candidates {
             Ok(candidates) if problems.0.is_empty() => {
-                let (folds, metric) = (params.folds, params.metric);
-                Ok(Work::Search(Box::new(Trying { folds, metric, candidates })))
+                let (folds, metric, rule) = (params.folds, params.metric, params.rule);
+                Ok(Work::Search(Box::new(Trying { folds, metric, rule, candidates })))
             }
             Ok(_) => Err(problems),
             Err(more) => {
@@ -186,9 +194,20 @@ impl From {
             From::IntUniform(low, high) => json!(low + rng.below(low.abs_diff(*high) + 1) as i64),
         }
     }
+
+    /// Which of two values is listed first, or is the lower one.
+    fn order(&self, one: &Value, other: &Value) -> Ordering {
+        match self {
+            From::List(values) => {
+                let place = |value: &Value| values.iter().position(|listed| listed == value);
+                place(one).cmp(&place(other))
+            }
+            _ => one.as_f64().partial_cmp(&other.as_f64()).unwrap_or(Ordering::Equal),
+        }
+    }
 }
 
-fn drawn(random: &Random, at: &Scope<'_>) -> Result<Vec<Candidate>, Problems> {
+fn drawn(random: &Random, rule: ChoiceRule, at: &Scope<'_>) -> Result<Vec<Candidate>, Problems> {
     if !(1..=MOST).contains(&random.n_iter) {
         let message = format!("`n_iter` must be from 1 to {MOST}, but is {}", random.n_iter);
         return Err(at.problem("out-of-range", &["random", "n_iter"], message).into());
@@ -212,12 +231,20 @@ fn drawn(random: &Random, at: &Scope<'_>) -> Result<Vec<Candidate>, Problems> {
             break;
         }
     }
+    // which was drawn first says nothing of which is simpler
+    if rule == ChoiceRule::OneStandardError {
+        all.sort_by(|one, other| {
+            let values = one.iter().zip(other).zip(&space);
+            values.fold(Ordering::Equal, |so_far, (((_, a), (_, b)), (_, from))| so_far.then_with(|| from.order(a, b)))
+        });
+    }
     Ok(all)
 }
 
 struct Trying {
     folds: u32,
     metric: String,
+    rule: ChoiceRule,
     candidates: Vec<Candidate>,
 }
 
@@ -285,15 +312,32 @@ impl Search for Trying {
             let help = "choose another `metric`; some need probabilities, which not every learner has";
             return Err(StageError::failed(message).at_param(&["metric"]).help(help));
         };
-        let chosen: Map<String, Value> = self.candidates[best].iter().cloned().collect();
-        Ok(Output::new()
+        let taken = match self.rule {
+            ChoiceRule::Best => best,
+            ChoiceRule::OneStandardError => first_as_good(&found, best),
+        };
+        let chosen: Map<String, Value> = self.candidates[taken].iter().cloned().collect();
+        let output = Output::new()
             .table("candidates", self.table(&found)?)
             .rows(found.len())
-            .fact(CHOSEN, best)
+            .fact(CHOSEN, taken)
             .fact("params", chosen)
             .fact("metric", self.metric.as_str())
-            .fact("score", mean))
+            .fact("score", found[taken].mean);
+        Ok(match self.rule {
+            ChoiceRule::Best => output,
+            rule => {
+                output.fact("rule", json!(rule)).fact("best_score", mean).fact("std_error", found[best].std_error())
+            }
+        })
     }
+}
+
+/// The first candidate that is within one standard error of the best one.
+fn first_as_good(found: &[Score], best: usize) -> usize {
+    let means: Vec<f64> = found.iter().map(|score| score.mean.unwrap_or(f64::NAN)).collect();
+    let near = within_one_standard_error(&means, found[best].std_error().unwrap_or(0.0), found[best].higher);
+    near.iter().position(|near| *near).unwrap_or(best)
 }
 
 /// What to do where a metric needs probabilities.
@@ -336,12 +380,14 @@ impl Score {
         let own: Vec<&FoldMetric> = all.iter().filter(|one| one.metric == metric).collect();
         let folds: Vec<Option<f64>> = own.iter().map(|one| one.value).collect();
         let defined: Vec<f64> = folds.iter().flatten().copied().collect();
-        let count = defined.len() as f64;
-        let mean = (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / count);
-        let std = mean
-            .filter(|_| defined.len() > 1)
-            .map(|mean| (defined.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt());
+        let mean = stats::mean(&defined);
+        let std = stats::sample_std(&defined).filter(|_| defined.len() > 1);
         Score { mean, std, folds, higher: own.first().is_none_or(|one| one.higher_is_better) }
+    }
+
+    /// That of the mean, as if folds were independent; `None` for fewer than two.
+    fn std_error(&self) -> Option<f64> {
+        Some(self.std? / (self.folds.iter().flatten().count() as f64).sqrt())
     }
 }
 
@@ -350,6 +396,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::stage::{Part, Progress};
+    use crate::table::scores::metrics_table;
+
+    struct Quiet;
+
+    impl Progress for Quiet {
+        fn progress(&self, _: u64, _: u64, _: &'static str) {}
+    }
 
     fn built(params: Value) -> Result<Vec<Candidate>, String> {
         let at = Scope { stage: "tuned", base: Path::new(""), locate: &|_| None };
@@ -402,6 +456,74 @@ mod tests {
         assert_eq!(drawn(json!({ "a.c": { "log_uniform": [0, 1] } })), "`a.c` must be drawn from numbers above 0");
         assert_eq!(drawn(json!({ "a.c": { "normal": [0, 1] } })), "`a.c` cannot be drawn from `normal`");
         assert_eq!(said(json!({ "metric": "acc", "grid": { "a.c": [1] } })), "there is no metric `acc`");
+    }
+
+    /// Chooses among candidates by the scores of their folds; `None` where one is not defined.
+    fn choice(rule: ChoiceRule, higher_is_better: bool, scores: &[&[Option<f64>]]) -> Output {
+        let parts = |folds: &&[Option<f64>]| {
+            let one = |(fold, value): (usize, &Option<f64>)| FoldMetric {
+                repeat: 0,
+                fold: fold as u32,
+                metric: "f1".to_owned(),
+                value: *value,
+                higher_is_better,
+            };
+            let table = metrics_table(&folds.iter().enumerate().map(one).collect::<Vec<_>>()).unwrap();
+            let mut parts = Parts::default();
+            parts.insert("metrics", Part::memory(table));
+            parts
+        };
+        let candidates = (0..scores.len()).map(|at| vec![("a.c".to_owned(), json!(at))]).collect();
+        let trying = Trying { folds: 4, metric: "f1".to_owned(), rule, candidates };
+        let flag = std::sync::atomic::AtomicBool::new(false);
+        let ctx = Ctx { seed: 1, cancelled: &flag, progress: &Quiet };
+        trying.choose(&scores.iter().map(parts).collect::<Vec<_>>(), &ctx).unwrap()
+    }
+
+    #[test]
+    fn the_first_within_one_standard_error_is_taken_where_that_is_asked_for() {
+        // the best is the third: mean 0.8, spread 0.0816, standard error 0.0408; so 0.7592 and above will do
+        let best = [0.7, 0.8, 0.8, 0.9].map(Some);
+        let [short, near, late] = [[0.759; 4], [0.76; 4], [0.79; 4]].map(|folds| folds.map(Some));
+        let (rule, best_rule) = (ChoiceRule::OneStandardError, ChoiceRule::Best);
+        let found = choice(rule, true, &[&short, &near, &best, &late]);
+        assert_eq!(found.facts[CHOSEN], json!(1));
+        assert_eq!(found.facts["params"], json!({ "a.c": 1 }));
+        assert_eq!((&found.facts["score"], &found.facts["rule"]), (&json!(0.76), &json!("one_standard_error")));
+        assert!((found.facts["best_score"].as_f64().unwrap() - 0.8).abs() < 1e-12);
+        assert!((found.facts["std_error"].as_f64().unwrap() - 0.040_824_829_046_386_3).abs() < 1e-12);
+        // what was never asked for is not told either
+        let plain = choice(best_rule, true, &[&short, &near, &best, &late]);
+        assert_eq!((&plain.facts[CHOSEN], plain.facts.contains_key("rule")), (&json!(2), false));
+        // one that is listed after the best is never nearer to simple
+        assert_eq!(choice(rule, true, &[&short, &best, &near]).facts[CHOSEN], json!(1));
+        // of a loss less is better: the bound is 0.8408
+        let [lost, close] = [[0.841; 4], [0.84; 4]].map(|folds| folds.map(Some));
+        assert_eq!(choice(rule, false, &[&lost, &close, &best]).facts[CHOSEN], json!(1));
+    }
+
+    #[test]
+    fn without_a_spread_the_best_is_taken() {
+        let (one, two) = ([Some(0.7), None], [Some(0.8), None]);
+        assert_eq!(choice(ChoiceRule::OneStandardError, true, &[&one, &two]).facts[CHOSEN], json!(1));
+        // a candidate without a score is no choice, wherever it stands
+        let none = [None, None];
+        assert_eq!(choice(ChoiceRule::OneStandardError, true, &[&none, &two]).facts[CHOSEN], json!(1));
+    }
+
+    #[test]
+    fn random_candidates_are_put_in_order_for_the_rule() {
+        let drawn = |rule: &str| {
+            let space = json!({ "a.c": { "int_uniform": [1, 3] }, "b.w": ["plain", "fancy", "baroque"] });
+            built(json!({ "rule": rule, "random": { "n_iter": 7, "seed": 3, "space": space } })).unwrap()
+        };
+        let (plain, ordered) = (drawn("best"), drawn("one_standard_error"));
+        let place = |one: &Candidate| {
+            let word = ["plain", "fancy", "baroque"].iter().position(|word| one[1].1 == **word);
+            (one[0].1.as_i64(), word)
+        };
+        assert!(!plain.is_sorted_by_key(place) && ordered.is_sorted_by_key(place), "{plain:?} {ordered:?}");
+        assert!(plain.len() == ordered.len() && plain.iter().all(|one| ordered.contains(one)), "the same are tried");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! rows (areas under curves, correlations) are taken fold by fold and averaged, since scores of different folds come from different
 //! models and share no scale (Forman and Scholz 2010, *Apples-to-apples in cross-validation studies*, recommend just that).
 
+mod classes;
 mod numbers;
 mod ranks;
 
@@ -11,6 +12,7 @@ use super::labels::ConfusionMatrix;
 use super::sets::Tally;
 use super::{Average, Metric, Outcome, SetOutcome, Task, ValueOutcome, of_labels};
 use crate::ml::stats::{Scored, mean};
+pub use classes::ClassF1;
 use numbers::Numbers;
 use ranks::Ranks;
 
