@@ -280,7 +280,7 @@ fn repeats_of_the_same_rows_are_averaged_and_their_draws_add_an_error() {
     let variants = [(first, &folds[0]), (second, &folds[1])];
     let mut run = summary(variants.map(|(id, folds)| variant(id, vec![("f1_macro", metric(folds, true))])).to_vec());
     let of = |at: usize| evaluation(at, told[at].to_table().unwrap(), None);
-    add(&mut run, &[of(0), of(1)]).unwrap();
+    add(&mut run, &[of(0), of(1)], &[]).unwrap();
     let of = |run: &Summary, at: usize| run.variants[at].metrics["f1_macro"].clone();
     for (at, folds) in folds.iter().enumerate() {
         let found = of(&run, at);
@@ -308,7 +308,7 @@ fn repeats_of_the_same_rows_are_averaged_and_their_draws_add_an_error() {
     }
     let interval = |scored: &ScoredTable, folds: &[f64]| {
         let mut run = summary(vec![variant("a", vec![("f1_macro", metric(folds, true))])]);
-        add(&mut run, &[evaluation(0, scored.to_table().unwrap(), None)]).unwrap();
+        add(&mut run, &[evaluation(0, scored.to_table().unwrap(), None)], &[]).unwrap();
         of(&run, 0).ci95.unwrap()
     };
     let score = f1(&once, 0);
@@ -361,7 +361,7 @@ fn groups_are_drawn_whole() {
         let mut run = summary(vec![variant("a", vec![("accuracy", metric(&[0.9], true))])]);
         let mut evaluation = evaluation(0, alike.to_table().unwrap(), target);
         evaluation.rows.insert(TOGETHER, Part::memory(together));
-        add(&mut run, &[evaluation]).unwrap();
+        add(&mut run, &[evaluation], &[]).unwrap();
         run.variants.remove(0).metrics.remove("accuracy").unwrap()
     };
     let single = Target { group: Some(vec![None; ROWS]), ..target };
@@ -406,10 +406,10 @@ fn points_of_a_curve_with_fewer_rows_are_no_candidates() {
         || [0, 1, 2, 0].iter().enumerate().map(|(at, of)| Evaluation { variant: at, ..told[*of].evaluation(at) });
     let evaluations: Vec<Evaluation> = evaluations().collect();
     let mut plain = four.clone();
-    add(&mut plain, &evaluations).unwrap();
+    add(&mut plain, &evaluations, &[]).unwrap();
     assert_eq!((plain.best[0].of, plain.comparisons[0].family), (4, 6), "without a curve all are candidates");
     four.learning_curves = vec![curve("features=x", "d", "a"), curve("features=y", "b", "c")];
-    add(&mut four, &evaluations).unwrap();
+    add(&mut four, &evaluations, &[]).unwrap();
     let accuracy: Vec<&Comparison> = four.comparisons.iter().filter(|c| c.metric == "accuracy").collect();
     let [one] = accuracy.as_slice() else { panic!("{accuracy:?}") };
     // `b` has the best score, but from fewer rows than `a` and `c` have
@@ -421,7 +421,7 @@ fn points_of_a_curve_with_fewer_rows_are_no_candidates() {
     four.learning_curves[1].points.pop();
     (four.comparisons, four.best) = (Vec::new(), Vec::new());
     four.variants[2].metrics.clear();
-    add(&mut four, &evaluations).unwrap();
+    add(&mut four, &evaluations, &[]).unwrap();
     assert!(four.comparisons.is_empty() && four.best.is_empty());
 }
 
