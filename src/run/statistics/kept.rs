@@ -90,11 +90,11 @@ fn key(summary: &Summary, evaluations: &[Evaluation], baselines: &[Evaluation]) 
         let of = |parts: &crate::stage::Parts, name| digest(parts.part(name));
         let scores = (of(&evaluation.scores, "predictions")?, of(&evaluation.scores, "classes")?);
         let rows = (of(&evaluation.rows, "target")?, of(&evaluation.rows, TOGETHER)?);
-        let candidate = !summary.has_fewer_rows(&summary.variants[evaluation.variant]);
-        parts.push((evaluation.variant, candidate, scores, rows));
+        parts.push((evaluation.variant, scores, rows));
     }
+    let candidates: Vec<bool> = summary.variants.iter().map(|variant| !summary.has_fewer_rows(variant)).collect();
     let beside: Vec<_> = summary.baselines.iter().map(|b| (&b.name, &b.evaluation, &b.variants, &b.metrics)).collect();
-    let said = json!([STORE_FORMAT, KIND, VERSION, summary.seed, variants, contributions, beside, parts]);
+    let said = json!([STORE_FORMAT, KIND, VERSION, summary.seed, variants, candidates, contributions, beside, parts]);
     Some(Key::new(*Digest::of(said.to_string().as_bytes()).as_bytes()))
 }
 
