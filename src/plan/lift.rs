@@ -6,6 +6,7 @@
 
 mod books;
 mod fitted;
+mod importance;
 mod meta;
 mod search;
 
@@ -17,6 +18,7 @@ use serde_json::json;
 
 use books::Books;
 pub use fitted::fitted;
+use importance::Scored;
 
 use super::{
     EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
@@ -165,7 +167,15 @@ impl<'a> Lift<'a> {
         let split = self.unit(of, node, Phase::Split, None, inputs);
         self.place(of, node, split, Phase::Split, None);
         let text = self.text_of(of, model);
-        let mut units = EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
+        let mut units = EvaluationUnits {
+            variant: of.index,
+            stage: node.id.clone(),
+            score: None,
+            split,
+            frame,
+            text,
+            importance: None,
+        };
         let folds = evaluate.folds().or_else(|| self.known.folds(&self.graph[split].ident));
         match folds {
             None => {
@@ -175,14 +185,20 @@ impl<'a> Lift<'a> {
             }
             Some(folds) => {
                 let mut inputs = vec![target(Role::Target)];
+                let mut models = Vec::with_capacity(folds.len());
                 for (number, fold) in (0u32..).zip(folds) {
                     let at = UnitFold { id: fold, number: Some(number), inner: Vec::new() };
                     let unit = self.node(of, model, Some(&Inside { split, fold: at }));
                     inputs.push(Input { unit, role: Role::Predicted(fold), reads: Reads::All });
+                    models.push((fold, unit));
                 }
                 let score = self.unit(of, node, Phase::Score, None, inputs);
                 self.place(of, node, score, Phase::Score, None);
                 units.score = Some(score);
+                if let Some(probe) = evaluate.probe() {
+                    units.importance =
+                        self.importance(of, node, probe, &Scored { score, models, target: target(Role::Target) });
+                }
             }
         }
         self.evaluations.push(units);
@@ -279,7 +295,11 @@ impl<'a> Lift<'a> {
         fold: Option<&UnitFold>,
         inputs: Vec<Input>,
     ) -> UnitId {
-        let seeded = node.work.stage().seeded() && matches!(phase, Phase::Run | Phase::Split | Phase::Fit);
+        let seeded = match phase {
+            Phase::Run | Phase::Split | Phase::Fit => node.work.stage().seeded(),
+            Phase::Shuffle => matches!(*node.work, Work::Learner(_)),
+            _ => false,
+        };
         let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold));
         let id = self.unit_like(node, phase, fold, seed, inputs);
         let unit = &mut self.graph[id];
@@ -347,6 +367,8 @@ impl<'a> Lift<'a> {
                 Role::Learned => (3, 0, 0),
                 Role::Predicted(fold) => (4, u64::from(fold.repeat), u64::from(fold.fold)),
                 Role::Candidate(number) => (6, number as u64, 0),
+                Role::Shuffled(fold) => (7, u64::from(fold.repeat), u64::from(fold.fold)),
+                Role::Weighed(fold) => (8, u64::from(fold.repeat), u64::from(fold.fold)),
                 Role::OutOfFold(model, fold) => (5, model as u64, u64::from(fold.fold)),
             };
             hasher.update(&[role]).update(&first.to_le_bytes()).update(&second.to_le_bytes());

@@ -5,6 +5,7 @@
 mod classes;
 mod cut;
 mod groups;
+mod importance;
 mod score;
 
 use std::borrow::Cow;
@@ -19,13 +20,14 @@ use super::{idle_metric, unknown_metric};
 use crate::ml::{Folds, FoldsError, Metric, MetricNeeds, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
-    StageKind, Unfit, Work, elided,
+    Arity, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Probe, Probed, Refusal, Says, Scope, Stage,
+    StageError, StageKind, Unfit, Work, elided,
 };
 use crate::table::target::Target;
 
 use cut::{Like, TrainRows};
 use groups::Copies;
+use importance::Importance;
 
 /// The kind `cross_validate`.
 pub(super) struct CrossValidate;
@@ -55,6 +57,9 @@ pub(super) struct Params {
     train_rows: TrainRows,
     /// The metrics to compute, of those that measure what the model predicts: classes, sets of labels or numbers. Those that need probabilities are left out for learners that have none.
     metrics: Option<Vec<String>>,
+    /// Say what the model looks at: what each block of its features is worth, and the terms that weigh most. `{}` asks with what is usual.
+    /// Scores stay as they are, and are not computed again.
+    importance: Option<Importance>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +117,7 @@ impl Default for Params {
             repeats: 1,
             train_rows: TrainRows::All,
             metrics: None,
+            importance: None,
         }
     }
 }
@@ -166,7 +172,7 @@ impl StageKind for CrossValidate {
         if problems.any_error() {
             return Err(problems);
         }
-        Ok(Work::Evaluate(Box::new(Evaluation { divide, cut, metrics })))
+        Ok(Work::Evaluate(Box::new(Evaluation { divide, cut, metrics, importance: params.importance })))
     }
 
     fn canonical(params: &Params) -> Value {
@@ -174,6 +180,8 @@ impl StageKind for CrossValidate {
         if let Some(fields) = canonical.as_object_mut() {
             let usual = [("folds", json!(USUAL_FOLDS)), ("stratify", json!(true)), ("shuffle", json!(true))];
             fields.retain(|name, value| !usual.iter().any(|(known, default)| name == known && value == default));
+            // it decides neither folds nor scores: see `Probe::asked`
+            fields.remove("importance");
         }
         canonical
     }
@@ -221,6 +229,8 @@ struct Evaluation {
     cut: Option<Cut>,
     /// Those that were asked for; the usual ones if none were.
     metrics: Vec<Metric>,
+    /// What is asked beside them.
+    importance: Option<Importance>,
 }
 
 impl Stage for Evaluation {
@@ -315,6 +325,24 @@ impl Evaluate for Evaluation {
     fn score(&self, folds: &[(FoldId, Parts)], target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
         score::score(&self.metrics, folds, &target, ctx)
+    }
+
+    fn probe(&self) -> Option<&dyn Probe> {
+        self.importance.is_some().then_some(self)
+    }
+}
+
+impl Probe for Evaluation {
+    fn permutations(&self) -> u32 {
+        self.importance.map_or(0, Importance::permutations)
+    }
+
+    fn asked(&self) -> Value {
+        json!(self.importance)
+    }
+
+    fn worth(&self, of: &Probed<'_>, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        self.importance.unwrap_or_default().worth(&self.metrics, of, ctx)
     }
 }
 

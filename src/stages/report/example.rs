@@ -102,6 +102,7 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         not_compared: Vec::new(),
         contributions: Vec::new(),
         learning_curves: Vec::new(),
+        importances: Vec::new(),
         units: vec![unit("tfidf", Some(0), Outcome::Ran, 1.5), unit("tfidf", Some(1), Outcome::Reused, 1.25)],
         totals: Totals { ran: 1, reused: 1, failed: 0, skipped: 0, seconds: 1.75 },
         inputs: vec![InputSummary { source: "films.csv".into(), digest: "sha256:0123".into(), rows: 20 }],

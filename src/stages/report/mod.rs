@@ -3,6 +3,7 @@
 //! Equal results give equal bytes: there is no clock here, and nothing that the results do not hold. Whatever comes from data
 //! is escaped in [`words`]; the page forbids itself the network and every script but its own, which it names by digest.
 
+mod alike;
 mod chosen;
 mod contribution;
 mod curves;
@@ -11,6 +12,7 @@ mod data;
 mod example;
 mod graph;
 mod html;
+mod importance;
 mod ledger;
 mod markdown;
 mod mistakes;
