@@ -146,6 +146,24 @@ stages:
     assert!(fall(signal, "log_loss") > 0.5);
 }
 
+#[test]
+fn blocks_of_one_stage_are_numbered() {
+    let pipeline = "name: looks
+stages:
+  rows: { use: ingest, with: { source: data.csv, id: id, text: text, label: label, columns: [signal, noise] } }
+  both: { use: encode, from: rows, with: { numeric: [signal], categorical: [noise] } }
+  scaled: { use: scale, from: both, with: { method: max_abs } }
+  model: { use: train, from: scaled, with: { estimator: { linear_svc: {} } } }
+  scores: { use: cross_validate, from: model, with: { folds: 2, importance: {} } }
+";
+    let project = Project::new().file("data.csv", columns(60)).file("p.yaml", pipeline);
+    let summary = run(&project);
+    assert_eq!(blocks(&summary), ["both 1", "both 2"]);
+    assert_eq!(count(&summary, "shuffle", "ran"), 2);
+    let terms = &summary["importances"][0]["terms"][0];
+    assert_eq!((terms["class"].as_str(), terms["towards"][0]["block"].as_str()), (Some("yes"), Some("both 1")));
+}
+
 /// Two informative numbers and what they add up to, with noise; every third row is held out.
 fn sums() -> String {
     let mut text = "id,text,a,b,value,label,part\n".to_owned();

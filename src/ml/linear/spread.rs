@@ -47,20 +47,35 @@ fn row_sum(block: &Block, row: usize, weights: &[f64]) -> f64 {
 
 /// The standard deviation of each column over the rows of a block (divided by their number).
 pub fn deviations(block: &Block) -> Vec<f64> {
-    let rows = block.rows().max(1) as f64;
-    let mut means = vec![0.0; block.cols()];
-    let mut squares = vec![0.0; block.cols()];
-    let mut stored = vec![0_usize; block.cols()];
-    each(block, |column, value| {
-        means[column] += value / rows;
-        stored[column] += 1;
-    });
-    each(block, |column, value| squares[column] += (value - means[column]).powi(2));
-    // what is not stored is 0, as far from the mean as the mean is from 0
-    for ((square, mean), stored) in squares.iter_mut().zip(&means).zip(stored) {
-        *square += (block.rows() - stored) as f64 * mean * mean;
+    #[derive(Clone, Default)]
+    struct Column {
+        stored: usize,
+        first: f64,
+        varies: bool,
+        sum: f64,
+        squares: f64,
     }
-    squares.into_iter().map(|square| (square / rows).sqrt()).collect()
+    let rows = block.rows().max(1) as f64;
+    let mut columns = vec![Column::default(); block.cols()];
+    each(block, |at, value| {
+        let column = &mut columns[at];
+        column.varies |= column.stored > 0 && value != column.first;
+        column.first = value;
+        column.stored += 1;
+        column.sum += value;
+    });
+    each(block, |at, value| columns[at].squares += (value - columns[at].sum / rows).powi(2));
+    let deviation = |column: Column| {
+        let left = block.rows() - column.stored;
+        // a rounded mean would make a little of a constant
+        if !column.varies && (left == 0 || column.sum == 0.0) {
+            return 0.0;
+        }
+        // what is not stored is 0, as far from the mean as the mean is from 0
+        let mean = column.sum / rows;
+        ((column.squares + left as f64 * mean * mean) / rows).sqrt()
+    };
+    columns.into_iter().map(deviation).collect()
 }
 
 fn each(block: &Block, mut see: impl FnMut(usize, f64)) {
@@ -113,5 +128,6 @@ mod tests {
         let same = dense(3, &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
         assert_eq!(deviations(&Block::Sparse(sparse)), deviations(&same));
         assert_eq!(deviations(&same), [1.0, 0.0, 3.0_f64.sqrt()]);
+        assert_eq!(deviations(&dense(1, &[0.1; 7])), [0.0], "a constant, whatever its mean is rounded to");
     }
 }

@@ -202,7 +202,7 @@ pub(super) fn html_terms(out: &mut String, detail: &Detail<'_>) {
     ));
     let term = |term: &TermWorth| {
         let block = if several { format!(" {}", bdi(&term.block)) } else { String::new() };
-        format!("{} <small>{}{block}</small>", bdi(&shown(&term.term)), fixed(term.impact, 2))
+        format!("{} <small>{}{block}</small>", bdi(&shown(&term.term)), fixed(term.impact, 3))
     };
     let list = |terms: &[TermWorth]| terms.iter().map(term).collect::<Vec<_>>().join(", ");
     for class in classes {
@@ -229,7 +229,7 @@ pub(super) fn markdown_terms(out: &mut String, detail: &Detail<'_>) {
     out.push_str(if away { " speak against it |\n| --- | --- | --- |\n" } else { "\n| --- | --- |\n" });
     let term = |term: &TermWorth| {
         let block = if several { format!(", {}", markdown(&term.block)) } else { String::new() };
-        format!("{} ({}{block})", markdown(&shown(&term.term)), fixed(term.impact, 2))
+        format!("{} ({}{block})", markdown(&shown(&term.term)), fixed(term.impact, 3))
     };
     let list = |terms: &[TermWorth]| terms.iter().map(term).collect::<Vec<_>>().join(", ");
     for class in classes {
@@ -314,14 +314,14 @@ mod tests {
             away,
         };
         let (html, markdown) = written(vec![class("p|s", Vec::new())]);
-        assert!(markdown.contains("| p\\|s | \\<b\\>\\| (1.25, words), ␣th␣ (0.50, letters) |"), "{markdown}");
+        assert!(markdown.contains("| p\\|s | \\<b\\>\\| (1.250, words), ␣th␣ (0.500, letters) |"), "{markdown}");
         assert!(
-            html.contains("&lt;b&gt;|</bdi> <small>1.25 <bdi>words</bdi></small>") && !html.contains("<b>"),
+            html.contains("&lt;b&gt;|</bdi> <small>1.250 <bdi>words</bdi></small>") && !html.contains("<b>"),
             "{html}"
         );
         assert!(!html.contains("speak against"));
         let (html, markdown) = written(vec![class("", vec![term("words", "no", -0.75)])]);
-        assert!(markdown.contains("| a higher number |") && markdown.contains("| no (−0.75, words) |"), "{markdown}");
+        assert!(markdown.contains("| a higher number |") && markdown.contains("| no (−0.750, words) |"), "{markdown}");
         assert!(html.contains("speak against it"));
         assert_eq!([shown("  "), shown("a b"), shown(" ü")], ["␣␣", "a b", "␣ü"]);
     }

@@ -246,6 +246,10 @@ mod tests {
         assert!(!html.contains("\"onload") && !html.contains('\u{202e}') && !html.contains('\0'));
         assert!(html.contains("&lt;script&gt;alert(&#39;x&#39;)"));
         assert!(html.contains("characters cut"));
+        assert!(html.contains("Nearest in words (") && markdown.contains("Nearest in words ("), "{markdown}");
+        assert!(
+            html.contains("</b> labelled alike · row <code>") && markdown.contains("** labelled alike · row `near`")
+        );
         assert!(!markdown.contains('\u{202e}') && !markdown.contains('\0'));
         for line in markdown.lines().filter(|line| line.contains("script")) {
             let code = line.contains('`') || line.contains("<summary>");
