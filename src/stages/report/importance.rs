@@ -202,7 +202,7 @@ pub(super) fn html_terms(out: &mut String, detail: &Detail<'_>) {
     ));
     let term = |term: &TermWorth| {
         let block = if several { format!(" {}", bdi(&term.block)) } else { String::new() };
-        format!("{} <small>{}{block}</small>", bdi(&shown(&term.term)), fixed(term.impact, 3))
+        format!("{} <span class=\"quiet\">{}{block}</span>", bdi(&shown(&term.term)), fixed(term.impact, 3))
     };
     let list = |terms: &[TermWorth]| terms.iter().map(term).collect::<Vec<_>>().join(", ");
     for class in classes {
@@ -316,7 +316,8 @@ mod tests {
         let (html, markdown) = written(vec![class("p|s", Vec::new())]);
         assert!(markdown.contains("| p\\|s | \\<b\\>\\| (1.250, words), ␣th␣ (0.500, letters) |"), "{markdown}");
         assert!(
-            html.contains("&lt;b&gt;|</bdi> <small>1.250 <bdi>words</bdi></small>") && !html.contains("<b>"),
+            html.contains("&lt;b&gt;|</bdi> <span class=\"quiet\">1.250 <bdi>words</bdi></span>")
+                && !html.contains("<b>"),
             "{html}"
         );
         assert!(!html.contains("speak against"));
