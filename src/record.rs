@@ -4,6 +4,7 @@ mod compared;
 mod contribution;
 mod data;
 mod findings;
+mod importance;
 mod measures;
 mod tables;
 
@@ -21,6 +22,7 @@ pub use contribution::*;
 pub use data::*;
 pub use findings::findings;
 pub(crate) use findings::{number, share};
+pub use importance::*;
 pub use measures::{Bound, Count, Found, Looks, MEASURES, Measure, Op};
 pub use tables::{DataTable, SameRows, caption, same_rows, tables};
 
@@ -67,6 +69,9 @@ pub struct Summary {
     /// Scores over numbers of training rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learning_curves: Vec<LearningCurve>,
+    /// What the models look at, for each variant whose evaluation asks (`importance`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub importances: Vec<Importance>,
     /// Every unit of the plan.
     pub units: Vec<UnitSummary>,
     /// Counts over `units`.
@@ -267,7 +272,7 @@ pub struct UnitSummary {
     pub stage: String,
     /// The stage's kind.
     pub kind: String,
-    /// `run`, `split`, `fit`, `apply` or `score`.
+    /// `run`, `split`, `fit`, `apply`, `score`, `shuffle`, `weigh`, `importance`, `survey`, `profile` or `ledger`.
     pub phase: String,
     /// The fold, counted from 0 over all repeats (repeat × folds + fold); `null` outside folds.
     pub fold: Option<u32>,

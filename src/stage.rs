@@ -23,6 +23,7 @@ mod derived;
 mod error;
 mod outlook;
 mod parts;
+mod probe;
 mod row_wise;
 mod source;
 
@@ -47,6 +48,7 @@ pub use error::{Failure, StageError};
 pub use outlook::{Fault, Outlook, Says, Targets, Unfit};
 pub use parts::{Load, Part, Parts, Tables, TrainRows, is_row_level};
 pub(crate) use parts::{divided_within, held_out};
+pub use probe::{BlockOrigin, Probe, Probed, Weighted, shuffled_part};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
 pub use row_wise::{Conclusion, Count, Mapped, Mapper, RowWise, Totals};
@@ -198,6 +200,11 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Where the blocks of its features come from, where it gives features.
+    fn blocks(&self) -> BlockOrigin {
+        BlockOrigin::Own(1)
+    }
+
     /// What its rows have to learn from, where it is a source and its parameters tell.
     fn targets(&self) -> Option<Targets> {
         None
@@ -250,6 +257,11 @@ pub trait Learner: Stage {
 
     /// Applies what was learned to rows.
     fn apply(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// Itself, if its scores are sums of weighed columns.
+    fn weighted(&self) -> Option<&dyn Weighted> {
+        None
+    }
 }
 
 /// What one of its models predicted for training rows that it was not fitted on.
@@ -350,6 +362,11 @@ pub trait Evaluate: Stage {
 
     /// Scores the held-out predictions of all folds.
     fn score(&self, folds: &[(FoldId, Parts)], target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError>;
+
+    /// Itself, if it asks what the blocks of the model are worth.
+    fn probe(&self) -> Option<&dyn Probe> {
+        None
+    }
 }
 
 /// Writes for people. Never cached: it runs at the end of every run.

@@ -342,7 +342,8 @@ fn metric(old: Option<&MetricSummary>, new: Option<&MetricSummary>) -> Option<Me
     let score = |metric: Option<&MetricSummary>| metric.and_then(MetricSummary::score);
     let folds = |metric: Option<&MetricSummary>| metric.map(|metric| metric.folds.clone()).unwrap_or_default();
     let (one, two) = (folds(old), folds(new));
-    if score(old) == score(new) && one == two {
+    let mean = |metric: Option<&MetricSummary>| metric.and_then(|metric| metric.mean);
+    if score(old) == score(new) && mean(old) == mean(new) && one == two {
         return None;
     }
     let minus = |old: Option<f64>, new: Option<f64>| Some(new? - old?);

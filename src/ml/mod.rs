@@ -14,6 +14,7 @@ mod scale;
 mod text;
 mod tfidf;
 
+pub mod alike;
 pub mod bayes;
 pub mod calibrate;
 pub mod kernel;

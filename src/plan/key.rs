@@ -139,6 +139,8 @@ fn input_name(role: Role, reads: &Reads, part: &str) -> String {
         (Role::Target, _) => format!("target/{part}"),
         (Role::Learned, _) => format!("learned/{part}"),
         (Role::Predicted(fold), _) => format!("{}/{part}", fold.part()),
+        (Role::Shuffled(fold), _) => format!("shuffled.{}/{part}", fold.part()),
+        (Role::Weighed(fold), _) => format!("weighed.{}/{part}", fold.part()),
         (Role::Candidate(number), _) => format!("candidate.{number}/{part}"),
         (Role::OutOfFold(model, fold), _) => format!("model.{model:02}.{}/{part}", fold.part()),
     }

@@ -7,6 +7,7 @@
 mod baselines;
 mod books;
 mod fitted;
+mod importance;
 mod meta;
 mod search;
 
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use books::Books;
 pub use fitted::fitted;
+use importance::Scored;
 
 use super::{
     BaselineUnits, EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit,
@@ -170,7 +172,15 @@ impl<'a> Lift<'a> {
         let split = self.unit(of, node, Phase::Split, None, inputs);
         self.place(of, node, split, Phase::Split, None);
         let text = self.text_of(of, model);
-        let mut units = EvaluationUnits { variant: of.index, stage: node.id.clone(), score: None, split, frame, text };
+        let mut units = EvaluationUnits {
+            variant: of.index,
+            stage: node.id.clone(),
+            score: None,
+            split,
+            frame,
+            text,
+            importance: None,
+        };
         let folds = evaluate.folds().or_else(|| self.known.folds(&self.graph[split].ident));
         match folds {
             None => {
@@ -183,14 +193,20 @@ impl<'a> Lift<'a> {
                     |(number, id)| Inside { split, fold: UnitFold { id, number: Some(number), inner: Vec::new() } };
                 let inside: Vec<Inside> = (0u32..).zip(folds).map(inside).collect();
                 let mut inputs = vec![target(Role::Target)];
+                let mut models = Vec::with_capacity(inside.len());
                 for inside in &inside {
                     let unit = self.node(of, model, Some(inside));
                     inputs.push(Input { unit, role: Role::Predicted(inside.fold.id), reads: Reads::All });
+                    models.push((inside.fold.id, unit));
                 }
                 let score = self.unit(of, node, Phase::Score, None, inputs);
                 self.place(of, node, score, Phase::Score, None);
                 units.score = Some(score);
                 self.baselines(of, at, &units, &inside);
+                if let Some(probe) = evaluate.probe() {
+                    units.importance =
+                        self.importance(of, node, probe, &Scored { score, models, target: target(Role::Target) });
+                }
             }
         }
         self.evaluations.push(units);
@@ -287,7 +303,11 @@ impl<'a> Lift<'a> {
         fold: Option<&UnitFold>,
         inputs: Vec<Input>,
     ) -> UnitId {
-        let seeded = node.work.stage().seeded() && matches!(phase, Phase::Run | Phase::Split | Phase::Fit);
+        let seeded = match phase {
+            Phase::Run | Phase::Split | Phase::Fit => node.work.stage().seeded(),
+            Phase::Shuffle => matches!(*node.work, Work::Learner(_)),
+            _ => false,
+        };
         let seed = seeded.then(|| derive_seed(of.variant.seed, node.kind.name, phase, fold));
         let id = self.unit_like(node, phase, fold, seed, inputs);
         let unit = &mut self.graph[id];
@@ -355,6 +375,8 @@ impl<'a> Lift<'a> {
                 Role::Learned => (3, 0, 0),
                 Role::Predicted(fold) => (4, u64::from(fold.repeat), u64::from(fold.fold)),
                 Role::Candidate(number) => (6, number as u64, 0),
+                Role::Shuffled(fold) => (7, u64::from(fold.repeat), u64::from(fold.fold)),
+                Role::Weighed(fold) => (8, u64::from(fold.repeat), u64::from(fold.fold)),
                 Role::OutOfFold(model, fold) => (5, model as u64, u64::from(fold.fold)),
             };
             hasher.update(&[role]).update(&first.to_le_bytes()).update(&second.to_le_bytes());

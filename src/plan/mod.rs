@@ -46,6 +46,12 @@ pub enum Phase {
     Score,
     /// The data ledger counts.
     Ledger,
+    /// A learner applies what it learned to rows of which a block of features has been shuffled.
+    Shuffle,
+    /// A learner says what its weights do.
+    Weigh,
+    /// An evaluation counts what the blocks of features are worth.
+    Importance,
 }
 
 impl Phase {
@@ -60,6 +66,9 @@ impl Phase {
             Phase::Apply => "apply",
             Phase::Score => "score",
             Phase::Ledger => "ledger",
+            Phase::Shuffle => "shuffle",
+            Phase::Weigh => "weigh",
+            Phase::Importance => "importance",
         }
     }
 }
@@ -81,6 +90,10 @@ pub enum Role {
     OutOfFold(usize, FoldId),
     /// The scores of a candidate, by its number.
     Candidate(usize),
+    /// What one fold predicted after blocks were shuffled.
+    Shuffled(FoldId),
+    /// What the weights of one fold's model do.
+    Weighed(FoldId),
 }
 
 /// Which parts of an artifact a unit reads; only these enter its key.
@@ -221,6 +234,19 @@ pub struct EvaluationUnits {
     pub frame: UnitId,
     /// The unit that holds the texts as the frame's last row-wise stage left them.
     pub text: UnitId,
+    /// What the blocks of its model are worth, where that is asked and the folds are known.
+    pub importance: Option<ImportanceUnits>,
+}
+
+/// Where it is counted what the blocks of a model are worth.
+#[derive(Debug, Clone, Default)]
+pub struct ImportanceUnits {
+    /// The unit that counts; `None` if there is nothing to count.
+    pub unit: Option<UnitId>,
+    /// What the blocks are called, in their order: the stages that make them.
+    pub blocks: Vec<String>,
+    /// Why none of them is shuffled, if none is.
+    pub unshuffled: Option<&'static str>,
 }
 
 /// A guess that runs beside evaluations, on the same rows and folds.

@@ -16,6 +16,9 @@ pub(super) fn problem(pipeline: &Pipeline, unit: &Unit, failure: &Failure) -> Pr
         Phase::Survey => " while looking at what it will do",
         Phase::Profile => " while its texts were looked at",
         Phase::Ledger => " while its rows were counted",
+        Phase::Shuffle => " while applying what it learned to shuffled features",
+        Phase::Weigh => " while saying what its weights do",
+        Phase::Importance => " while counting what features are worth",
         Phase::Run => "",
     };
     let fold = unit.fold.as_ref().map_or_else(String::new, |fold| format!(" in fold {}", fold.shown()));

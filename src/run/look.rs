@@ -363,6 +363,8 @@ fn through_unit(unit: &Unit, name: &str) -> Option<UnitId> {
         Role::Predicted(fold) => role == fold.part(),
         Role::Candidate(number) => role == format!("candidate.{number}"),
         Role::OutOfFold(model, fold) => role == format!("model.{model:02}.{}", fold.part()),
+        Role::Shuffled(fold) => role == format!("shuffled.{}", fold.part()),
+        Role::Weighed(fold) => role == format!("weighed.{}", fold.part()),
     };
     unit.inputs.iter().find(matches).map(|input| input.unit)
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::shuffle;
 use crate::plan::{Input, Phase, Role, Unit};
-use crate::stage::{Ctx, FoldId, OutOfFold, Output, Parts, StageError, TrainRows, Work, divided_within, held_out};
+use crate::stage::{
+    Ctx, FoldId, OutOfFold, Output, Parts, Probed, StageError, TrainRows, Work, divided_within, held_out,
+};
 
 /// The inputs of a unit by what they are to it.
 #[derive(Default)]
@@ -15,6 +18,8 @@ pub(super) struct Inputs {
     predicted: Vec<(FoldId, Parts)>,
     out_of_fold: Vec<OutOfFold>,
     candidates: Vec<Parts>,
+    shuffled: Vec<(FoldId, Parts)>,
+    weighed: Vec<(FoldId, Parts)>,
 }
 
 impl Inputs {
@@ -37,6 +42,8 @@ impl Inputs {
             Role::Learned => self.learned = Some(parts),
             Role::Predicted(fold) => self.predicted.push((fold, parts)),
             Role::Candidate(_) => self.candidates.push(parts),
+            Role::Shuffled(fold) => self.shuffled.push((fold, parts)),
+            Role::Weighed(fold) => self.weighed.push((fold, parts)),
             Role::OutOfFold(model, fold) => self.out_of_fold.push(OutOfFold { model, fold, parts }),
         }
     }
@@ -51,7 +58,7 @@ impl Inputs {
     }
 }
 
-fn missing(what: &str) -> StageError {
+pub(super) fn missing(what: &str) -> StageError {
     StageError::failed(format!("the planner gave a unit no {what}; this is a bug in Fuseline"))
 }
 
@@ -76,6 +83,20 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Out
                 None => learner.apply(learned, inputs.only()?, ctx),
             }
         }
+        (Work::Learner(learner), Phase::Shuffle) => {
+            let learned = inputs.learned.as_ref().ok_or_else(|| missing("fitted learner"))?;
+            let rows = held_out(fold.ok_or_else(|| missing("fold"))?, inputs.only()?)?;
+            shuffle::predict(&rows, shuffle::draws(unit)?, ctx, |rows| learner.apply(learned, rows, ctx))
+        }
+        (Work::Learner(learner), Phase::Weigh) => {
+            let learned = inputs.learned.as_ref().ok_or_else(|| missing("fitted learner"))?;
+            let rows = held_out(fold.ok_or_else(|| missing("fold"))?, inputs.only()?)?;
+            learner.weighted().ok_or_else(|| missing("learner with weights"))?.weigh(learned, &rows, ctx)
+        }
+        (Work::Meta(meta), Phase::Shuffle) => {
+            let learned = inputs.learned.as_ref().ok_or_else(|| missing("fitted learner"))?;
+            shuffle::hand_on(inputs.only()?, |model| meta.apply(learned, &[model], ctx))
+        }
         (Work::Meta(meta), Phase::Fit) => {
             let train = TrainRows::of_fold(fold, &Parts::default(), Some(inputs.target()?))?;
             meta.fit(&train, &inputs.out_of_fold, ctx)
@@ -95,6 +116,11 @@ pub(super) fn perform(unit: &Unit, inputs: &Inputs, ctx: &Ctx<'_>) -> Result<Out
             None => evaluate.split(inputs.target()?, ctx),
         },
         (Work::Evaluate(evaluate), Phase::Score) => evaluate.score(&inputs.predicted, inputs.target()?, ctx),
+        (Work::Evaluate(evaluate), Phase::Importance) => {
+            let probe = evaluate.probe().ok_or_else(|| missing("question"))?;
+            let (scores, target) = (inputs.only()?, inputs.target()?);
+            probe.worth(&Probed { scores, shuffled: &inputs.shuffled, weighed: &inputs.weighed, target }, ctx)
+        }
         _ => Err(missing("phase that fits its stage")),
     }
 }

@@ -69,6 +69,7 @@ pub(super) fn summary(run: &Run<'_>) -> Summary {
         not_compared: Vec::new(),
         contributions: super::contribution::contributions(run, &variants, &units),
         learning_curves: super::contribution::learning_curves(run, &variants),
+        importances: super::importance::importances(run),
         variants,
         inputs: inputs(run),
         models: models(run),
@@ -133,8 +134,8 @@ fn unit(run: &Run<'_>, unit: &Unit) -> UnitSummary {
         remembered: run.states.remembered(unit),
         key: run.states.key_of(unit).map(ToString::to_string),
         facts: match unit.phase {
-            // what it counts stands under `data`
-            Phase::Ledger => BTreeMap::new(),
+            // what they count stands under `data` and `importances`
+            Phase::Ledger | Phase::Importance => BTreeMap::new(),
             _ => manifest.map(|m| m.facts.clone()).unwrap_or_default(),
         },
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ml::Block;
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Ctx, Form, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, WholeTable, Work,
+    Arity, BlockOrigin, Ctx, Form, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, WholeTable, Work,
 };
 use crate::table::{features, row_ids};
 
@@ -85,6 +85,10 @@ impl Stage for SideBySide {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["block.", "names."]
+    }
+
+    fn blocks(&self) -> BlockOrigin {
+        BlockOrigin::Inputs
     }
 }
 

@@ -10,8 +10,8 @@ use crate::ml::linear::FitError;
 use crate::ml::{self, RowNorm, Scaler, normalise, rescale};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows,
-    WholeTable, Work,
+    ApplyTo, BlockOrigin, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
+    TrainRows, WholeTable, Work,
 };
 use crate::table::{Blocks, features};
 
@@ -182,6 +182,10 @@ impl Stage for Columns {
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["block.", "names."]
     }
+
+    fn blocks(&self) -> BlockOrigin {
+        BlockOrigin::Inputs
+    }
 }
 
 impl Learner for Columns {
@@ -217,6 +221,10 @@ impl Stage for Rows {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["block.", "names."]
+    }
+
+    fn blocks(&self) -> BlockOrigin {
+        BlockOrigin::Inputs
     }
 }
 

@@ -18,6 +18,7 @@ pub mod target;
 pub mod text;
 pub mod tokens;
 pub mod vectors;
+pub mod weights;
 
 pub use blocks::Blocks;
 pub use content::{RowKey, row_keys};

@@ -392,6 +392,7 @@ mod tests {
             not_compared: vec![],
             contributions: vec![],
             learning_curves: vec![],
+            importances: vec![],
             units: vec![unit(&["v1", "v2"], Outcome::Reused, 0.5), unit(&["v2"], Outcome::Ran, 0.25)],
             totals: Totals { ran: 1, reused: 1, failed: 0, skipped: 0, seconds: 0.3 },
             inputs: vec![],

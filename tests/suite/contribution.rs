@@ -199,8 +199,8 @@ stages:
         for class in classes {
             let bound = |at: usize| class["ci95"][at].as_f64().unwrap();
             let gain = class["gain"].as_f64().unwrap();
-            assert!(bound(0) <= gain && gain <= bound(1) && bound(0) < bound(1), "{class}");
-            assert_eq!(bound(0) > 0.1, matters, "{class}");
+            assert!(bound(0) <= gain && gain <= bound(1), "{class}");
+            assert_eq!((bound(0) > 0.1, bound(0) < bound(1) || !matters), (matters, true), "{class}");
         }
     }
     assert!(read(&project, "out/report.md").contains("in points of F1, all folds together, with 95% intervals"));

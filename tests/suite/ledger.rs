@@ -275,6 +275,13 @@ fn copies_stay_in_one_fold_where_that_is_asked_for() {
 fn copies_that_stay_together_are_drawn_together() {
     let accuracy = |with: &str| {
         let project = copied(with);
+        // some are wrong: of a perfect score no resample says anything
+        let turned = |(row, line): (usize, &str)| match line.strip_suffix("fine") {
+            Some(rest) if row % 7 == 1 => format!("{rest}dull\n"),
+            _ => format!("{line}\n"),
+        };
+        let csv = String::from_utf8(project.read("data.csv")).unwrap();
+        project.write("data.csv", csv.lines().enumerate().map(turned).collect::<String>());
         project.ok(["run", "pipeline.yaml", "--out", "out"]);
         project.summary("out")["variants"][0]["metrics"]["accuracy"].clone()
     };

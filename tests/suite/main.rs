@@ -13,6 +13,7 @@ mod diff;
 mod exec;
 mod formats;
 mod gate;
+mod importance;
 mod leak;
 mod ledger;
 mod lock;

@@ -519,7 +519,7 @@ stages:
 #[test]
 fn of_a_search_what_it_chose_is_exported() {
     let pipeline = words_pipeline("", "folds: 3")
-        .replace("from: model, with: { folds: 3 }", "from: best, with: { folds: 3 }")
+        .replace("from: model, with: { folds: 3", "from: best, with: { folds: 3")
         + "  best: { use: tune, from: model, with: { folds: 3, grid: { tfidf.min_df: [1, 9], model.estimator.linear_svc.c: [0.01, 1] } } }\n";
     let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", pipeline);
     project.ok(["export", "p.yaml", "--out", "model"]);

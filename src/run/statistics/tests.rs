@@ -60,6 +60,7 @@ fn summary(variants: Vec<VariantSummary>) -> Summary {
         not_compared: Vec::new(),
         contributions: Vec::new(),
         learning_curves: Vec::new(),
+        importances: Vec::new(),
         units: Vec::new(),
         totals: Totals::default(),
         inputs: Vec::new(),

@@ -5,6 +5,7 @@
 mod classes;
 mod cut;
 mod groups;
+mod importance;
 mod score;
 
 use std::borrow::Cow;
@@ -19,13 +20,14 @@ use super::{idle_metric, said, unknown_metric};
 use crate::ml::{Folds, FoldsError, Metric, MetricNeeds, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Baseline, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage,
-    StageError, StageKind, TOGETHER, Unfit, Work, elided,
+    Arity, Baseline, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Probe, Probed, Refusal, Says, Scope,
+    Stage, StageError, StageKind, TOGETHER, Unfit, Work, elided,
 };
 use crate::table::target::Target;
 
 use cut::{Like, TrainRows};
 use groups::Copies;
+use importance::Importance;
 
 /// The kind `cross_validate`.
 pub(super) struct CrossValidate;
@@ -59,6 +61,9 @@ pub(super) struct Params {
     /// Guesses that run beside the model on the same rows and folds, so that its scores can be held against them; all that say what the
     /// model says, unless some are named. `[]`: none. They change nothing that the model makes.
     baselines: Option<Vec<Baseline>>,
+    /// Say what the model looks at: what each block of its features is worth, and the terms that weigh most. `{}` asks with what is usual.
+    /// Scores stay as they are, and are not computed again.
+    importance: Option<Importance>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +122,7 @@ impl Default for Params {
             train_rows: None,
             metrics: None,
             baselines: None,
+            importance: None,
         }
     }
 }
@@ -170,8 +176,8 @@ impl StageKind for CrossValidate {
         if problems.any_error() {
             return Err(problems);
         }
-        let (repeats, baselines) = (params.repeats, params.baselines);
-        Ok(Work::Evaluate(Box::new(Evaluation { divide, repeats, cut, metrics, baselines })))
+        let Params { repeats, baselines, importance, .. } = params;
+        Ok(Work::Evaluate(Box::new(Evaluation { divide, repeats, cut, metrics, baselines, importance })))
     }
 
     fn canonical(params: &Params) -> Value {
@@ -186,6 +192,8 @@ impl StageKind for CrossValidate {
             fields.retain(|name, value| !usual.iter().any(|(known, default)| name == known && value == default));
             // they are units of their own
             fields.remove("baselines");
+            // it decides neither folds nor scores: see `Probe::asked`
+            fields.remove("importance");
         }
         canonical
     }
@@ -238,6 +246,8 @@ struct Evaluation {
     /// Those that were asked for; the usual ones if none were.
     metrics: Vec<Metric>,
     baselines: Option<Vec<Baseline>>,
+    /// What is asked beside them.
+    importance: Option<Importance>,
 }
 
 impl Stage for Evaluation {
@@ -339,6 +349,24 @@ impl Evaluate for Evaluation {
     fn score(&self, folds: &[(FoldId, Parts)], target: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
         let target = Target::from_table(&*target.table("target")?).map_err(StageError::caused)?;
         score::score(&self.metrics, folds, &target, ctx)
+    }
+
+    fn probe(&self) -> Option<&dyn Probe> {
+        self.importance.is_some().then_some(self)
+    }
+}
+
+impl Probe for Evaluation {
+    fn permutations(&self) -> u32 {
+        self.importance.map_or(0, Importance::permutations)
+    }
+
+    fn asked(&self) -> Value {
+        json!(self.importance)
+    }
+
+    fn worth(&self, of: &Probed<'_>, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        self.importance.unwrap_or_default().worth(&self.metrics, of, ctx)
     }
 }
 

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::ml::{Block, Csr, Dense, Filling, LeastRows, Scaling};
 use crate::problem::{Problem, Problems};
 use crate::stage::{
-    ApplyTo, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind, TrainRows, Work,
+    ApplyTo, BlockOrigin, Ctx, Form, Learner, Output, Parts, Port, Refusal, Scope, Stage, StageError, StageKind,
+    TrainRows, Work,
 };
 use crate::table::{features, row_ids};
 use columns::{CATEGORICAL, Chosen, NUMERIC, categories, chosen, numbers};
@@ -248,6 +249,13 @@ impl Stage for Columns {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["columns"]
+    }
+
+    fn blocks(&self) -> BlockOrigin {
+        match self.params.kinds() {
+            (true, true) => BlockOrigin::Own(2),
+            _ => BlockOrigin::Own(1),
+        }
     }
 
     fn columns(&self) -> Option<Vec<String>> {

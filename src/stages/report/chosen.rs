@@ -130,7 +130,7 @@ mod tests {
         };
         let mut summary = example::summary(vec![example::variant("", &[0.5, 0.7])]);
         summary.variants[0].chosen = vec![chosen(0, 0.123_456_789), chosen(1, 10.0)];
-        let detail = Detail { name: String::new(), variant: &summary.variants[0], findings: None };
+        let detail = Detail { name: String::new(), variant: &summary.variants[0], findings: None, importance: None };
         let mut page = String::new();
         markdown_section(&mut page, &detail);
         assert!(page.contains("| fold | fused.from | model.c | accuracy |"), "{page}");
@@ -155,7 +155,7 @@ mod tests {
         };
         let mut summary = example::summary(vec![example::variant("", &[0.5, 0.7])]);
         summary.variants[0].chosen = vec![chosen];
-        let detail = Detail { name: String::new(), variant: &summary.variants[0], findings: None };
+        let detail = Detail { name: String::new(), variant: &summary.variants[0], findings: None, importance: None };
         let (mut text, mut page) = (String::new(), String::new());
         markdown_section(&mut text, &detail);
         html_section(&mut page, &detail);

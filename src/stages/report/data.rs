@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{ClassSummary, Outcome, Results, Status, Summary, UnitSummary, VariantSummary};
+use crate::record::{ClassSummary, Importance, Outcome, Results, Status, Summary, UnitSummary, VariantSummary};
 use crate::stage::StageError;
 
+use super::alike::add_nearest;
+use super::importance::found;
 use super::mistakes::{Findings, FoldPrints, compare, findings};
 use super::rank::Ranking;
 use super::words::{Line, Span, counted, text};
@@ -52,6 +54,8 @@ pub(super) struct Detail<'a> {
     pub(super) variant: &'a VariantSummary,
     /// What its predictions say; `None` where they are not at hand.
     pub(super) findings: Option<Findings>,
+    /// What its model looks at, where that was asked.
+    pub(super) importance: Option<&'a Importance>,
 }
 
 /// Two classes of which one is taken for the other.
@@ -111,10 +115,13 @@ impl<'a> Note<'a> {
                 *slot = findings.as_ref().and_then(|f| f.folds);
             }
             compared.extend(evaluation);
-            details.push(Detail { name: row.name.clone(), variant: row.variant, findings });
+            let importance = found(&summary.importances, &row.variant.id, &row.variant.evaluation);
+            details.push(Detail { name: row.name.clone(), variant: row.variant, findings, importance });
         }
         let mut shown: Vec<&mut Findings> = details.iter_mut().filter_map(|d| d.findings.as_mut()).collect();
         compare(&compared, &mut shown)?;
+        // those with findings are those that were compared
+        add_nearest(&mut compared.into_iter().zip(shown).collect::<Vec<_>>())?;
         Ok(Note {
             title: title.filter(|t| !t.trim().is_empty()).unwrap_or(&summary.name).to_owned(),
             summary,

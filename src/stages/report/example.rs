@@ -12,6 +12,7 @@ use crate::record::{
 };
 use crate::stage::{Part, Parts};
 use crate::table::predictions::{Predictions, Scored};
+use crate::table::target::Target;
 
 /// A metric from its folds, with an interval of one standard deviation.
 pub(super) fn metric(folds: &[f64], higher_is_better: bool) -> MetricSummary {
@@ -105,6 +106,7 @@ pub(super) fn summary(variants: Vec<VariantSummary>) -> Summary {
         not_compared: Vec::new(),
         contributions: Vec::new(),
         learning_curves: Vec::new(),
+        importances: Vec::new(),
         units: vec![unit("tfidf", Some(0), Outcome::Ran, 1.5), unit("tfidf", Some(1), Outcome::Reused, 1.25)],
         totals: Totals { ran: 1, reused: 1, failed: 0, skipped: 0, seconds: 1.75 },
         inputs: vec![InputSummary { source: "films.csv".into(), digest: "sha256:0123".into(), rows: 20 }],
@@ -180,7 +182,11 @@ pub(super) fn hostile() -> (Summary, Vec<Evaluation>) {
     run.inputs[0].source = EVIL.into();
     run.models[0].id = EVIL.into();
     run.warnings = vec![EVIL.into()];
-    let scored = scored_rows(&[EVIL, "y"], &[(EVIL, 0, EVIL, "y", [0.1, 0.9])], true);
-    let evaluation = evaluation_of(0, &scored, vec![EVIL.repeat(20)]);
+    let rows = [(EVIL, 0, EVIL, "y", [0.1, 0.9]), ("near", 0, EVIL, EVIL, [0.9, 0.1])];
+    let scored = scored_rows(&[EVIL, "y"], &rows, true);
+    let mut evaluation = evaluation_of(0, &scored, vec![EVIL.repeat(20), EVIL.repeat(9)]);
+    let target =
+        Target { row_id: scored.predictions.row_id.clone(), label: Some(scored.label.clone()), ..Target::default() };
+    evaluation.rows.insert("target", Part::memory(target.to_table().unwrap()));
     (run, vec![evaluation])
 }

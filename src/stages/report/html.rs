@@ -9,6 +9,7 @@ use crate::fetch::base64;
 use crate::ml::Task;
 use crate::record::{MetricSummary, VariantSummary};
 
+use super::alike::standing;
 use super::curves::{self, ClassIntervals};
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
 use super::mistakes::{Findings, Mistake};
@@ -26,6 +27,9 @@ const HEAT_MAP: usize = 30;
 
 /// Characters of a text that are shown.
 pub(super) const CLIP: usize = 500;
+
+/// Characters of the text nearest to it that are shown.
+pub(super) const NEAR: usize = 200;
 
 /// The whole page.
 pub(super) fn page(note: &Note<'_>) -> String {
@@ -52,6 +56,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
         variants(&mut out, note);
     }
     super::contribution::html_section(&mut out, note);
+    super::importance::html_section(&mut out, note);
     super::ledger::html_section(&mut out, note.summary);
     details(&mut out, note);
     work(&mut out, note);
@@ -310,6 +315,7 @@ fn detail(out: &mut String, detail: &Detail<'_>) {
         confusion(out, detail.variant);
     }
     class_table(out, detail.variant);
+    super::importance::html_terms(out, detail);
     match &detail.findings {
         Some(findings) => {
             out.push_str(&curves::html_classes(findings));
@@ -412,12 +418,13 @@ fn mistakes(out: &mut String, findings: &Findings) {
     let taken_for = taken_for(findings.task);
     for mistake in &findings.mistakes {
         out.push_str(&format!(
-            "<li{}><p class=\"meta\"><b>{}</b> {taken_for} <b class=\"wrong\">{}</b> · {}</p>\n{}</li>\n",
+            "<li{}><p class=\"meta\"><b>{}</b> {taken_for} <b class=\"wrong\">{}</b> · {}</p>\n{}{}</li>\n",
             if mistake.score.is_finite() { format!(" data-score=\"{:.6}\"", mistake.score) } else { String::new() },
             bdi(named(&mistake.label, findings.task)),
             bdi(named(&mistake.predicted, findings.task)),
             circumstances(mistake, findings),
-            said(mistake)
+            said(mistake),
+            near(mistake, findings.task)
         ));
     }
     out.push_str("</ol>\n");
@@ -514,6 +521,25 @@ fn said(mistake: &Mistake) -> String {
             format!("<p class=\"said\" dir=\"auto\">{}{cut}</p>", html_rich(&clipped.text))
         }
     }
+}
+
+/// The row most like it.
+fn near(mistake: &Mistake, task: Task) -> String {
+    let Some(nearest) = &mistake.nearest else { return String::new() };
+    let (standing, other) = standing(mistake, nearest, task);
+    let label = nearest
+        .label
+        .as_deref()
+        .map(|label| format!(" <b{}>{}</b>", if other { " class=\"wrong\"" } else { "" }, bdi(named(label, task))));
+    let clipped = clip(nearest.text.trim(), NEAR);
+    format!(
+        "\n<p class=\"near\"><small>Nearest in words ({}):{} {standing} · row <code>{}</code></small> <span dir=\"auto\">{}{}</span></p>",
+        score(nearest.cosine),
+        label.unwrap_or_default(),
+        bdi(&nearest.row_id),
+        html_rich(&clipped.text),
+        if clipped.cut > 0 { " …" } else { "" }
+    )
 }
 
 /// What ran and what was reused.

@@ -3,9 +3,10 @@
 use crate::ml::Task;
 use crate::record::VariantSummary;
 
+use super::alike::standing;
 use super::curves;
 use super::data::{DETAILED, Detail, Note, classes, has_confusion, pairs};
-use super::html::{CLIP, company, named, shown, sure, taken_for, worst, wrong};
+use super::html::{CLIP, NEAR, company, named, shown, sure, taken_for, worst, wrong};
 use super::mistakes::{Findings, Mistake};
 use super::rank::{Ranking, over_all, with_interval};
 use super::words::{
@@ -42,6 +43,7 @@ pub(super) fn page(note: &Note<'_>) -> String {
         variants(&mut out, note);
     }
     super::contribution::markdown_section(&mut out, note);
+    super::importance::markdown_section(&mut out, note);
     super::ledger::markdown_section(&mut out, note.summary);
     details(&mut out, note);
     work(&mut out, note);
@@ -155,6 +157,7 @@ fn detail(out: &mut String, detail: &Detail<'_>) {
         confusion(out, detail.variant);
     }
     class_table(out, detail.variant);
+    super::importance::markdown_terms(out, detail);
     match &detail.findings {
         Some(findings) => {
             out.push_str(&curves::markdown_classes(findings));
@@ -241,7 +244,7 @@ fn mistakes(out: &mut String, findings: &Findings) {
     out.push_str(&format!(" {}\n\n", shown(findings)));
     for (i, mistake) in findings.mistakes.iter().enumerate() {
         out.push_str(&format!(
-            "{}. **{}** {} **{}** · {} · fold {} · row {}{}\n   > {}\n",
+            "{}. **{}** {} **{}** · {} · fold {} · row {}{}\n   > {}\n{}",
             i + 1,
             markdown(named(&mistake.label, findings.task)),
             taken_for(findings.task),
@@ -250,7 +253,8 @@ fn mistakes(out: &mut String, findings: &Findings) {
             mistake.fold + 1,
             markdown_code(&mistake.row_id),
             company(mistake),
-            said(mistake)
+            said(mistake),
+            near(mistake, findings.task)
         ));
     }
     out.push('\n');
@@ -268,6 +272,22 @@ fn said(mistake: &Mistake) -> String {
             }
         }
     }
+}
+
+/// The row most like it.
+fn near(mistake: &Mistake, task: Task) -> String {
+    let Some(nearest) = &mistake.nearest else { return String::new() };
+    let (standing, _) = standing(mistake, nearest, task);
+    let label = nearest.label.as_deref().map(|label| format!(" **{}**", markdown(named(label, task))));
+    let clipped = clip(nearest.text.trim(), NEAR);
+    format!(
+        "\n   Nearest in words ({}):{} {standing} · row {}\n   > {}{}\n",
+        score(nearest.cosine),
+        label.unwrap_or_default(),
+        markdown_code(&nearest.row_id),
+        markdown(&clipped.text),
+        if clipped.cut > 0 { " …" } else { "" }
+    )
 }
 
 /// What ran and what was reused.

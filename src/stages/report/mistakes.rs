@@ -14,6 +14,7 @@ use crate::table::predictions::values::ScoredValues;
 use crate::table::predictions::{ScoredColumns, task};
 use crate::table::{scores, text};
 
+use super::alike::Nearest;
 use super::rank::FoldPrint;
 use super::words::score;
 
@@ -40,6 +41,8 @@ pub(super) struct Mistake {
     pub(super) wrong_in: usize,
     /// How many variants scored it.
     pub(super) scored_in: usize,
+    /// The other row whose words are most like its own.
+    pub(super) nearest: Option<Nearest>,
 }
 
 /// What the predictions of one variant say.
@@ -221,6 +224,7 @@ fn pick(scored: &ScoredColumns<'_>, limit: usize) -> Findings {
                 text: None,
                 wrong_in: 1,
                 scored_in: 1,
+                nearest: None,
             });
         }
     }
@@ -260,7 +264,7 @@ fn against_rest(scored: &ScoredColumns<'_>) -> Vec<(String, Vec<Threshold>)> {
 const LONG: usize = 8;
 
 /// A number as people want it: without digits that say nothing.
-fn brief(number: &str) -> String {
+pub(super) fn brief(number: &str) -> String {
     match number.parse::<f64>() {
         Ok(value) if number.len() > LONG => score(value),
         _ => number.to_owned(),
@@ -285,6 +289,7 @@ fn largest(mut errors: Vec<(f64, usize)>, scored: &ScoredColumns<'_>, limit: usi
         text: None,
         wrong_in: 1,
         scored_in: 1,
+        nearest: None,
     };
     rows.take(limit).map(mistake).collect()
 }

@@ -3,6 +3,7 @@
 //! Equal results give equal bytes: there is no clock here, and nothing that the results do not hold. Whatever comes from data
 //! is escaped in [`words`]; the page forbids itself the network and every script but its own, which it names by digest.
 
+mod alike;
 mod chosen;
 mod contribution;
 mod curves;
@@ -11,6 +12,7 @@ mod data;
 mod example;
 mod graph;
 mod html;
+mod importance;
 mod ledger;
 mod markdown;
 mod mistakes;
@@ -251,6 +253,10 @@ mod tests {
         assert!(!html.contains("\"onload") && !html.contains('\u{202e}') && !html.contains('\0'));
         assert!(html.contains("&lt;script&gt;alert(&#39;x&#39;)"));
         assert!(html.contains("characters cut"));
+        assert!(html.contains("Nearest in words (") && markdown.contains("Nearest in words ("), "{markdown}");
+        assert!(
+            html.contains("</b> labelled alike · row <code>") && markdown.contains("** labelled alike · row `near`")
+        );
         assert!(!markdown.contains('\u{202e}') && !markdown.contains('\0'));
         for line in markdown.lines().filter(|line| line.contains("script")) {
             let code = line.contains('`') || line.contains("<summary>");

@@ -125,7 +125,7 @@
   const browsable = (list) => {
     const items = [...list.children].map((item) => ({
       item,
-      text: item.textContent.toLowerCase(),
+      text: all(item, ":scope > :not(.near)").map((part) => part.textContent).join(" ").toLowerCase(),
       label: item.querySelector(".meta b").textContent,
       predicted: item.querySelector(".meta b.wrong").textContent,
       score: item.dataset.score === undefined ? null : Number(item.dataset.score),

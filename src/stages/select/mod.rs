@@ -16,8 +16,8 @@ use crate::ml::select::{Judge, Keep, KeepError, Score, cut, f_regression, import
 use crate::ml::{Block, Dense};
 use crate::problem::Problems;
 use crate::stage::{
-    ApplyTo, Ctx, Learner, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError, StageKind,
-    TrainRows, Unfit, Work,
+    ApplyTo, BlockOrigin, Ctx, Learner, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
+    StageKind, TrainRows, Unfit, Work,
 };
 use crate::table::target::Target;
 use crate::table::{Blocks, features};
@@ -59,6 +59,10 @@ impl Stage for Selection {
 
     fn reads(&self, _: usize) -> &'static [&'static str] {
         &["block.", "names."]
+    }
+
+    fn blocks(&self) -> BlockOrigin {
+        BlockOrigin::Inputs
     }
 
     fn says(&self, of: &Outlook<'_>) -> Result<Option<Says>, Unfit> {

@@ -130,6 +130,11 @@ impl Learner for Counts {
         true
     }
 
+    fn linear(&self) -> bool {
+        // Bernoulli's weighs whether a feature is above a bound, not the feature
+        !matches!(self, Counts::Bernoulli(_))
+    }
+
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
         let (y, classes) = on.classes()?;
         let (blocks, weights) = (on.blocks()?, on.weights(Default::default())?);

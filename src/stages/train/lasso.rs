@@ -88,6 +88,10 @@ impl Learner for FewWeights {
         true
     }
 
+    fn linear(&self) -> bool {
+        true
+    }
+
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
         let (y, weights) = (on.values()?, on.weights(ClassWeight::None)?);
         let (function, end) = self.0.fit(&on.by_column()?.x, y, weights.as_deref(), &on.stop())?;

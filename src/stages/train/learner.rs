@@ -76,6 +76,11 @@ pub(super) trait Learner: Send + Sync {
         false
     }
 
+    /// True if its answers are sums of its features, each times a weight of the table `coefficients`.
+    fn linear(&self) -> bool {
+        false
+    }
+
     /// Things worth saying before anything runs; `name` is the learner's in pipelines.
     fn advice(&self, name: &str) -> Vec<String> {
         let _ = name;

@@ -187,6 +187,10 @@ impl Learner for Logistic {
         advice
     }
 
+    fn linear(&self) -> bool {
+        true
+    }
+
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
         let (y, classes) = on.classes()?;
         let weights = on.weights(self.0.class_weight)?;
@@ -232,6 +236,10 @@ impl Learner for Svm {
     }
 
     fn weighs_rows(&self) -> bool {
+        true
+    }
+
+    fn linear(&self) -> bool {
         true
     }
 
@@ -382,7 +390,8 @@ pub(super) fn linear_function(learned: &Parts) -> Result<Valued, StageError> {
     }
 }
 
-fn stored(learned: &Parts) -> Result<(Vec<Vec<f64>>, Vec<f64>), StageError> {
+/// The weights and the intercept of each output.
+pub(super) fn stored(learned: &Parts) -> Result<(Vec<Vec<f64>>, Vec<f64>), StageError> {
     let table = learned.table("coefficients")?;
     let missing = || StageError::failed("a model's table lacks its coefficients");
     let column = |name: &str| table.column_by_name(name).ok_or_else(missing);

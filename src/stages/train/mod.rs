@@ -21,6 +21,7 @@ mod tree_tables;
 mod trees;
 mod truth;
 mod tune;
+mod weigh;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ use crate::ml::{Features, Task};
 use crate::problem::Problems;
 use crate::stage::{
     ApplyTo, Arity, Ctx, Form, Learner, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
-    StageKind, TrainRows, Unfit, Work, elided,
+    StageKind, TrainRows, Unfit, Weighted, Work, elided,
 };
 use crate::table::predictions::Predictions;
 use crate::table::predictions::values::PredictedValues;
@@ -200,6 +201,16 @@ impl Learner for Classifier {
             return Ok(Output::new().table("predictions", predictions.to_table().map_err(StageError::caused)?));
         }
         classified(self.chosen.as_ref(), learned, row_id, x)
+    }
+
+    fn weighted(&self) -> Option<&dyn Weighted> {
+        self.chosen.linear().then_some(self)
+    }
+}
+
+impl Weighted for Classifier {
+    fn weigh(&self, learned: &Parts, rows: &Parts, ctx: &Ctx<'_>) -> Result<Output, StageError> {
+        weigh::weigh(self.chosen.gives(), learned, rows, ctx)
     }
 }
 

@@ -143,6 +143,10 @@ impl Learner for RidgeClasses {
         true
     }
 
+    fn linear(&self) -> bool {
+        true
+    }
+
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
         let (y, classes) = on.classes()?;
         let weights = on.weights(self.class_weight)?;
@@ -170,6 +174,10 @@ impl Learner for Regression {
     }
 
     fn weighs_rows(&self) -> bool {
+        true
+    }
+
+    fn linear(&self) -> bool {
         true
     }
 

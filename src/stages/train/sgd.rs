@@ -294,6 +294,10 @@ impl Learner for Classes {
         self.0.penalty.advice(self.0.l1_ratio, name)
     }
 
+    fn linear(&self) -> bool {
+        true
+    }
+
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
         let (y, classes) = on.classes()?;
         let weights = on.weights(self.0.class_weight)?;
@@ -376,6 +380,10 @@ impl Learner for Values {
 
     fn advice(&self, name: &str) -> Vec<String> {
         self.0.penalty.advice(self.0.l1_ratio, name)
+    }
+
+    fn linear(&self) -> bool {
+        true
     }
 
     fn fit(&self, on: &Training<'_>) -> Result<Output, Trouble> {
