@@ -286,7 +286,7 @@ fn repeats_of_a_holdout_draw_other_training_rows() {
     project.ok(["run", "p.yaml", "--out", "given"]);
     let accuracy = project.summary("given")["variants"][0]["metrics"]["accuracy"].clone();
     let folds = accuracy["folds"].as_array().unwrap().len();
-    assert!(folds > 2 && folds % 2 == 0, "{accuracy}");
+    assert!(folds > 2 && folds.is_multiple_of(2), "{accuracy}");
     assert_eq!(accuracy["ci95_method"], "bootstrap_and_draws");
 }
 
