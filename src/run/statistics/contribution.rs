@@ -42,11 +42,11 @@ impl Group<'_> {
         let told = members.iter().map(|&at| self.members[at].rows.class_scores(self.members[at].evaluation));
         let told = told.collect::<Result<Option<Vec<_>>, _>>()?;
         Ok(told.map(|told| {
-            let scored: Vec<&dyn Scored> = told.iter().map(|(_, scores)| scores as &dyn Scored).collect();
+            let scored: Vec<&dyn Scored> = told.iter().map(|told| &told.scores as &dyn Scored).collect();
             let replicates = stats::resample(&scored, &self.rows.units, self.resamples(), seed);
-            let repeats: Vec<_> = told.iter().map(|(_, scores)| scores.each(&self.rows.units)).collect();
+            let repeats: Vec<_> = told.iter().map(|told| told.scores.each(&self.rows.units)).collect();
             let classes = told.into_iter().zip(replicates).zip(repeats);
-            classes.map(|(((names, _), replicates), repeats)| Classes { names, replicates, repeats }).collect()
+            classes.map(|((told, replicates), repeats)| Classes { names: told.names, replicates, repeats }).collect()
         }))
     }
 

@@ -49,6 +49,14 @@ pub(super) struct Told {
     pub(super) errors: Vec<f32>,
 }
 
+/// The classes of a variant, ready for statistics.
+pub(super) struct ClassesTold {
+    /// In code-point order.
+    pub(super) names: Vec<String>,
+    /// The F1 of each.
+    pub(super) scores: Repeats<ClassF1>,
+}
+
 /// Predictions that are scored repeat by repeat, where repeats hold out the same rows, else all together; a score is the mean of theirs.
 pub(super) struct Repeats<S = Weighed>(Vec<S>);
 
@@ -197,33 +205,30 @@ impl Rows {
     }
 
     /// The classes that a variant knows, and the F1 of each; `None` where there are none, or not all labels are known.
-    pub(super) fn class_scores(
-        &self,
-        evaluation: &Evaluation,
-    ) -> Result<Option<(Vec<String>, Repeats<ClassF1>)>, StageError> {
+    pub(super) fn class_scores(&self, evaluation: &Evaluation) -> Result<Option<ClassesTold>, StageError> {
         let table = evaluation.scores.table("predictions")?;
-        let (mut classes, mut scores) = (Vec::new(), Vec::with_capacity(self.redrawn));
+        let (mut names, mut scores) = (Vec::new(), Vec::with_capacity(self.redrawn));
         for some in self.repeats() {
             match self.task {
                 Task::Classes => {
                     let scored = ScoredColumns::of(&table).map_err(caused)?;
-                    let names = class_names(&scored);
-                    let Some((y, p)) = some.indices(&scored, &names) else { return Ok(None) };
-                    let outcome = Outcome::new(&y, &p, names.len(), None).map_err(caused)?;
+                    let classes = class_names(&scored);
+                    let Some((y, p)) = some.indices(&scored, &classes) else { return Ok(None) };
+                    let outcome = Outcome::new(&y, &p, classes.len(), None).map_err(caused)?;
                     scores.push(ClassF1::of_classes(&outcome, some.places.unit));
-                    classes = names.into_iter().map(str::to_owned).collect();
+                    names = classes.into_iter().map(str::to_owned).collect();
                 }
                 Task::Sets => {
                     let scored = ScoredSets::from_table(&table).map_err(caused)?;
                     let (y, p) = some.marks(&scored);
                     let outcome = SetOutcome::new(&y, &p, scored.predictions.classes.len(), None).map_err(caused)?;
                     scores.push(ClassF1::of_sets(&outcome, some.places.unit));
-                    classes = scored.predictions.classes;
+                    names = scored.predictions.classes;
                 }
                 Task::Values => return Ok(None),
             }
         }
-        Ok(Some((classes, Repeats(scores))))
+        Ok(Some(ClassesTold { names, scores: Repeats(scores) }))
     }
 
     /// The predictions that are scored together.

@@ -206,6 +206,9 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
             ranking.family()
         ),
     };
+    if ranking.rows.iter().any(|row| row.fewer_rows) {
+        caption.push_str(" Variants on fewer training rows stand below, without a place.");
+    }
     if ranking.more_metrics > 0 {
         let more = counted(ranking.more_metrics as u64, "more metric");
         caption.push_str(&format!(" {more} in <code>summary.json</code>."));

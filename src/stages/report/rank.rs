@@ -32,7 +32,7 @@ pub(super) struct Ranked<'a> {
     /// From 1; equal means share a place. `None` where the metric is undefined, and for those with fewer training rows.
     pub(super) place: Option<usize>,
     /// True if it trains on fewer rows than another point of its learning curve, and so is not ranked.
-    fewer_rows: bool,
+    pub(super) fewer_rows: bool,
     /// For people.
     pub(super) name: String,
     /// The variant.
