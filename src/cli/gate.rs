@@ -38,7 +38,13 @@ fn try_gate(
 ) -> Result<Exit, Exit> {
     check(context, flags)?;
     let pipeline = load_args(context, args)?;
-    let baseline = held(context, &pipeline, flags.baseline.as_deref())?;
+    let named = flags.baseline.as_deref();
+    emit::check(context, &to.emit, &pipeline, &[target(&pipeline, named)])?;
+    if flags.update && pipeline.selection.is_some() {
+        let problem = Problem::error("usage", "a baseline is about all variants of a pipeline");
+        return Err(usage(context, problem.help("leave `--variant` and `--partition` out"), "--update"));
+    }
+    let baseline = held(context, &pipeline, named, flags.update)?;
     if baseline.is_none() && !flags.update && wants_baseline(&pipeline, flags) {
         let path = target(&pipeline, flags.baseline.as_deref());
         let problem = Problem::error("no-baseline", format!("there is no baseline `{}`", path.display()));
@@ -268,10 +274,6 @@ fn say_gates(context: &Context, report: &Report, problems: &Problems) {
 /// Writes the baseline, if anything in it changed.
 fn update(context: &Context, pipeline: &Pipeline, flags: &GateArgs, baseline: &Baseline) -> Result<(), Exit> {
     let path = target(pipeline, flags.baseline.as_deref());
-    if pipeline.selection.is_some() {
-        let problem = Problem::error("usage", "a baseline is about all variants of a pipeline");
-        return Err(usage(context, problem.help("leave `--variant` and `--partition` out"), "--update"));
-    }
     let same = Baseline::read(&path).is_ok_and(|before| before == *baseline);
     if !same {
         baseline.write(&path).map_err(|error| {

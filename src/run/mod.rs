@@ -39,7 +39,7 @@ use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
-pub use folder::{ReportFiles, write_folder};
+pub use folder::{FILES, ReportFiles, foreign, has_a_pipeline_of_its_own, is_of_a_run, write_folder};
 pub use limits::{Limit, Limits, Timeout};
 pub use lock::{Missing, Standing};
 pub use look::Look;

@@ -263,15 +263,23 @@ fn worth_knowing(summary: &Summary, metric: &str) -> Option<String> {
     let best = summary.best.iter().find(|best| best.metric == metric)?;
     let named = |of: &Rival| summary.variants.iter().find(|v| rival(v) == *of).map(|v| name(summary, v));
     let leader = named(&best.best)?;
+    let against = || summary.comparisons.iter().filter(|one| one.metric == metric && one.a == best.best);
     if best.inside_noise {
         let others = match best.level {
             1 => "1 other is".to_owned(),
             level => format!("{} others are", count(level)),
         };
-        return Some(format!("{leader} leads by {metric}, but {others} not told apart from it (p > 0.05)"));
+        let (equal, tested) = against().fold((0, false), |(equal, tested), one| {
+            (equal + u64::from(one.difference == 0.0), tested || one.p.is_some())
+        });
+        let chance = if tested { " (p > 0.05)" } else { "" };
+        return Some(match equal {
+            0 => format!("{leader} leads by {metric}, but {others} not told apart from it{chance}"),
+            1 => format!("{leader} and 1 other score the same by {metric}"),
+            equal => format!("{leader} and {} others score the same by {metric}", count(equal)),
+        });
     }
-    let closest = summary.comparisons.iter().filter(|c| c.metric == metric && c.a == best.best);
-    let closest = closest.min_by(|a, b| a.difference.abs().total_cmp(&b.difference.abs()))?;
+    let closest = against().min_by(|a, b| a.difference.abs().total_cmp(&b.difference.abs()))?;
     let higher = summary.variants.iter().find_map(|v| v.metrics.get(metric)).is_none_or(|m| m.higher_is_better);
     Some(closest.told(&leader, &named(&closest.b)?, higher))
 }

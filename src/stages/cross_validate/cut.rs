@@ -68,7 +68,7 @@ pub(super) fn cut(masks: &mut [Mask], most: u32, like: &Like<'_>, seed: u64) -> 
     // a seed for each fold, whatever the number of rows, so that smaller sets lie in larger ones
     let mut seeds = Rng::seeded(seed ^ SALT);
     let most = most as usize;
-    let (mut short, mut lacking) = (None::<usize>, None::<(usize, usize)>);
+    let (mut short, mut lacking) = (None::<usize>, None::<(usize, usize, usize)>);
     for (number, mask) in masks.iter_mut().enumerate() {
         let seed = seeds.next_u64();
         let rows: Vec<usize> = (0..mask.train.len()).filter(|&row| mask.train[row]).collect();
@@ -94,7 +94,7 @@ pub(super) fn cut(masks: &mut [Mask], most: u32, like: &Like<'_>, seed: u64) -> 
         }
         let after = classes(&left, like);
         if after < before {
-            lacking = lacking.max(Some((before - after, number)));
+            lacking = lacking.max(Some((before - after, number, left.len())));
         }
         mask.train.fill(false);
         left.into_iter().for_each(|row| mask.train[row] = true);
@@ -103,9 +103,9 @@ pub(super) fn cut(masks: &mut [Mask], most: u32, like: &Like<'_>, seed: u64) -> 
     if let Some(rows) = short {
         said.push(format!("`train_rows` is {most}, but a fold has {rows} training rows: all of them are used"));
     }
-    if let Some((classes, number)) = lacking {
+    if let Some((classes, number, rows)) = lacking {
         let many = if classes == 1 { "1 class has".to_owned() } else { format!("{classes} classes have") };
-        said.push(format!("{many} no row among the {most} training rows of fold {}", number + 1));
+        said.push(format!("{many} no row among the {rows} training rows of fold {}", number + 1));
     }
     Ok(said)
 }
