@@ -10,7 +10,7 @@ use super::usage;
 use crate::gate::{Baseline, BaselineError, Side};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
-use crate::record::Summary;
+use crate::record::{Status, Summary};
 
 /// A baseline, and what to call it.
 pub(super) struct Held {
@@ -64,6 +64,15 @@ pub(super) fn held(
 
 fn of_run(context: &Context, folder: &Path) -> Result<Side, Exit> {
     let run = diff::read(context, folder)?;
+    if run.summary.status != Status::Complete {
+        let message = format!("the run in `{}` did not end: it says nothing of a whole one", folder.display());
+        let problem = Problem::error("no-baseline", message);
+        return Err(usage(
+            context,
+            problem.help("run it again, to its end"),
+            &format!("--baseline {}", folder.display()),
+        ));
+    }
     let predictions = diff::predictions(context, &run)?;
     Ok(diff::of_tables(&run, predictions.as_ref()))
 }

@@ -18,7 +18,7 @@ use crate::ml::{METRICS, Metric};
 use crate::pipeline::{CONFIDENCE, Gate, Pipeline, Rule};
 use crate::problem::{Origin, Problem, Problems, suggest, visible};
 use crate::record::{Status, Summary};
-use crate::run::Done;
+use crate::run::{Done, groups_of};
 use crate::ui::Verbosity;
 use crate::ui::table::align;
 
@@ -141,7 +141,8 @@ fn side(done: &Done) -> Side {
     for evaluation in &results.evaluations {
         let table = evaluation.scores.table("predictions").ok();
         if let Some(place) = rows.get_mut(evaluation.variant) {
-            *place = table.and_then(|table| Rows::of(&table, None));
+            let groups = groups_of(evaluation).unwrap_or_default();
+            *place = table.and_then(|table| Rows::of(&table, None)).map(|rows| rows.in_groups(&groups));
         }
     }
     Side::of(&done.summary, rows)

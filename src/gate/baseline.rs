@@ -24,6 +24,9 @@ pub const BASELINE_FORMAT: u32 = 1;
 /// A larger file is no baseline.
 const LARGEST: u64 = 64 << 20;
 
+/// The field that says whether the others are as they were written: a merge of two baselines, or a bit that fell over, is told.
+const CHECK: &str = "check";
+
 /// No line of the file is folded that has up to this many characters.
 const WIDTH: usize = 160;
 
@@ -48,6 +51,9 @@ pub struct Baseline {
     pub costs: BTreeMap<String, f64>,
     /// One entry for each variant and evaluation.
     pub variants: Vec<Scored>,
+    /// In a file: the beginning of a digest of all else that is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
 }
 
 /// One variant's scores.
@@ -93,12 +99,22 @@ pub struct RowDigests {
 pub struct MetricStanding {
     /// Mean over folds.
     pub mean: Option<f64>,
+    /// What is judged, as in the run's summary, where it is not the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<f64>,
     /// 95% interval, as in the run's summary.
     pub ci95: Option<[f64; 2]>,
     /// The value in each fold.
     pub folds: Vec<Option<f64>>,
     /// True if more is better.
     pub higher_is_better: bool,
+}
+
+impl MetricStanding {
+    /// What is judged.
+    pub(super) fn score(&self) -> Option<f64> {
+        self.estimate.or(self.mean)
+    }
 }
 
 /// Why a baseline cannot be read.
@@ -151,6 +167,7 @@ impl Side {
             models: summary.models.iter().map(|model| (model.id.clone(), model.digest.clone())).collect(),
             costs: Costs::of(summary).by_name(),
             variants: summary.variants.iter().zip(&rows).map(scored).collect(),
+            check: None,
         };
         Side { baseline, rows }
     }
@@ -173,8 +190,10 @@ impl From<Baseline> for Side {
 
 impl From<&MetricSummary> for MetricStanding {
     fn from(metric: &MetricSummary) -> Self {
+        let (mean, estimate) = (metric.mean.map(nine), metric.score().map(nine));
         MetricStanding {
-            mean: metric.mean.map(nine),
+            mean,
+            estimate: estimate.filter(|_| estimate != mean),
             ci95: metric.ci95.map(|interval| interval.map(nine)),
             folds: metric.folds.iter().map(|value| value.map(nine)).collect(),
             higher_is_better: metric.higher_is_better,
@@ -218,13 +237,30 @@ impl Baseline {
             }
             None => return Err(wrong("it is no baseline: it names no form".to_owned())),
         }
-        serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+        let mut value = value;
+        let check = value.as_object_mut().and_then(|fields| fields.remove(CHECK));
+        let baseline: Baseline = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+        match check {
+            Some(check) if check != baseline.check() => {
+                Err(wrong("it is not as it was written: `check` does not fit what stands in it".to_owned()))
+            }
+            _ => Ok(baseline),
+        }
+    }
+
+    /// The beginning of a digest of all that is in it.
+    fn check(&self) -> String {
+        Digest::of(serde_json::json!(self).to_string().as_bytes()).to_string().chars().take(16).collect()
     }
 
     /// The file's text: the same for the same baseline.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        laid_out(&serde_json::json!(self), 0, &mut text);
+        let mut value = serde_json::json!(self);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert(CHECK.to_owned(), Value::from(self.check()));
+        }
+        laid_out(&value, 0, &mut text);
         text.push('\n');
         text
     }
@@ -280,6 +316,7 @@ pub(super) mod tests {
         let mean = folds.iter().sum::<f64>() / folds.len() as f64;
         let metric = MetricStanding {
             mean: Some(mean),
+            estimate: None,
             ci95: Some([mean - 0.02, mean + 0.02]),
             folds: folds.iter().map(|value| Some(*value)).collect(),
             higher_is_better: true,
@@ -306,6 +343,7 @@ pub(super) mod tests {
             models: BTreeMap::new(),
             costs: BTreeMap::new(),
             variants: vec![scored],
+            check: None,
         };
         Side { baseline, rows: vec![Some(of.clone())] }
     }
@@ -334,5 +372,24 @@ pub(super) mod tests {
         assert!(why("{}").contains("names no form"));
         assert!(why(&sound.replace("\"format\": 1", "\"format\": 9")).contains("form 9"));
         assert!(why(&sound.replace("\"seed\"", "\"sede\"")).contains("sede"));
+    }
+
+    #[test]
+    fn what_was_changed_since_it_was_written_is_told() {
+        let all: Vec<(&str, &str)> = (0..60).map(|row| ("x", if row % 3 == 0 { "y" } else { "x" })).collect();
+        let baseline = side(&rows(&all), &[0.6, 0.7]).baseline;
+        let text = baseline.text();
+        assert_eq!(Baseline::parse("b", text.as_bytes()).unwrap(), baseline);
+        let told = |text: &str| Baseline::parse("b", text.as_bytes()).unwrap_err().to_string();
+        let packed = &baseline.variants[0].outcomes.as_ref().unwrap().packed;
+        let other: String = packed.chars().map(|c| if c == 'A' { 'B' } else { c }).collect();
+        for (from, to) in [(packed.as_str(), other.as_str()), ("0.6,", "0.61,"), ("\"scores\"", "\"score\"")] {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text, "{from}");
+            assert!(told(&changed).contains("it is not as it was written"), "{}", told(&changed));
+        }
+        // written before there was a check
+        let old = serde_json::json!(baseline).to_string();
+        assert_eq!(Baseline::parse("b", old.as_bytes()).unwrap(), baseline);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Scored, Side};
 use super::costs::{Costs, of_cost, of_ratio};
-use super::paired::{Difference, Value, difference, value};
+use super::paired::{Difference, SAME, Value, difference, value};
 use super::rule::{Ruling, at_least, at_most, worst};
 use crate::lock::Coverage;
 use crate::pipeline::{Gate, Rule};
@@ -177,7 +177,7 @@ fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
     let Some(standing) = scored.and_then(|scored| scored.metrics.get(metric)) else {
         return judged.incomparable(format!("`{metric}` is not computed: add it to the evaluation's `metrics`"));
     };
-    let Some(mean) = standing.mean else {
+    let Some(score) = standing.score() else {
         return judged.incomparable(format!("`{metric}` is not defined for these rows"));
     };
     let found = confidence.and_then(|sure| value(metric, now, at, sure));
@@ -185,7 +185,7 @@ fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
         let reason = format!("`{metric}` has no interval here: leave `confidence` out to look at the value alone");
         return judged.incomparable(reason);
     }
-    let looked_at = found.as_ref().map_or([mean, mean], |found| found.interval);
+    let looked_at = found.as_ref().map_or([score, score], |found| found.interval);
     let verdicts = [min.map(|min| at_least(looked_at, min)), max.map(|max| at_most(looked_at, max))];
     let verdict = worst(verdicts.into_iter().flatten());
     let what = if found.is_some() { "its interval" } else { "it" };
@@ -198,13 +198,13 @@ fn of_value(gate: &Gate, now: &Side, at: usize) -> Judged {
         Some(Value { value, interval: [low, high], .. }) => {
             format!("{} [{}, {}]", four(*value), four(*low), four(*high))
         }
-        None => four(mean),
+        None => four(score),
     };
     Judged {
         verdict,
         actual,
         reason,
-        new: Some(found.as_ref().map_or(mean, |found| found.value)),
+        new: Some(found.as_ref().map_or(score, |found| found.value)),
         interval: found.as_ref().map(|found| found.interval),
         method: found.map(|found| found.method.to_owned()),
         ..judged
@@ -234,19 +234,20 @@ fn changes(gate: &Gate, now: &Side, before: &Side, coverage: Coverage) -> Vec<Ju
     found
 }
 
-/// Which entry of the baseline each variant is held against: the one with its id, else the one with its label.
+/// Which entry of the baseline each variant is held against: the one with its label, since that is what people mean; where a label is
+/// gone, the one with its id, which is the same variant under another name. The only evaluation of either side may be called otherwise.
 fn matched(before: &Side, now: &Side) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    let same: [fn(&Scored, &Scored) -> bool; 2] = [|a, b| a.id == b.id, |a, b| a.label == b.label];
+    let only = |side: &Side| side.baseline.variants.windows(2).all(|pair| pair[0].evaluation == pair[1].evaluation);
+    let one_each = only(before) && only(now);
+    let same: [fn(&Scored, &Scored) -> bool; 2] = [|a, b| a.label == b.label, |a, b| a.id == b.id];
     for is_same in same {
         for (at, new) in now.baseline.variants.iter().enumerate() {
             let free = |then: usize| !pairs.iter().any(|&(old, new)| old == then || new == at);
-            let other = before
-                .baseline
-                .variants
-                .iter()
-                .enumerate()
-                .find(|&(then, old)| old.evaluation == new.evaluation && is_same(old, new) && free(then));
+            let other =
+                before.baseline.variants.iter().enumerate().find(|&(then, old)| {
+                    (one_each || old.evaluation == new.evaluation) && is_same(old, new) && free(then)
+                });
             pairs.extend(other.map(|(then, _)| (then, at)));
         }
     }
@@ -267,7 +268,7 @@ fn of_change(gate: &Gate, judged: Judged, (before, then): (&Side, usize), (now, 
     Judged {
         verdict,
         actual: format!("{} [{}, {}]", signed(found.gain), signed(low), signed(high)),
-        reason: sentence(metric, verdict, &found),
+        reason: sentence(metric, verdict, &found) + &renamed(before, then, now, at),
         old: Some(found.old),
         new: Some(found.new),
         change: Some(found.gain),
@@ -279,12 +280,22 @@ fn of_change(gate: &Gate, judged: Judged, (before, then): (&Side, usize), (now, 
     }
 }
 
+/// What a variant was called, where it has another label now.
+fn renamed(before: &Side, then: usize, now: &Side, at: usize) -> String {
+    match (before.baseline.variants.get(then), now.baseline.variants.get(at)) {
+        (Some(old), Some(new)) if old.label != new.label && !old.label.is_empty() => {
+            format!(" (held against `{}`, the same variant under another label)", old.label)
+        }
+        _ => String::new(),
+    }
+}
+
 fn sentence(metric: &str, verdict: Ruling, found: &Difference) -> String {
     let went = format!("`{metric}` went from {} to {}", four(found.old), four(found.new));
     let rows =
         found.changed.map(|(changed, of)| format!(", {changed} of {of} predictions changed")).unwrap_or_default();
     match verdict {
-        Ruling::Pass if found.interval == [0.0, 0.0] => "the predictions are the same".to_owned(),
+        Ruling::Pass if found.method == SAME => SAME.to_owned(),
         Ruling::Pass => format!("{went}{rows}: as good as it must be"),
         Ruling::Fail => format!("{went}{rows}: worse than is let through"),
         _ => format!("{went}{rows}: the rows are too few to tell"),

@@ -3,17 +3,18 @@
 //! | at hand | method |
 //! |---|---|
 //! | the same predictions | none is needed: the difference is 0 |
-//! | what both runs predicted of the same rows | rows are drawn again in pairs (stratified bootstrap); of accuracy, p is McNemar's mid-p |
+//! | what both runs predicted of the same rows | rows are drawn again in pairs (bootstrap), groups of rows as one; of accuracy, p is McNemar's mid-p |
 //! | both runs' scores in the same folds | the corrected resampled t test over the folds' differences |
 //! | an interval of each run | the two intervals as if the runs were independent, which is too wide |
 //!
-//! On rows, a metric is taken of all folds together, so it may differ in the third digit from the mean of the folds in the summary.
+//! What is judged is the `estimate` of the run's summary. Rows that were held out several times are judged by their folds, as in the run itself. The
+//! largest error and the calibration error have no interval: a change of them cannot be judged.
 
 use rustc_hash::FxHashMap;
 
 use super::baseline::{MetricStanding, Scored, Side};
 use super::rows::Rows;
-use crate::ml::stats::{Replicates, Units, corrected_t, mcnemar, resample};
+use crate::ml::stats::{Replicates, Units, corrected_t, mcnemar, resample, wilson_interval};
 use crate::ml::{Metric, MetricNeeds, Outcome, Places, Scores, Task, ValueOutcome, Weighed};
 
 /// Folds whose scores are this near are the same: they have nine decimals, and the last bits differ between machines.
@@ -27,6 +28,12 @@ const LEAST_RESAMPLES: usize = 400;
 
 /// So many predictions are looked at in all resamples together, about.
 const LOOKS: usize = 1_200_000_000;
+
+/// The method where there is nothing to test.
+pub(super) const SAME: &str = "the predictions are the same";
+
+/// Of fewer rows, or groups of rows, resamples tell nothing.
+const LEAST_UNITS: usize = 10;
 
 /// Verdicts are the same whenever they are made.
 const SEED: u64 = 0;
@@ -64,7 +71,7 @@ pub fn difference(
     let standing = |of: &Scored| of.metrics.get(metric).cloned();
     let new = standing(two).ok_or_else(|| format!("`{}` does not compute `{metric}`", two.evaluation))?;
     let old = standing(one).ok_or_else(|| format!("the baseline has no `{metric}`"))?;
-    let (Some(old_mean), Some(new_mean)) = (old.mean, new.mean) else {
+    let (Some(old_score), Some(new_score)) = (old.score(), new.score()) else {
         return Err(format!("`{metric}` is not defined for these rows"));
     };
     let rows = now.rows.get(at).and_then(Option::as_ref);
@@ -75,12 +82,12 @@ pub fn difference(
         (others as u64, rows.len() as u64)
     });
     let same = Difference {
-        old: old_mean,
-        new: new_mean,
+        old: old_score,
+        new: new_score,
         gain: 0.0,
         interval: [0.0, 0.0],
         p: Some(1.0),
-        method: "the predictions are the same",
+        method: SAME,
         changed,
     };
     let known = Metric::named(metric);
@@ -91,7 +98,15 @@ pub fn difference(
     if all_same || (of_classes && changed.is_some_and(|(changed, _)| changed == 0)) {
         return Ok(same);
     }
-    if let (Some(known), Some(rows), Some(predicted)) = (known, rows, &predicted) {
+    if known.is_some_and(|metric| !has_interval(metric)) {
+        return Err(format!("`{metric}` has no interval: a bound on its value can be judged, a change cannot"));
+    }
+    if one.outcomes.is_some() && rows.is_some() && predicted.is_none() {
+        return Err(
+            "the baseline's `outcomes` are not those of its rows: it is damaged, or was changed by hand".to_owned()
+        );
+    }
+    if let (Some(known), Some(rows), Some(predicted)) = (known, rows.filter(|rows| !rows.is_repeated()), &predicted) {
         let old = Predicted { classes: predicted, of: others };
         if let Some(found) = on_rows(known, rows, &old, confidence) {
             return Ok(Difference { changed, ..found });
@@ -105,13 +120,18 @@ pub fn difference(
     // A wider interval than was asked for decides nothing that it should not.
     match half(&old).zip(half(&new)).filter(|_| confidence <= 0.95) {
         Some((one, two)) => {
-            let gain = better(&new) * (new_mean - old_mean);
+            let gain = better(&new) * (new_score - old_score);
             let half = one.hypot(two);
             let method = "the 95% intervals of both runs, as if independent";
             Ok(Difference { gain, interval: [gain - half, gain + half], p: None, method, ..same })
         }
         None => Err("neither rows nor folds nor intervals are at hand to say how sure the difference is".to_owned()),
     }
+}
+
+/// False for metrics of which rows that are drawn again tell nothing.
+fn has_interval(metric: Metric) -> bool {
+    !matches!(metric, Metric::MaxError | Metric::ExpectedCalibrationError(_))
 }
 
 fn better(metric: &MetricStanding) -> f64 {
@@ -127,6 +147,9 @@ struct Predicted<'a> {
 /// On the same rows, drawn again in pairs; `None` where the metric or the rows do not allow it.
 fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) -> Option<Difference> {
     let places = Drawn::of(now);
+    if places.units.len() < LEAST_UNITS {
+        return None;
+    }
     let new = weighed(metric, now, &now.predicted, Some(now), before, &places)?;
     let old = weighed(metric, now, before.classes, before.of, before, &places)?;
     let mut both = resample(&[&old, &new], &places.units, resamples(now), SEED);
@@ -141,13 +164,15 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
                 lost += u64::from(label == old && label != new);
                 won += u64::from(label == new && label != old);
             }
-            (mcnemar(lost, won).mid, "stratified bootstrap over rows in pairs; p by McNemar, mid-p")
+            (mcnemar(lost, won).mid, "bootstrap over rows in pairs; p by McNemar, mid-p")
         }
-        false => (gains.p_value(0.0)?, "stratified bootstrap over rows in pairs"),
+        false if now.group.is_some() => (gains.p_value(0.0)?, "bootstrap over groups of rows in pairs"),
+        false => (gains.p_value(0.0)?, "bootstrap over rows in pairs"),
     };
     let changed = now.predicted.iter().zip(before.classes).filter(|(new, old)| new != old).count() as u64;
     // So few rows that all could have gone one way by chance cannot be drawn again with any use: then nothing is found.
     let too_few = now.task == Task::Classes
+        && now.group.is_none()
         && metric.needs() == MetricNeeds::Labels
         && mcnemar(changed, 0).mid > 1.0 - confidence;
     let chance = too_few || (of_hits && p > 1.0 - confidence);
@@ -167,7 +192,7 @@ fn resamples(rows: &Rows) -> usize {
     (LOOKS / rows.len().max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
 }
 
-/// What is drawn: each row with all its predictions, in strata of what is true.
+/// What is drawn: rows, or groups of rows, with all their predictions. Not within classes: how many rows a class has is chance too.
 struct Drawn {
     units: Units,
     unit: Vec<u32>,
@@ -175,21 +200,15 @@ struct Drawn {
 
 impl Drawn {
     fn of(rows: &Rows) -> Drawn {
-        let mut numbers: FxHashMap<&str, u32> = FxHashMap::default();
-        let mut strata = Vec::new();
-        let mut names: FxHashMap<&str, u32> = FxHashMap::default();
+        let mut numbers: FxHashMap<(bool, &str), u32> = FxHashMap::default();
+        let group = |at: usize| rows.group.as_ref()?.get(at)?.as_deref();
         let mut unit = Vec::with_capacity(rows.len());
-        for (row, label) in rows.row_id.iter().zip(&rows.label) {
+        for (at, row) in rows.row_id.iter().enumerate() {
+            let name = group(at).map_or((false, row.as_str()), |group| (true, group));
             let next = numbers.len() as u32;
-            let number = *numbers.entry(row).or_insert(next);
-            if number == next {
-                let next = names.len() as u32;
-                strata.push(*names.entry(label).or_insert(next));
-            }
-            unit.push(number);
+            unit.push(*numbers.entry(name).or_insert(next));
         }
-        let units = if rows.task == Task::Classes { Units::stratified(&strata) } else { Units::alike(strata.len()) };
-        Drawn { units, unit }
+        Drawn { units: Units::alike(numbers.len()), unit }
     }
 }
 
@@ -287,14 +306,23 @@ pub(super) struct Value {
 /// The interval of a metric's own value; `None` where neither rows nor folds give one.
 pub(super) fn value(metric: &str, side: &Side, at: usize, confidence: f64) -> Option<Value> {
     let standing = side.baseline.variants.get(at)?.metrics.get(metric)?;
+    let known = Metric::named(metric).filter(|metric| has_interval(*metric))?;
     let rows = side.rows.get(at).and_then(Option::as_ref);
     let of_rows = |rows: &Rows| {
         let drawn = Drawn::of(rows);
+        if known == Metric::Accuracy && rows.task == Task::Classes && drawn.units.len() == rows.len() {
+            let hits = rows.label.iter().zip(&rows.predicted).filter(|(label, predicted)| label == predicted).count();
+            let interval = wilson_interval(hits, rows.len(), confidence)?;
+            return Some(Value { value: hits as f64 / rows.len() as f64, interval, method: "Wilson" });
+        }
+        if drawn.units.len() < LEAST_UNITS {
+            return None;
+        }
         let own = Predicted { classes: &rows.predicted, of: Some(rows) };
-        let weighed = weighed(Metric::named(metric)?, rows, &rows.predicted, Some(rows), &own, &drawn)?;
+        let weighed = weighed(known, rows, &rows.predicted, Some(rows), &own, &drawn)?;
         let found: Replicates = resample(&[&weighed], &drawn.units, resamples(rows), SEED).pop()?.pop()?;
-        let interval = found.interval(confidence)?;
-        Some(Value { value: found.estimate, interval, method: "stratified bootstrap over rows, BCa" })
+        let interval = found.interval(confidence).filter(|_| found.std_error() != Some(0.0))?;
+        Some(Value { value: found.estimate, interval, method: "bootstrap over rows, BCa" })
     };
     let of_folds = || {
         let folds = standing.folds.iter().copied().collect::<Option<Vec<f64>>>()?;
@@ -305,7 +333,16 @@ pub(super) fn value(metric: &str, side: &Side, at: usize, confidence: f64) -> Op
             method: "corrected resampled t over folds",
         })
     };
-    rows.and_then(of_rows).or_else(of_folds)
+    // A wider interval than was asked for decides nothing that it should not.
+    let of_run = || {
+        let interval = standing.ci95.filter(|_| confidence <= 0.95)?;
+        Some(Value { value: standing.score()?, interval, method: "the run's 95% interval" })
+    };
+    match rows {
+        Some(rows) if rows.is_repeated() => of_folds(),
+        Some(rows) => of_rows(rows).or_else(of_run),
+        None => of_run().or_else(of_folds),
+    }
 }
 
 #[cfg(test)]
@@ -388,6 +425,7 @@ mod tests {
                 truth.iter().chain(&truth).map(|value| value + error).collect(),
             )),
             scores: Vec::new(),
+            group: None,
         };
         let loss = |error: f64| {
             let mut side = side(&of(error), &[error, error]);
@@ -400,5 +438,41 @@ mod tests {
         let found = difference("mean_absolute_error", (&loss(0.5), 0), (&loss(0.25), 0), 0.95).unwrap();
         assert!((found.gain - 0.25).abs() < 1e-9 && found.interval[0] > 0.2, "{found:?}");
         assert!((found.old - 0.5).abs() < 1e-9 && (found.new - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rows_of_a_group_are_drawn_as_one() {
+        let mut chance = Rng::seeded(9);
+        let [one, two] = pair(&mut chance, [0.0, 0.06]);
+        // each changed row with all of its class in a group of ten
+        let grouped = |side: &Side| {
+            let rows = side.rows[0].clone().unwrap();
+            let group = |row: &String| (row.clone(), format!("g{}", row[1..].parse::<usize>().unwrap() / 60));
+            let groups = rows.row_id.iter().map(group).collect();
+            Side { rows: vec![Some(rows.in_groups(&groups))], ..side.clone() }
+        };
+        let plain = difference("accuracy", (&one, 0), (&two, 0), 0.95).unwrap();
+        let told = difference("accuracy", (&one, 0), (&grouped(&two), 0), 0.95).unwrap();
+        assert!(plain.method.contains("McNemar") && told.method.contains("groups"), "{}", told.method);
+        assert_eq!((told.old, told.new), (plain.old, plain.new));
+        assert!(told.interval != plain.interval);
+        // so few groups tell nothing by rows
+        let few = |side: &Side| {
+            let rows = side.rows[0].clone().unwrap();
+            let groups = rows.row_id.iter().map(|row| (row.clone(), format!("g{}", row.len()))).collect();
+            Side { rows: vec![Some(rows.in_groups(&groups))], ..side.clone() }
+        };
+        let told = difference("accuracy", (&one, 0), (&few(&two), 0), 0.95).unwrap();
+        assert!(told.method.contains("folds"), "{}", told.method);
+    }
+
+    #[test]
+    fn a_value_has_the_interval_of_the_run() {
+        let all: Vec<(&str, &str)> = (0..300).map(|row| ("ham", if row % 10 < 9 { "ham" } else { "spam" })).collect();
+        let of = side(&rows(&all), &[0.9, 0.9]);
+        let found = value("accuracy", &of, 0, 0.999).unwrap();
+        let wilson = wilson_interval(270, 300, 0.999).unwrap();
+        assert_eq!((found.value, found.interval, found.method), (0.9, wilson, "Wilson"));
+        assert!(value("expected_calibration_error", &of, 0, 0.95).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ml::Task;
 use crate::table::Digest;
@@ -25,6 +25,8 @@ pub struct Rows {
     pub values: Option<(Vec<f64>, Vec<f64>)>,
     /// The scores of each class; NaN where a row has none.
     pub scores: Vec<(String, Vec<f64>)>,
+    /// The group of each row that has one, where groups are known: its rows do not speak for themselves.
+    pub group: Option<Vec<Option<String>>>,
 }
 
 impl Rows {
@@ -73,7 +75,15 @@ impl Rows {
             row_id: texts(ids),
             values: values.filter(|(truth, _)| !truth.iter().any(|value| value.is_nan())),
             scores,
+            group: None,
         })
+    }
+
+    /// The same with the group of each row that has one.
+    #[must_use]
+    pub fn in_groups(mut self, groups: &FxHashMap<String, String>) -> Rows {
+        self.group = (!groups.is_empty()).then(|| self.row_id.iter().map(|row| groups.get(row).cloned()).collect());
+        self
     }
 
     /// How many predictions there are: rows × repeats.
@@ -182,6 +192,7 @@ pub(super) mod tests {
             predicted: order.iter().map(|&row| all[row].1.to_owned()).collect(),
             values: None,
             scores: Vec::new(),
+            group: None,
         }
     }
 

@@ -444,3 +444,43 @@ fn a_broken_baseline_is_written_anew_and_what_can_be_emitted_is() {
         assert!(path("p.baseline.json").is_symlink() && project.read("kept/real.json").len() > 100);
     }
 }
+
+#[test]
+fn variants_are_held_against_those_of_their_label() {
+    let noisy: String = snippets(300)
+        .lines()
+        .enumerate()
+        .map(|(row, line)| match row % 9 {
+            4 => {
+                line.replace(",positive,", ",\u{0}").replace(",negative,", ",positive,").replace(",\u{0}", ",negative,")
+                    + "\n"
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let of = |small: &str, large: &str| {
+        words_pipeline("", "folds: 2").replace("linear_svc: {}", "logistic_regression: {}")
+            + &format!(
+                "matrix:\n  size: {{ set: model.estimator.logistic_regression.c, values: {{ small: {small}, large: {large} }} }}
+gates:\n  ship: {{ metric: log_loss, min_delta: -0.01, variant: size=large }}\n"
+            )
+    };
+    let project = Project::new().file("data.csv", noisy).file("p.yaml", of("0.0001", "1"));
+    project.ok(["gate", "p.yaml", "--update"]);
+    project.ok(["gate", "p.yaml"]);
+    // what is called large is now what was called small
+    project.write("p.yaml", of("1", "0.0001"));
+    let out = project.run(["gate", "p.yaml"]);
+    assert_eq!(out.code, 1, "{}", out.stderr);
+    // another name for the same variant is no other variant
+    project.write("p.yaml", of("0.0001", "1").replace("large", "big"));
+    let out = project.run(["gate", "p.yaml", "--emit", "json=g.json"]);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    assert!(String::from_utf8(project.read("g.json")).unwrap().contains("held against `size=large`"));
+    // a run that did not end is no baseline
+    let summary = project.read("runs/words/summary.json");
+    let cut = String::from_utf8(summary).unwrap().replace("\"status\": \"complete\"", "\"status\": \"interrupted\"");
+    project.write("runs/words/summary.json", cut);
+    let out = project.run(["gate", "p.yaml", "--out", "other", "--baseline", "runs/words"]);
+    assert!(out.code == 2 && out.stderr.contains("did not end"), "{}", out.stderr);
+}

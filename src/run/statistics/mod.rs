@@ -20,6 +20,7 @@ use crate::stage::StageError;
 use rows::{Rows, Seen, Told};
 
 pub(super) use kept::add as add_kept;
+pub(super) use rows::groups;
 
 /// Every interval is a 95% one.
 const CONFIDENCE: f64 = 0.95;

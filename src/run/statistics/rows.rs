@@ -115,7 +115,7 @@ impl Seen {
 }
 
 /// The group of each row that has one: what folds kept together where they say so, else what the data says.
-fn groups(evaluation: &Evaluation) -> Result<FxHashMap<String, String>, StageError> {
+pub(in crate::run) fn groups(evaluation: &Evaluation) -> Result<FxHashMap<String, String>, StageError> {
     if let Some(part) = evaluation.rows.part(TOGETHER) {
         let table = part.table()?;
         let column = |name: &str| {
