@@ -22,11 +22,8 @@ pub(crate) fn within(folder: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Puts a file in its place; its folder must be there. What was there before stays until then. Where the place is a link, the file that
-/// it leads to is replaced, not the link.
+/// Puts a file in its place; its folder must be there. What was there before stays until then.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let linked = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
-    let path = linked.as_deref().unwrap_or(path);
     let mut file = beside(path)?;
     file.write_all(bytes)?;
     file.persist(path)?;

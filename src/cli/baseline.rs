@@ -10,7 +10,7 @@ use super::usage;
 use crate::gate::{Baseline, BaselineError, Side};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
-use crate::record::{Status, Summary};
+use crate::record::Summary;
 
 /// A baseline, and what to call it.
 pub(super) struct Held {
@@ -28,24 +28,13 @@ pub(super) fn target(pipeline: &Pipeline, named: Option<&str>) -> PathBuf {
     }
 }
 
-/// The baseline that is named, or the one beside the pipeline if there is one. Where it is to be written anew (`update`), one beside the
-/// pipeline that cannot be read is passed over, aloud; a named file that is no baseline is never written over.
-pub(super) fn held(
-    context: &Context,
-    pipeline: &Pipeline,
-    named: Option<&str>,
-    update: bool,
-) -> Result<Option<Held>, Exit> {
+/// The baseline that is named, or the one beside the pipeline if there is one.
+pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>) -> Result<Option<Held>, Exit> {
     let Some(named) = named else {
         let path = Baseline::path_of(&pipeline.file);
         return match Baseline::read(&path) {
             Ok(baseline) => Ok(Some(Held { name: path.display().to_string(), side: baseline.into() })),
             Err(BaselineError::Missing(_)) => Ok(None),
-            Err(error) if update => {
-                let problem = Problem::warning("no-baseline", error.to_string());
-                context.tell(&problem.note("it is written anew").into());
-                Ok(None)
-            }
             Err(error) => Err(unreadable(context, &error)),
         };
     };
@@ -64,15 +53,6 @@ pub(super) fn held(
 
 fn of_run(context: &Context, folder: &Path) -> Result<Side, Exit> {
     let run = diff::read(context, folder)?;
-    if run.summary.status != Status::Complete {
-        let message = format!("the run in `{}` did not end: it says nothing of a whole one", folder.display());
-        let problem = Problem::error("no-baseline", message);
-        return Err(usage(
-            context,
-            problem.help("run it again, to its end"),
-            &format!("--baseline {}", folder.display()),
-        ));
-    }
     let predictions = diff::predictions(context, &run)?;
     Ok(diff::of_tables(&run, predictions.as_ref()))
 }
@@ -123,8 +103,6 @@ fn of_git(context: &Context, pipeline: &Pipeline, named: &str) -> Result<Baselin
 
 fn unreadable(context: &Context, error: &BaselineError) -> Exit {
     let problem = Problem::error("no-baseline", error.to_string());
-    let help =
-        "`fuseline gate FILE --update` writes the one beside the pipeline anew; another file must be moved away first";
-    context.tell(&problem.help(help).into());
+    context.tell(&problem.help("`fuseline gate FILE --update` writes it anew").into());
     Exit::Usage
 }

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use super::console::out;
 use super::context::Context;
 use super::exit::Exit;
-use super::usage;
 use crate::emit::{Emit, FailedUnit, Form, Place, Report};
 use crate::pipeline::Pipeline;
-use crate::problem::{Origin, Problem, visible};
+use crate::problem::{Origin, Problem};
 use crate::run::{Done, State};
 
 /// The report on a run, its gates left out.
@@ -57,74 +56,25 @@ fn named(context: &Context, file: &str) -> String {
     path.display().to_string()
 }
 
-/// Refuses, before anything runs, what would write over the pipeline, its data or `others`, or twice to one place.
-pub(super) fn check(context: &Context, all: &[Emit], pipeline: &Pipeline, others: &[PathBuf]) -> Result<(), Exit> {
-    let data = pipeline.variants.iter().flat_map(|variant| &variant.stages).flat_map(|node| node.work.stage().files());
-    let data = data.filter_map(|need| need.spec.local());
-    let kept: Vec<PathBuf> = [pipeline.file.clone(), crate::lock::Lock::path_of(&pipeline.file)]
-        .into_iter()
-        .chain(others.iter().cloned())
-        .chain(data)
-        .map(|path| place(&path))
-        .collect();
-    let mut taken: Vec<PathBuf> = Vec::new();
-    for Emit { path, .. } in all {
-        // pipes and devices are nobody's
-        let Some(path) = path.as_ref().filter(|path| !path.metadata().is_ok_and(|there| !there.is_file())) else {
-            continue;
-        };
-        let at = place(path);
-        let shown = visible(&path.display().to_string());
-        let wrong = match () {
-            () if kept.contains(&at) => format!("`--emit` would write over `{shown}`, which the run reads or keeps"),
-            () if taken.contains(&at) => format!("two `--emit` name `{shown}`"),
-            () => {
-                taken.push(at);
-                continue;
-            }
-        };
-        let problem = Problem::error("foreign-file", wrong).help("name a file of its own for each");
-        return Err(usage(context, problem, &format!("--emit …={shown}")));
-    }
-    Ok(())
-}
-
-/// A path by which two names of one file are equal, whether or not it is there.
-fn place(path: &Path) -> PathBuf {
-    let whole = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(path.file_name()?))
-    };
-    path.canonicalize().ok().or_else(whole).unwrap_or_else(|| path.to_owned())
-}
-
-/// Writes the report in each form that was asked for; all that can be written is, whatever cannot.
+/// Writes the report in each form that was asked for.
 pub(super) fn emit(context: &Context, all: &[Emit], report: &Report) -> Result<(), Exit> {
-    let mut ended = Ok(());
     for Emit { form, path } in all {
         let text = form.text(report);
         match path {
             None => match out(text.as_bytes()) {
                 Exit::Success => {}
-                failed => ended = Err(failed),
+                failed => return Err(failed),
             },
-            Some(path) => {
-                if let Err(error) = replace(path, text.as_bytes()) {
-                    ended = Err(failed(context, path, &error, "name another file with `--emit`"));
-                }
-            }
+            Some(path) => replace(path, text.as_bytes()).map_err(|error| failed(context, path, &error))?,
         }
         if *form == Form::Github
             && let Some(path) = context.step_summary()
         {
             let text = Form::Markdown.text(report);
-            if let Err(error) = append(&path, text.as_bytes()) {
-                let help = "let `GITHUB_STEP_SUMMARY` name a file that can be written, or unset it";
-                ended = Err(failed(context, &path, &error, help));
-            }
+            append(&path, text.as_bytes()).map_err(|error| failed(context, &path, &error))?;
         }
     }
-    ended
+    Ok(())
 }
 
 /// Writes a file, whole or not at all. What is no file of its own (a pipe, a device) is written to.
@@ -140,8 +90,8 @@ fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(bytes)
 }
 
-fn failed(context: &Context, path: &Path, error: &io::Error, help: &str) -> Exit {
+fn failed(context: &Context, path: &Path, error: &io::Error) -> Exit {
     let problem = Problem::error("io", format!("cannot write `{}`", path.display())).because(error.to_string());
-    context.tell(&problem.help(format!("the run itself is done and cached: {help}")).into());
+    context.tell(&problem.help("the run itself is done and cached: name another file with `--emit`").into());
     Exit::StageFailed
 }

@@ -18,7 +18,7 @@ use crate::ml::{METRICS, Metric};
 use crate::pipeline::{CONFIDENCE, Gate, Pipeline, Rule};
 use crate::problem::{Origin, Problem, Problems, suggest, visible};
 use crate::record::{Status, Summary};
-use crate::run::{Done, groups_of};
+use crate::run::Done;
 use crate::ui::Verbosity;
 use crate::ui::table::align;
 
@@ -38,13 +38,7 @@ fn try_gate(
 ) -> Result<Exit, Exit> {
     check(context, flags)?;
     let pipeline = load_args(context, args)?;
-    let named = flags.baseline.as_deref();
-    emit::check(context, &to.emit, &pipeline, &[target(&pipeline, named)])?;
-    if flags.update && pipeline.selection.is_some() {
-        let problem = Problem::error("usage", "a baseline is about all variants of a pipeline");
-        return Err(usage(context, problem.help("leave `--variant` and `--partition` out"), "--update"));
-    }
-    let baseline = held(context, &pipeline, named, flags.update)?;
+    let baseline = held(context, &pipeline, flags.baseline.as_deref())?;
     if baseline.is_none() && !flags.update && wants_baseline(&pipeline, flags) {
         let path = target(&pipeline, flags.baseline.as_deref());
         let problem = Problem::error("no-baseline", format!("there is no baseline `{}`", path.display()));
@@ -141,8 +135,7 @@ fn side(done: &Done) -> Side {
     for evaluation in &results.evaluations {
         let table = evaluation.scores.table("predictions").ok();
         if let Some(place) = rows.get_mut(evaluation.variant) {
-            let groups = groups_of(evaluation).unwrap_or_default();
-            *place = table.and_then(|table| Rows::of(&table, None)).map(|rows| rows.in_groups(&groups));
+            *place = table.and_then(|table| Rows::of(&table, None));
         }
     }
     Side::of(&done.summary, rows)
@@ -275,6 +268,10 @@ fn say_gates(context: &Context, report: &Report, problems: &Problems) {
 /// Writes the baseline, if anything in it changed.
 fn update(context: &Context, pipeline: &Pipeline, flags: &GateArgs, baseline: &Baseline) -> Result<(), Exit> {
     let path = target(pipeline, flags.baseline.as_deref());
+    if pipeline.selection.is_some() {
+        let problem = Problem::error("usage", "a baseline is about all variants of a pipeline");
+        return Err(usage(context, problem.help("leave `--variant` and `--partition` out"), "--update"));
+    }
     let same = Baseline::read(&path).is_ok_and(|before| before == *baseline);
     if !same {
         baseline.write(&path).map_err(|error| {

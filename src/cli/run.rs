@@ -11,7 +11,7 @@ use super::{emit, expect, limits, load_args, lock, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest, visible};
 use crate::record::Status;
-use crate::run::{Done, Force, Listener, Listeners, Missing, Options, Session, Wanted, foreign, write_folder};
+use crate::run::{Done, Force, Listener, Listeners, Missing, Options, Session, Wanted, write_folder};
 use crate::ui::json::JsonLines;
 use crate::ui::trace::Recorder;
 use crate::ui::{Verbosity, table};
@@ -32,7 +32,6 @@ pub(super) fn run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[
 
 fn try_run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[String], how: &HowArgs) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
-    emit::check(context, &to.emit, &pipeline, &[])?;
     let ran = perform(context, &pipeline, args, to, force, how)?;
     tell(context, &ran, how);
     emit::emit(context, &to.emit, &emit::report(context, &pipeline, &ran.done))?;
@@ -54,7 +53,6 @@ pub(super) fn perform(
     }
     let options = Options { force, ..limits::options(context, pipeline, how)? };
     let folder = to.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&pipeline.name));
-    vacant(context, &folder)?;
     let existed = folder.exists();
     let log = log(context, &folder)?;
     let display = context.display();
@@ -108,17 +106,6 @@ pub(super) fn ended(
         Status::Failed => Err(Exit::StageFailed),
         Status::Interrupted => Err(Exit::Partial),
     }
-}
-
-/// Refuses a folder in which a run would write over what no run wrote.
-fn vacant(context: &Context, folder: &Path) -> Result<(), Exit> {
-    // What cannot be looked at cannot be written either, and is told then.
-    let Some(file) = foreign(folder).ok().flatten() else { return Ok(()) };
-    let (file, shown) = (visible(&file), visible(&folder.display().to_string()));
-    let message = format!("a run would write over `{file}` in `{shown}`, which no run wrote");
-    let problem = Problem::error("foreign-file", message);
-    let problem = problem.help("name a folder of its own with `--out DIR`, or move the file away");
-    Err(usage(context, problem, &format!("--out {shown}")))
 }
 
 /// The run folder's `events.jsonl`.

@@ -16,7 +16,6 @@ use super::{diff, usage};
 use crate::compare::RunFolder;
 use crate::problem::{Problem, Problems, visible};
 use crate::record::{MetricSummary, Status, Summary};
-use crate::run::{has_a_pipeline_of_its_own, is_of_a_run};
 use crate::stages::report::{PastRun, Trend, trend_page};
 use crate::store::Store;
 use crate::ui::table::{self, align};
@@ -30,6 +29,19 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// Between runs that were about other data or splits.
 const BREAK: char = '╎';
+
+/// What a run leaves behind; stages that write for people may add others that end like the last two.
+const FILES: [&str; 9] = [
+    "predictions.parquet",
+    "manifest.json",
+    "pipeline.lock",
+    "pipeline.yaml",
+    "events.jsonl",
+    "trace.json",
+    "timeline.html",
+    "report.html",
+    "report.md",
+];
 
 /// A run folder.
 struct Found {
@@ -203,14 +215,6 @@ fn draw(context: &Context, found: &[Found], metric: Option<&str>, path: &Path) -
         };
         return Err(usage(context, Problem::error(code, message), &format!("--plot {}", path.display())));
     }
-    let ours = |bytes: Vec<u8>| {
-        bytes.is_empty() || String::from_utf8_lossy(&bytes).contains("<meta name=\"generator\" content=\"fuseline ")
-    };
-    if fs::read(path).is_ok_and(|there| !ours(there)) {
-        let problem =
-            Problem::error("foreign-file", format!("`{}` is there, and is no page of Fuseline", path.display()));
-        return Err(usage(context, problem.help("name another file"), &format!("--plot {}", path.display())));
-    }
     crate::whole::write_with_folder(path, trend_page(&trends).as_bytes()).map_err(|error| {
         let problem = Problem::error("io", format!("cannot write `{}`", path.display()));
         context.tell(&Problems::from(problem.because(error.to_string())));
@@ -322,16 +326,13 @@ fn files(left: usize) -> String {
 
 /// Removes what a run wrote, the summary first: without it the rest is no run. What else is in the folder stays, and is counted.
 fn take_away(folder: &Path) -> std::io::Result<usize> {
-    // `.` cannot be removed by that name
-    let folder = &folder.canonicalize()?;
-    let own = has_a_pipeline_of_its_own(folder);
     fs::remove_file(folder.join("summary.json"))?;
     let mut left = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let theirs = own && ["pipeline.yaml", "pipeline.lock"].contains(&name.as_str());
-        if is_of_a_run(&name) && !theirs && entry.file_type()?.is_file() {
+        let ours = FILES.contains(&name.as_str()) || name.ends_with("-report.html") || name.ends_with("-report.md");
+        if ours && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         } else {
             left += 1;
@@ -346,7 +347,6 @@ fn take_away(folder: &Path) -> std::io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::FILES;
 
     #[test]
     fn bars_rise_with_values() {
@@ -360,12 +360,7 @@ mod tests {
         let run = folder.path().join("run");
         let write = |name: &str| fs::write(run.join(name), "x").unwrap();
         fs::create_dir(&run).unwrap();
-        let all = || FILES.iter().chain(&["summary.json", "second-report.html", "notes.txt"]);
-        all().for_each(|name| write(name));
-        // a pipeline that somebody wrote there stays, and its lock
-        assert_eq!(take_away(&run).unwrap(), 3);
-        all().for_each(|name| write(name));
-        fs::write(run.join("pipeline.yaml"), "# As it was run, from p.yaml; …\n").unwrap();
+        FILES.iter().chain(&["summary.json", "second-report.html", "notes.txt"]).for_each(|name| write(name));
         assert_eq!(take_away(&run).unwrap(), 1);
         let left: Vec<_> = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["notes.txt"]);

@@ -148,14 +148,6 @@ impl Spec {
         matches!(self.place, Place::Local { .. })
     }
 
-    /// The file or glob on this machine's disk that it begins with.
-    pub fn local(&self) -> Option<PathBuf> {
-        match &self.place {
-            Place::Local { path, base } => Some(base.join(path)),
-            _ => None,
-        }
-    }
-
     /// Text that is equal wherever the same source is meant: never a path on this machine. A local file counts by its
     /// digest alone, so nothing of it is left here but the members.
     pub fn identity(&self) -> String {

@@ -207,16 +207,6 @@ copies, `cross_validate` keeps them in one fold with `group_duplicates`), or mov
 Put what both need into a third file that extends neither.",
     },
     Code {
-        code: "foreign-file",
-        title: "a file that Fuseline did not write would be written over",
-        page: "A run folder, a plot or what `--emit` writes takes the place of what was there, but never of what somebody else wrote: a pipeline, its
-baseline or lock, its data, a report by another hand.
-
-    fuseline run spam.yaml --out results        # a folder of its own, not the one the pipeline is in
-
-Name another folder or file, or move away what is there.",
-    },
-    Code {
         code: "frame",
         title: "two inputs do not have the same rows",
         page: "A stage joins its inputs row by row, but they do not go back to the same rows: one passed a stage that drops rows.

@@ -4,7 +4,7 @@
 //! Every file is written beside its place and moved there, so an older run's files stay whole until the new ones are.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -13,74 +13,10 @@ use super::predictions::{self, Predictions};
 use super::{Done, RunError, RunErrorKind};
 use crate::pipeline::{Node, Pipeline};
 use crate::problem::Problem;
-use crate::record::RunManifest;
 use crate::stage::Work;
 
 /// The reports' files that were written, by name.
 pub type ReportFiles = Vec<String>;
-
-/// What a run leaves behind beside its `summary.json`; stages that write for people may add others that end like the last two.
-pub const FILES: [&str; 9] = [
-    "predictions.parquet",
-    "manifest.json",
-    "pipeline.lock",
-    "pipeline.yaml",
-    "events.jsonl",
-    "trace.json",
-    "timeline.html",
-    "report.html",
-    "report.md",
-];
-
-/// How the pipeline begins that a run leaves behind.
-const AS_IT_WAS_RUN: &str = "# As it was run, from ";
-
-/// True if a file in a run folder is called as one that a run writes.
-pub fn is_of_a_run(name: &str) -> bool {
-    name == "summary.json" || FILES.contains(&name) || name.ends_with("-report.html") || name.ends_with("-report.md")
-}
-
-/// True if the `pipeline.yaml` of a folder is one that somebody wrote: then its lock is theirs too.
-pub fn has_a_pipeline_of_its_own(folder: &Path) -> bool {
-    match fs::read(folder.join("pipeline.yaml")) {
-        Ok(bytes) => !bytes.starts_with(AS_IT_WAS_RUN.as_bytes()),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    }
-}
-
-/// The first file in a folder that a run would write over and that no run wrote, by its name.
-pub fn foreign(folder: &Path) -> std::io::Result<Option<String>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut names: Vec<String> = Vec::new();
-    for entry in entries {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    names.retain(|name| is_of_a_run(name));
-    names.sort_unstable();
-    if has_a_pipeline_of_its_own(folder) {
-        return Ok(Some("pipeline.yaml".to_owned()));
-    }
-    let manifest = fs::read(folder.join("manifest.json")).ok();
-    let ran = manifest.is_some_and(|bytes| serde_json::from_slice::<RunManifest>(&bytes).is_ok());
-    let has = |name: &str| names.iter().any(|known| known == name);
-    // a run that was cut off before it wrote anything else
-    let began = || {
-        let first =
-            fs::File::open(folder.join("events.jsonl")).ok().and_then(|file| BufReader::new(file).lines().next());
-        let line = first.and_then(Result::ok).unwrap_or_default();
-        line.is_empty()
-            || serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|event| event["event"].is_string())
-    };
-    Ok(match () {
-        () if ran || has("pipeline.yaml") => None,
-        () if names == ["events.jsonl"] && began() => None,
-        () => names.into_iter().next(),
-    })
-}
 
 /// Writes the run folder, with files about the run itself, and returns the names of the reports' files.
 pub fn write_folder(
@@ -151,7 +87,7 @@ fn resolved(pipeline: &Pipeline) -> String {
     let some = pipeline.selection.as_ref().map_or_else(String::new, |selection| {
         format!("# Of its {} variants {} were selected; summary.json says how.\n", selection.of, selection.selected)
     });
-    format!("{AS_IT_WAS_RUN}{file}; relative paths in it start at {base}.\n{some}{}", pipeline.resolved_yaml)
+    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{some}{}", pipeline.resolved_yaml)
 }
 
 /// A file of the run folder that has no place yet.
@@ -200,32 +136,4 @@ fn failed(folder: &Path, cause: &str) -> RunError {
         .because(cause)
         .help("the results are in the cache: make room or name another folder with `--out`, and run again");
     RunError { problem: Box::new(problem), kind: RunErrorKind::Storage }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_no_run_wrote_is_told_from_what_one_did() {
-        let all = tempfile::tempdir().unwrap();
-        let of = |files: &[(&str, &str)]| {
-            let folder = tempfile::tempdir_in(&all).unwrap();
-            files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
-            foreign(folder.path()).unwrap()
-        };
-        let manifest =
-            r#"{"format":1,"file":"p.yaml","base":null,"predictions":null,"predictions_from":null,"units":[]}"#;
-        assert_eq!(foreign(&all.path().join("nowhere")).unwrap(), None);
-        assert_eq!(of(&[("notes.txt", "x"), ("data.csv", "x")]), None);
-        assert_eq!(of(&[("manifest.json", manifest), ("report.html", "x"), ("summary.json", "x")]), None);
-        assert_eq!(of(&[("events.jsonl", "{\"event\":\"planned\"}\n")]), None);
-        assert_eq!(of(&[("events.jsonl", "")]), None);
-        assert_eq!(of(&[("pipeline.yaml", "# As it was run, from p.yaml; …\n"), ("trace.json", "[]")]), None);
-        assert_eq!(of(&[("events.jsonl", "{\"mine\":1}\n")]), Some("events.jsonl".to_owned()));
-        assert_eq!(of(&[("report.md", "mine")]), Some("report.md".to_owned()));
-        assert_eq!(of(&[("manifest.json", "{\"name\":\"web app\"}")]), Some("manifest.json".to_owned()));
-        let own = of(&[("pipeline.yaml", "name: mine\n"), ("manifest.json", manifest), ("summary.json", "x")]);
-        assert_eq!(own, Some("pipeline.yaml".to_owned()));
-    }
 }

@@ -10,7 +10,6 @@ mod executor;
 mod failure;
 mod files;
 mod folder;
-mod importance;
 mod lanes;
 mod ledger;
 mod limits;
@@ -22,7 +21,6 @@ mod perform;
 mod predictions;
 mod rows;
 mod session;
-mod shuffle;
 mod source;
 mod states;
 mod statistics;
@@ -39,14 +37,7 @@ use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
-/// The group of each scored row that has one: what folds kept together, or what the data says.
-pub fn groups_of(
-    evaluation: &crate::record::Evaluation,
-) -> Result<rustc_hash::FxHashMap<String, String>, crate::stage::StageError> {
-    statistics::groups(evaluation)
-}
-
-pub use folder::{FILES, ReportFiles, foreign, has_a_pipeline_of_its_own, is_of_a_run, write_folder};
+pub use folder::{ReportFiles, write_folder};
 pub use limits::{Limit, Limits, Timeout};
 pub use lock::{Missing, Standing};
 pub use look::Look;
