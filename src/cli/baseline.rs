@@ -28,8 +28,27 @@ pub(super) fn target(pipeline: &Pipeline, named: Option<&str>) -> PathBuf {
     }
 }
 
+/// What becomes of the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The run is held against it.
+    Judged,
+    /// It is written anew: one that cannot be read is no obstacle.
+    Replaced,
+}
+
 /// The baseline that is named, or the one beside the pipeline if there is one.
-pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>) -> Result<Option<Held>, Exit> {
+pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>, of: Use) -> Result<Option<Held>, Exit> {
+    let path = target(pipeline, named);
+    let replaced = named.is_none_or(|named| Path::new(named) == path) && path.exists();
+    if of == Use::Replaced
+        && replaced
+        && let Err(error) = Baseline::read(&path)
+    {
+        let problem = Problem::warning("no-baseline", error.to_string());
+        context.tell(&problem.note("it is written anew from this run").into());
+        return Ok(None);
+    }
     let Some(named) = named else {
         let path = Baseline::path_of(&pipeline.file);
         return match Baseline::read(&path) {

@@ -37,7 +37,7 @@ use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
-pub use folder::{ReportFiles, write_folder};
+pub use folder::{RESOLVED, ReportFiles, is_run_file, write_folder};
 pub use limits::{Limit, Limits, Timeout};
 pub use lock::{Missing, Standing};
 pub use look::Look;
