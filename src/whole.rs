@@ -22,8 +22,12 @@ pub(crate) fn within(folder: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Puts a file in its place; its folder must be there. What was there before stays until then.
+/// Puts a file in its place; its folder must be there. What was there before stays until then. A link stays one: what it leads
+/// to is written.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let linked = fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink());
+    let target = if linked { path.canonicalize().ok() } else { None };
+    let path = target.as_deref().unwrap_or(path);
     let mut file = beside(path)?;
     file.write_all(bytes)?;
     file.persist(path)?;

@@ -129,7 +129,7 @@ pub(super) struct GateArgs {
     /// How the command ends where the rows are too few to tell
     #[arg(long, value_name = "HOW", default_value = "exit")]
     pub(super) inconclusive: Inconclusive,
-    /// Write the baseline anew from this run, whatever became of changes
+    /// Write the baseline anew from this run, whatever became of changes; not if the run fails, or its data is not as `expect` has it
     #[arg(long)]
     pub(super) update: bool,
 }

@@ -10,7 +10,7 @@ use super::usage;
 use crate::gate::{Baseline, BaselineError, Side};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;
-use crate::record::Summary;
+use crate::record::{Status, Summary};
 
 /// A baseline, and what to call it.
 pub(super) struct Held {
@@ -28,8 +28,27 @@ pub(super) fn target(pipeline: &Pipeline, named: Option<&str>) -> PathBuf {
     }
 }
 
+/// What becomes of the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The run is held against it.
+    Judged,
+    /// It is written anew: one that cannot be read is no obstacle.
+    Replaced,
+}
+
 /// The baseline that is named, or the one beside the pipeline if there is one.
-pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>) -> Result<Option<Held>, Exit> {
+pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>, of: Use) -> Result<Option<Held>, Exit> {
+    let path = target(pipeline, named);
+    let replaced = named.is_none_or(|named| Path::new(named) == path) && path.exists();
+    if of == Use::Replaced
+        && replaced
+        && let Err(error) = Baseline::read(&path)
+    {
+        let problem = Problem::warning("no-baseline", error.to_string());
+        context.tell(&problem.note("it is written anew from this run").into());
+        return Ok(None);
+    }
     let Some(named) = named else {
         let path = Baseline::path_of(&pipeline.file);
         return match Baseline::read(&path) {
@@ -53,6 +72,12 @@ pub(super) fn held(context: &Context, pipeline: &Pipeline, named: Option<&str>) 
 
 fn of_run(context: &Context, folder: &Path) -> Result<Side, Exit> {
     let run = diff::read(context, folder)?;
+    if run.summary.status != Status::Complete {
+        let message = format!("the run in `{}` did not end: it says nothing of a whole one", folder.display());
+        let problem = Problem::error("no-baseline", message);
+        let flag = format!("--baseline {}", folder.display());
+        return Err(usage(context, problem.help("run it again, to its end"), &flag));
+    }
     let predictions = diff::predictions(context, &run)?;
     Ok(diff::of_tables(&run, predictions.as_ref()))
 }

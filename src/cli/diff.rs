@@ -15,6 +15,7 @@ use crate::compare::{
     Change, Diff, MetricChange, Paired, PredictionChanges, RunFolder, RunFolderError, UnitChange, changes, diff,
     matched,
 };
+use crate::emit::escape::json;
 use crate::gate::{Rows, Scored, Side, difference, other_data};
 use crate::plan::words::{Nowhere, said};
 use crate::problem::{Problem, Problems, visible};
@@ -65,7 +66,7 @@ fn try_compare(context: &Context, before: &Path, after: &Path, if_different: IfD
         found.same = found.is_same();
     }
     if context.format == MessageFormat::Json {
-        out(format!("{}\n", serde_json::json!(found)).as_bytes());
+        out(format!("{}\n", json(&serde_json::json!(found).to_string())).as_bytes());
     } else {
         out(told(&before, &after, &found).as_bytes());
     }
@@ -150,7 +151,7 @@ fn texts(store: &Store, run: &RunFolder) -> Option<BTreeMap<String, String>> {
 }
 
 fn told(before: &RunFolder, after: &RunFolder, diff: &Diff) -> String {
-    let mut text = format!("{} → {}\n", before.name, after.name);
+    let mut text = format!("{} → {}\n", visible(&before.name), visible(&after.name));
     if diff.same {
         text.push_str("nothing that decides a result differs, and no result does\n");
     }
@@ -176,12 +177,12 @@ fn section(text: &mut String, title: &str, changes: &[Change], width: usize) {
     text.push_str(&format!("\n{title}\n"));
     let value = |value: &Option<Value>| match value {
         None => "–".to_owned(),
-        Some(Value::String(word)) => clipped(word, width),
-        Some(other) => clipped(&other.to_string(), width),
+        Some(Value::String(word)) => visible(&clipped(word, width)),
+        Some(other) => visible(&clipped(&other.to_string(), width)),
     };
     for change in changes {
         let what = if change.what.is_empty() { "(the only variant)" } else { &change.what };
-        text.push_str(&format!("  {what}: {} → {}\n", value(&change.old), value(&change.new)));
+        text.push_str(&format!("  {}: {} → {}\n", visible(what), value(&change.old), value(&change.new)));
     }
 }
 
@@ -217,7 +218,7 @@ fn units(diff: &Diff) -> String {
             reasons.push(format!("and {more} more"));
         }
         let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
-        text.push_str(&format!("  {title} ({}){why}\n", all.len()));
+        text.push_str(&format!("  {} ({}){}\n", visible(&title), all.len(), visible(&why)));
     }
     text
 }
@@ -235,16 +236,18 @@ fn metrics(changes: &[MetricChange]) -> String {
     }
     let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
     let signed = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.4}"));
+    let several = changes.iter().any(|change| changes.iter().any(|other| other.evaluation != change.evaluation));
     let head = ["metric", "before", "after", "change", "95% interval", "p", "by fold"].map(str::to_owned).to_vec();
     let mut rows = vec![head];
     for change in changes {
         let folds: Vec<String> = change.folds.iter().map(|fold| signed(*fold)).collect();
         let label = if change.label.is_empty() { String::new() } else { format!("{}: ", change.label) };
+        let of = if several { format!(" ({})", change.evaluation) } else { String::new() };
         let tested = change.paired.as_ref();
         let interval = tested.map(|test| format!("{:+.4} {:+.4}", test.ci95[0], test.ci95[1])).unwrap_or_default();
         let p = tested.and_then(|test| test.p).map(said_p).unwrap_or_default();
         let cells = [number(change.old), number(change.new), signed(change.delta), interval, p, folds.join(" ")];
-        rows.push(std::iter::once(format!("{label}{}", change.metric)).chain(cells).collect());
+        rows.push(std::iter::once(visible(&format!("{label}{}{of}", change.metric))).chain(cells).collect());
     }
     let more = match changes.len().checked_sub(TESTED) {
         Some(more) if more > 0 => {
@@ -263,7 +266,9 @@ pub(super) fn said_p(p: f64) -> String {
 fn rows(before: &RunFolder, changes: &PredictionChanges) -> String {
     let variant = before.summary.variants.iter().find(|variant| variant.id == changes.variant);
     let label = variant.map_or("", |variant| variant.label.as_str());
-    let of = if label.is_empty() { String::new() } else { format!(" of `{label}`") };
+    let of = if label.is_empty() { String::new() } else { format!(" of `{}`", visible(label)) };
+    let by = &changes.evaluation;
+    let of = if by.is_empty() { of } else { format!("{of} in `{}`", visible(by)) };
     let mut text = format!(
         "\npredictions{of}: {} of {} changed ({:.2}%)",
         count(changes.changed),
@@ -280,8 +285,10 @@ fn rows(before: &RunFolder, changes: &PredictionChanges) -> String {
     text.push('\n');
     for example in &changes.examples {
         let label = visible(example.label.as_deref().unwrap_or("–"));
-        let shown =
-            example.text.as_ref().map(|text| format!("   {}", clipped(&text.replace(char::is_control, " "), 60)));
+        let shown = example
+            .text
+            .as_ref()
+            .map(|text| format!("   {}", visible(&clipped(&text.replace(char::is_control, " "), 60))));
         text.push_str(&format!(
             "  {} (fold {}, {label}): {} → {}{}\n",
             visible(&example.row_id),

@@ -56,25 +56,29 @@ fn named(context: &Context, file: &str) -> String {
     path.display().to_string()
 }
 
-/// Writes the report in each form that was asked for.
+/// Writes the report in each form that was asked for. One that cannot be written keeps none of the others back.
 pub(super) fn emit(context: &Context, all: &[Emit], report: &Report) -> Result<(), Exit> {
+    let mut ended = Ok(());
     for Emit { form, path } in all {
         let text = form.text(report);
-        match path {
+        let written = match path {
             None => match out(text.as_bytes()) {
-                Exit::Success => {}
-                failed => return Err(failed),
+                Exit::Success => Ok(()),
+                failed => Err(failed),
             },
-            Some(path) => replace(path, text.as_bytes()).map_err(|error| failed(context, path, &error))?,
-        }
+            Some(path) => replace(path, text.as_bytes())
+                .map_err(|error| failed(context, path, &error, "name another file with `--emit`")),
+        };
+        ended = ended.and(written);
         if *form == Form::Github
             && let Some(path) = context.step_summary()
         {
             let text = Form::Markdown.text(report);
-            append(&path, text.as_bytes()).map_err(|error| failed(context, &path, &error))?;
+            let help = "`GITHUB_STEP_SUMMARY` names that file: unset it, or let it name one that can be written";
+            ended = ended.and(append(&path, text.as_bytes()).map_err(|error| failed(context, &path, &error, help)));
         }
     }
-    Ok(())
+    ended
 }
 
 /// Writes a file, whole or not at all. What is no file of its own (a pipe, a device) is written to.
@@ -90,8 +94,8 @@ fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(bytes)
 }
 
-fn failed(context: &Context, path: &Path, error: &io::Error) -> Exit {
+fn failed(context: &Context, path: &Path, error: &io::Error, help: &str) -> Exit {
     let problem = Problem::error("io", format!("cannot write `{}`", path.display())).because(error.to_string());
-    context.tell(&problem.help("the run itself is done and cached: name another file with `--emit`").into());
+    context.tell(&problem.help(format!("the run itself is done and cached: {help}")).into());
     Exit::StageFailed
 }

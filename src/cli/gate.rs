@@ -3,22 +3,26 @@
 //! It takes a pipeline and no finished run: what is judged is then always what the file says now, and where nothing changed, the
 //! cache makes the run cost next to nothing. Two finished runs are compared by `diff`.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::args::{GateArgs, HowArgs, Inconclusive, MessageFormat, PipelineArgs, ToArgs};
-use super::baseline::{Held, held, target};
+use super::baseline::{Held, Use, held, target};
 use super::console::{out, say};
 use super::context::Context;
 use super::diff::said_p;
 use super::exit::Exit;
-use super::run::{ended, perform, tell};
-use super::{emit, limits, load_args, usage};
+use super::run::{ended, folder_of, perform, tell};
+use super::{emit, limits, load_args, theirs, usage};
 use crate::emit::{GateCase, Report};
 use crate::gate::{Baseline, Costs, Judged, Rows, Ruling, Side, judge, worst};
 use crate::lock::Coverage;
 use crate::ml::{METRICS, Metric};
-use crate::pipeline::{CONFIDENCE, Gate, Pipeline, Rule};
+use crate::pipeline::{CONFIDENCE, Gate, Node, Pipeline, Rule, Variant};
 use crate::problem::{Origin, Problem, Problems, suggest, visible};
 use crate::record::{Status, Summary};
-use crate::run::Done;
+use crate::run::{Done, groups_of};
+use crate::stage::Work;
 use crate::ui::Verbosity;
 use crate::ui::table::align;
 
@@ -38,11 +42,23 @@ fn try_gate(
 ) -> Result<Exit, Exit> {
     check(context, flags)?;
     let pipeline = load_args(context, args)?;
-    let baseline = held(context, &pipeline, flags.baseline.as_deref())?;
-    if baseline.is_none() && !flags.update && wants_baseline(&pipeline, flags) {
-        let path = target(&pipeline, flags.baseline.as_deref());
+    let named = flags.baseline.as_deref();
+    let path = target(&pipeline, named);
+    if flags.update {
+        updatable(context, &pipeline, &path)?;
+    }
+    let file = named.map(Path::new).filter(|named| named.is_file());
+    theirs::spare_reports(context, &pipeline, to, &folder_of(&pipeline, to), Some(file.unwrap_or(&path)))?;
+    let baseline = held(context, &pipeline, named, if flags.update { Use::Replaced } else { Use::Judged })?;
+    if baseline.is_none() && !flags.update && (named.is_some() || wants_baseline(&pipeline, flags)) {
         let problem = Problem::error("no-baseline", format!("there is no baseline `{}`", path.display()));
         context.tell(&problem.help("`fuseline gate FILE --update` writes it; commit it beside the pipeline").into());
+        return Err(Exit::Usage);
+    }
+    let asked: Vec<Gate> = flags.metric.iter().map(|metric| asked_for(metric, flags)).collect();
+    let wrong = wrong_gates(&pipeline, &asked);
+    if !wrong.0.is_empty() {
+        context.tell(&wrong);
         return Err(Exit::Usage);
     }
     let ran = perform(context, &pipeline, args, to, &[], how)?;
@@ -53,7 +69,10 @@ fn try_gate(
         return Ok(ended(context, &pipeline, &ran, args, how).err().unwrap_or(Exit::Partial));
     }
     let now = side(&ran.done);
-    let gates = gates(&pipeline, flags, &now);
+    let (gates, left) = selected(&pipeline, gates(&pipeline, flags, &now));
+    if !left.0.is_empty() {
+        context.tell(&left);
+    }
     let coverage = if pipeline.selection.is_none() { Coverage::Whole } else { Coverage::Part };
     let before = baseline.as_ref().map(|held| &held.side);
     let costs = costs(&ran.done.summary);
@@ -66,9 +85,14 @@ fn try_gate(
     let problems = problems(&judged, &report, flags);
     say_gates(context, &report, &problems);
     emit::emit(context, &to.emit, &report)?;
-    ended(context, &pipeline, &ran, args, how)?;
+    if let Err(exit) = ended(context, &pipeline, &ran, args, how) {
+        if flags.update && context.look.verbosity > Verbosity::Quiet {
+            say(&format!("the baseline is not written, since the run is not as it must be: {}", path.display()));
+        }
+        return Err(exit);
+    }
     if flags.update {
-        update(context, &pipeline, flags, &Baseline { costs: costs.kept(&gates), ..now.baseline })?;
+        update(context, &path, &Baseline { costs: costs.kept(&gates), ..now.baseline })?;
     }
     let counted = report.gates.iter().filter(|case| case.blocks).map(|case| case.judged.verdict);
     Ok(match (worst(counted), flags.inconclusive) {
@@ -107,17 +131,85 @@ fn check(context: &Context, flags: &GateArgs) -> Result<(), Exit> {
     }
 }
 
-/// What is wrong with the metrics that gates name.
-pub(super) fn unknown_metrics(pipeline: &Pipeline) -> Problems {
+/// What is wrong with the metrics, variants and evaluations that gates name, as far as the pipeline tells.
+pub(super) fn wrong_gates(pipeline: &Pipeline, gates: &[Gate]) -> Problems {
     let mut problems = Problems::default();
-    for gate in &pipeline.gates {
-        if let Rule::Change { metric, .. } | Rule::Value { metric, .. } = &gate.rule
-            && Metric::named(metric).is_none()
-        {
-            problems.push(unknown_metric(metric).at(gate.at.clone()));
-        }
+    for gate in gates {
+        let metric = match &gate.rule {
+            Rule::Change { metric, .. } | Rule::Value { metric, .. } => metric,
+            Rule::Cost { .. } | Rule::CostRatio { .. } => continue,
+        };
+        let wrong = match Metric::named(metric) {
+            Some(known) => nowhere(pipeline, gate, known),
+            None => Some(unknown_metric(metric)),
+        };
+        problems.0.extend(wrong.map(|wrong| wrong.at(gate.at.clone())));
     }
     problems
+}
+
+/// What is wrong with a gate that holds nothing; `None` if something that is evaluated may have its metric.
+fn nowhere(pipeline: &Pipeline, gate: &Gate, metric: Metric) -> Option<Problem> {
+    let variants = || {
+        let named =
+            |variant: &&Variant| gate.variant.as_ref().is_none_or(|name| *name == variant.label || *name == variant.id);
+        pipeline.variants.iter().filter(named)
+    };
+    if let Some(name) = &gate.variant
+        && variants().next().is_none()
+    {
+        // Of some variants it is not known what the others are called.
+        if pipeline.selection.is_some() {
+            return None;
+        }
+        let problem = Problem::error(
+            "bad-gate",
+            format!("the gate `{}` is about a variant `{name}`, and there is none", gate.name),
+        );
+        let alias = pipeline.variants.iter().find(|variant| variant.aliases.contains(name));
+        let near = alias
+            .map(|variant| variant.label.as_str())
+            .or_else(|| suggest(name, pipeline.variants.iter().map(|variant| variant.label.as_str())));
+        return Some(match near {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("`fuseline plan FILE` lists the variants"),
+        });
+    }
+    let evaluations: Vec<(&Variant, &Arc<Node>)> = variants()
+        .flat_map(|variant| variant.stages.iter().map(move |node| (variant, node)))
+        .filter(|(_, node)| matches!(*node.work, Work::Evaluate(_)))
+        .collect();
+    let about = || evaluations.iter().filter(|(_, node)| gate.evaluation.as_ref().is_none_or(|name| *name == node.id));
+    if let Some(name) = &gate.evaluation
+        && about().next().is_none()
+        && !evaluations.is_empty()
+    {
+        let message = format!("the gate `{}` is about an evaluation `{name}`, and there is none", gate.name);
+        let problem = Problem::error("bad-gate", message);
+        let mut known: Vec<&str> = evaluations.iter().map(|(_, node)| node.id.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        return Some(problem.note(format!("the evaluations are {}", known.join(", "))));
+    }
+    let model = |(variant, node): &(&Variant, &Arc<Node>)| {
+        node.inputs.first().and_then(|&input| variant.stages.get(input)?.says)
+    };
+    let idle = |of: &(&Variant, &Arc<Node>)| model(of).filter(|says| !metric.measures(says.task));
+    if about().next().is_none() || about().any(|of| idle(of).is_none() && computes(of.1, metric)) {
+        return None;
+    }
+    let name = metric.name();
+    let problem = |why: &str| Problem::error("bad-gate", format!("the gate `{}` is about `{name}`, {why}", gate.name));
+    Some(match about().find(|of| idle(of).is_none()) {
+        Some((_, node)) => problem("which is not computed").help(format!("add it to the `metrics` of `{}`", node.id)),
+        None => problem("which does not measure what is predicted").help("name a metric that the evaluation computes"),
+    })
+}
+
+/// Whether an evaluation may compute a metric: one that names none computes the usual ones.
+fn computes(evaluation: &Node, metric: Metric) -> bool {
+    let listed = evaluation.params.get("metrics").and_then(serde_json::Value::as_array);
+    listed.is_none_or(|listed| listed.iter().any(|name| name.as_str().and_then(Metric::named) == Some(metric)))
 }
 
 fn unknown_metric(name: &str) -> Problem {
@@ -135,7 +227,8 @@ fn side(done: &Done) -> Side {
     for evaluation in &results.evaluations {
         let table = evaluation.scores.table("predictions").ok();
         if let Some(place) = rows.get_mut(evaluation.variant) {
-            *place = table.and_then(|table| Rows::of(&table, None));
+            let groups = groups_of(evaluation).unwrap_or_default();
+            *place = table.and_then(|table| Rows::of(&table, None)).map(|rows| rows.in_groups(&groups));
         }
     }
     Side::of(&done.summary, rows)
@@ -158,10 +251,7 @@ fn gates(pipeline: &Pipeline, flags: &GateArgs, now: &Side) -> Vec<Gate> {
     }
     let others = pipeline.gates.iter().filter(|gate| !matches!(gate.rule, Rule::Change { .. })).cloned();
     if !flags.metric.is_empty() {
-        let asked = flags.metric.iter().map(|metric| {
-            let at = Origin::Flag { text: format!("--metric {metric}").into(), overrides: None };
-            of(metric.clone(), metric, None, Some(at))
-        });
+        let asked = flags.metric.iter().map(|metric| asked_for(metric, flags));
         return asked.chain(others).collect();
     }
     let mut evaluations: Vec<&str> = now.baseline.variants.iter().map(|scored| scored.evaluation.as_str()).collect();
@@ -175,6 +265,35 @@ fn gates(pipeline: &Pipeline, flags: &GateArgs, now: &Side) -> Vec<Gate> {
         Some(of((*metric).clone(), metric, Some(evaluation), pipeline.origin(evaluation, &[])))
     });
     leading.chain(others).collect()
+}
+
+/// The gate that `--metric` asks for.
+fn asked_for(metric: &str, flags: &GateArgs) -> Gate {
+    let (min_delta, confidence) = (flags.min_delta.unwrap_or(0.0), flags.confidence.unwrap_or(CONFIDENCE));
+    Gate {
+        name: metric.to_owned(),
+        rule: Rule::Change { metric: metric.to_owned(), min_delta, confidence },
+        variant: None,
+        evaluation: None,
+        at: Some(Origin::Flag { text: format!("--metric {metric}").into(), overrides: None }),
+    }
+}
+
+/// The gates on what ran, and a word on those that name a variant which was not selected.
+fn selected(pipeline: &Pipeline, gates: Vec<Gate>) -> (Vec<Gate>, Problems) {
+    let ran = |gate: &Gate| {
+        let named =
+            |name: &String| pipeline.variants.iter().any(|variant| *name == variant.label || *name == variant.id);
+        pipeline.selection.is_none() || gate.variant.as_ref().is_none_or(named)
+    };
+    let (kept, left): (Vec<Gate>, Vec<Gate>) = gates.into_iter().partition(ran);
+    let mut words = Problems::default();
+    for gate in left {
+        let name = gate.variant.unwrap_or_default();
+        let message = format!("the gate `{}` is left out: its variant `{name}` is not selected", gate.name);
+        words.push(Problem::warning("gate-left-out", message).at(gate.at));
+    }
+    (kept, words)
 }
 
 fn costs(summary: &Summary) -> Costs {
@@ -230,7 +349,9 @@ fn problems(judged: &[(&Gate, Judged)], report: &Report, flags: &GateArgs) -> Pr
             let method = judged.method.as_ref().map(|method| format!(" ({method})")).unwrap_or_default();
             problem = problem.note(format!("it is {}{method}", judged.actual));
         }
-        if gate.rule.looks_back() && judged.verdict != Ruling::Inconclusive {
+        // A metric that was not computed is in no baseline either.
+        let there = judged.verdict == Ruling::Fail || !judged.reason.contains("is not computed");
+        if gate.rule.looks_back() && judged.verdict != Ruling::Inconclusive && there {
             accepted = Some(all.0.len());
         }
         all.push(problem);
@@ -265,16 +386,20 @@ fn say_gates(context: &Context, report: &Report, problems: &Problems) {
     }
 }
 
-/// Writes the baseline, if anything in it changed.
-fn update(context: &Context, pipeline: &Pipeline, flags: &GateArgs, baseline: &Baseline) -> Result<(), Exit> {
-    let path = target(pipeline, flags.baseline.as_deref());
+/// Refuses, before anything runs, to write a baseline of some variants, or in the place of something else.
+fn updatable(context: &Context, pipeline: &Pipeline, path: &Path) -> Result<(), Exit> {
     if pipeline.selection.is_some() {
         let problem = Problem::error("usage", "a baseline is about all variants of a pipeline");
         return Err(usage(context, problem.help("leave `--variant` and `--partition` out"), "--update"));
     }
-    let same = Baseline::read(&path).is_ok_and(|before| before == *baseline);
+    theirs::spare_at_update(context, pipeline, path)
+}
+
+/// Writes the baseline, if anything in it changed.
+fn update(context: &Context, path: &Path, baseline: &Baseline) -> Result<(), Exit> {
+    let same = Baseline::read(path).is_ok_and(|before| before == *baseline);
     if !same {
-        baseline.write(&path).map_err(|error| {
+        baseline.write(path).map_err(|error| {
             let problem = Problem::error("io", format!("cannot write the baseline `{}`", path.display()));
             context.tell(&problem.because(error.to_string()).into());
             Exit::StageFailed

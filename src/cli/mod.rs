@@ -26,6 +26,7 @@ mod run;
 mod runs;
 mod schema;
 mod show;
+mod theirs;
 mod verify;
 mod words;
 
@@ -128,7 +129,7 @@ fn load(context: &Context, file: &Path, sets: &[String], choosing: &Choosing<'_>
         let refused = |problem: &Problem| problem.severity != Severity::Error || problem.code == "too-many-variants";
         if problems.0.iter().all(refused) { Exit::Budget } else { Exit::Usage }
     })?;
-    let wrong = gate::unknown_metrics(&pipeline);
+    let wrong = gate::wrong_gates(&pipeline, &pipeline.gates);
     if !wrong.0.is_empty() {
         context.tell(&wrong);
         return Err(Exit::Usage);

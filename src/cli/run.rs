@@ -7,7 +7,7 @@ use super::args::{HowArgs, MessageFormat, PipelineArgs, ToArgs};
 use super::console::{out, say, width};
 use super::context::Context;
 use super::exit::Exit;
-use super::{emit, expect, limits, load_args, lock, usage};
+use super::{emit, expect, limits, load_args, lock, theirs, usage};
 use crate::pipeline::Pipeline;
 use crate::problem::{Problem, suggest, visible};
 use crate::record::Status;
@@ -32,10 +32,16 @@ pub(super) fn run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[
 
 fn try_run(context: &Context, args: &PipelineArgs, to: &ToArgs, force: &[String], how: &HowArgs) -> Result<Exit, Exit> {
     let pipeline = load_args(context, args)?;
+    theirs::spare_reports(context, &pipeline, to, &folder_of(&pipeline, to), None)?;
     let ran = perform(context, &pipeline, args, to, force, how)?;
     tell(context, &ran, how);
     emit::emit(context, &to.emit, &emit::report(context, &pipeline, &ran.done))?;
     Ok(ended(context, &pipeline, &ran, args, how).err().unwrap_or(Exit::Success))
+}
+
+/// Where a run goes.
+pub(super) fn folder_of(pipeline: &Pipeline, to: &ToArgs) -> PathBuf {
+    to.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&pipeline.name))
 }
 
 /// Runs a pipeline and writes its run folder.
@@ -52,7 +58,8 @@ pub(super) fn perform(
         lock::hold(context, pipeline, Missing::Fetched)?;
     }
     let options = Options { force, ..limits::options(context, pipeline, how)? };
-    let folder = to.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&pipeline.name));
+    let folder = folder_of(pipeline, to);
+    theirs::spare_folder(context, pipeline, &folder)?;
     let existed = folder.exists();
     let log = log(context, &folder)?;
     let display = context.display();

@@ -12,10 +12,11 @@ use super::args::{MessageFormat, RunsCommand};
 use super::console::{out, say};
 use super::context::Context;
 use super::exit::Exit;
-use super::{diff, usage};
-use crate::compare::RunFolder;
+use super::{diff, theirs, usage};
+use crate::compare::{RunFolder, RunFolderError};
 use crate::problem::{Problem, Problems, visible};
 use crate::record::{MetricSummary, Status, Summary};
+use crate::run::is_run_file;
 use crate::stages::report::{PastRun, Trend, trend_page};
 use crate::store::Store;
 use crate::ui::table::{self, align};
@@ -29,19 +30,6 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// Between runs that were about other data or splits.
 const BREAK: char = '╎';
-
-/// What a run leaves behind; stages that write for people may add others that end like the last two.
-const FILES: [&str; 9] = [
-    "predictions.parquet",
-    "manifest.json",
-    "pipeline.lock",
-    "pipeline.yaml",
-    "events.jsonl",
-    "trace.json",
-    "timeline.html",
-    "report.html",
-    "report.md",
-];
 
 /// A run folder.
 struct Found {
@@ -120,7 +108,15 @@ fn found(context: &Context, folder: Option<&Path>) -> Result<Vec<Found>, Exit> {
     let mut all: Vec<Found> = Vec::new();
     for folder in folders {
         // What is no whole run is none: a folder that was removed, or one that is being written.
-        let Ok(run) = RunFolder::read(&folder) else { continue };
+        let run = match RunFolder::read(&folder) {
+            Ok(run) => run,
+            Err(error @ RunFolderError::Damaged { .. }) if theirs::is_run(&folder) => {
+                let problem = Problem::warning("not-a-run", error.to_string());
+                context.tell(&problem.help("`fuseline runs rm` removes the run").into());
+                continue;
+            }
+            Err(_) => continue,
+        };
         let ended = ended.get(&absolute(&folder)).copied().or_else(|| written(&folder)).unwrap_or(0);
         all.push(Found { name: folder.display().to_string(), folder, ended, summary: run.summary });
     }
@@ -215,7 +211,9 @@ fn draw(context: &Context, found: &[Found], metric: Option<&str>, path: &Path) -
         };
         return Err(usage(context, Problem::error(code, message), &format!("--plot {}", path.display())));
     }
-    crate::whole::write_with_folder(path, trend_page(&trends).as_bytes()).map_err(|error| {
+    let page = trend_page(&trends);
+    theirs::spare_at_plot(context, path)?;
+    crate::whole::write_with_folder(path, page.as_bytes()).map_err(|error| {
         let problem = Problem::error("io", format!("cannot write `{}`", path.display()));
         context.tell(&Problems::from(problem.because(error.to_string())));
         Exit::StageFailed
@@ -288,11 +286,21 @@ fn show(context: &Context, run: &Path) -> Result<Exit, Exit> {
 /// Each must be a run folder of its own: all are looked at before the first goes.
 fn removable(context: &Context, runs: &[PathBuf]) -> Result<(), Exit> {
     for run in runs {
-        let read = diff::read(context, run)?;
         let linked = fs::symlink_metadata(run).is_ok_and(|metadata| metadata.is_symlink());
-        if read.folder.is_none() || linked {
+        let folder = match RunFolder::read(run) {
+            Ok(read) => read.folder.is_some(),
+            // A damaged run is one all the same.
+            Err(RunFolderError::Damaged { .. }) if theirs::is_run(run) => true,
+            Err(error) => return Err(diff::unreadable(context, &error)),
+        };
+        if !folder || linked {
             let problem = Problem::error("not-a-run", format!("`{}` is no run folder of its own", run.display()));
             return Err(usage(context, problem.help("name the folder that `fuseline run` wrote"), "runs rm"));
+        }
+        if let Some(pipeline) = theirs::pipeline_in(run) {
+            let message = format!("`{}` is a pipeline that no run wrote, and would be lost", pipeline.display());
+            let help = "move the pipeline, and the lock beside it, to a folder of their own";
+            return Err(usage(context, Problem::error("would-overwrite", message).help(help), "runs rm"));
         }
     }
     Ok(())
@@ -326,13 +334,15 @@ fn files(left: usize) -> String {
 
 /// Removes what a run wrote, the summary first: without it the rest is no run. What else is in the folder stays, and is counted.
 fn take_away(folder: &Path) -> std::io::Result<usize> {
-    fs::remove_file(folder.join("summary.json"))?;
+    match fs::remove_file(folder.join("summary.json")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut left = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = FILES.contains(&name.as_str()) || name.ends_with("-report.html") || name.ends_with("-report.md");
-        if ours && entry.file_type()?.is_file() {
+        if is_run_file(&name) && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         } else {
             left += 1;
@@ -360,10 +370,13 @@ mod tests {
         let run = folder.path().join("run");
         let write = |name: &str| fs::write(run.join(name), "x").unwrap();
         fs::create_dir(&run).unwrap();
-        FILES.iter().chain(&["summary.json", "second-report.html", "notes.txt"]).for_each(|name| write(name));
-        assert_eq!(take_away(&run).unwrap(), 1);
-        let left: Vec<_> = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["notes.txt"]);
+        let ours =
+            ["predictions.parquet", "pipeline.yaml", "events.jsonl", "report.md", "summary.json", "second-report.html"];
+        ours.iter().chain(&["notes.txt", "my report.md"]).for_each(|name| write(name));
+        assert_eq!(take_away(&run).unwrap(), 2);
+        let left: BTreeSet<_> = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, BTreeSet::from(["my report.md".into(), "notes.txt".into()]));
+        fs::remove_file(run.join("my report.md")).unwrap();
         fs::remove_file(run.join("notes.txt")).unwrap();
         write("summary.json");
         assert_eq!(take_away(&run).unwrap(), 0);

@@ -1,6 +1,6 @@
 //! What differs between two runs? Configuration, identities, files, metrics and predictions.
 //!
-//! Variants are matched by id, else by label; units by stage, phase and fold within matched variants.
+//! Variants are matched by label, else by id (another label for the same); units by stage, phase and fold within matched variants.
 
 mod folder;
 mod predictions;
@@ -156,20 +156,21 @@ impl Diff {
     }
 }
 
-/// The id that each variant of the first run has in the second.
+/// The id that each variant of the first run has in the second: that of the variant with its label, else, where nothing there has
+/// the label, its own.
 pub fn matched(before: &Summary, after: &Summary) -> BTreeMap<String, String> {
-    let ids: BTreeSet<&String> = after.variants.iter().map(|variant| &variant.id).collect();
+    let by_label: BTreeMap<&str, &str> = after.variants.iter().map(|v| (v.label.as_str(), v.id.as_str())).collect();
     let mut pairs: BTreeMap<String, String> = BTreeMap::new();
-    for variant in before.variants.iter().filter(|variant| ids.contains(&variant.id)) {
-        pairs.insert(variant.id.clone(), variant.id.clone());
-    }
     for variant in &before.variants {
-        let free =
-            |other: &&VariantSummary| other.label == variant.label && !pairs.values().any(|taken| *taken == other.id);
-        if !pairs.contains_key(&variant.id)
-            && let Some(other) = after.variants.iter().find(free)
-        {
-            pairs.insert(variant.id.clone(), other.id.clone());
+        if let Some(id) = by_label.get(variant.label.as_str()) {
+            pairs.insert(variant.id.clone(), (*id).to_owned());
+        }
+    }
+    let mut taken: BTreeSet<String> = pairs.values().cloned().collect();
+    let ids: BTreeSet<&str> = by_label.into_values().collect();
+    for variant in &before.variants {
+        if !pairs.contains_key(&variant.id) && ids.contains(variant.id.as_str()) && taken.insert(variant.id.clone()) {
+            pairs.insert(variant.id.clone(), variant.id.clone());
         }
     }
     pairs
@@ -206,7 +207,13 @@ fn config(before: &RunFolder, after: &RunFolder) -> Vec<Change> {
         }
         all
     };
-    let (old, new) = (places(before), places(after));
+    let (mut old, mut new) = (places(before), places(after));
+    // A summary alone does not say what the pipeline was: nothing is known to differ.
+    if before.pipeline.is_none() || after.pipeline.is_none() {
+        let known = |what: &String, _: &mut Value| what == "seed" || what == "fuseline" || what.starts_with("numeric.");
+        old.retain(known);
+        new.retain(known);
+    }
     let mut changes = changed(&old, &new);
     // `{}` that has become something, or the other way round: what is inside says it.
     let filled = |what: &str, places: &BTreeMap<String, Value>| {

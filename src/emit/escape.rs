@@ -33,6 +33,21 @@ pub fn xml(text: &str) -> String {
     out
 }
 
+/// JSON, with what a person would not see in it written out; it means the same.
+pub fn json(text: &str) -> String {
+    let mut units = [0; 2];
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Line breaks between values are no text.
+        if c.is_ascii() || !is_hidden(c) {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}
+
 /// Text in Markdown, in a cell of a table too: every mark that could mean something is an entity, which no Markdown obeys.
 pub fn markdown(text: &str) -> String {
     let mut out = String::new();

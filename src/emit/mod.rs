@@ -75,7 +75,9 @@ impl Form {
             Form::Github => annotations(report),
             Form::Gitlab => gitlab::text(report),
             Form::Markdown => markdown::text(report),
-            Form::Json => serde_json::to_string_pretty(report).map(|text| text + "\n").unwrap_or_default(),
+            Form::Json => {
+                serde_json::to_string_pretty(report).map(|text| escape::json(&text) + "\n").unwrap_or_default()
+            }
         }
     }
 }

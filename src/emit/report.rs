@@ -1,6 +1,6 @@
 //! What is told? Gates, expectations, scores and units, each with its place in the pipeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,26 @@ pub struct FailedUnit {
     pub problem: Problem,
 }
 
+/// Where units of several variants are called alike, the first variant that each is in tells them apart, or else their number.
+fn name_apart(units: &mut [UnitCase], summary: &Summary) {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for unit in units.iter() {
+        *count.entry(unit.title.clone()).or_default() += 1;
+    }
+    let labels: BTreeMap<&str, &str> = summary.variants.iter().map(|v| (v.id.as_str(), v.label.as_str())).collect();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for (unit, of) in units.iter_mut().zip(&summary.units) {
+        let alike = count.get(&unit.title).is_some_and(|count| *count > 1);
+        let label =
+            of.variants.first().and_then(|id| labels.get(id.as_str())).filter(|label| alike && !label.is_empty());
+        let title = label.map_or_else(|| unit.title.clone(), |label| format!("{} ({label})", unit.title));
+        let numbered = (2..).map(|number| format!("{title} #{number}"));
+        let free = std::iter::once(title.clone()).chain(numbered).find(|title| !taken.contains(title));
+        unit.title = free.unwrap_or(title);
+        taken.insert(unit.title.clone());
+    }
+}
+
 impl Report {
     /// The report on a run without gates, with the units that `failed`; `place` is where a stage is written, `named` how others call a file.
     pub fn of(
@@ -179,6 +199,7 @@ impl Report {
                 place: of_problem.or_else(|| place(&unit.stage)),
             });
         }
+        name_apart(&mut units, summary);
         let variants = summary.variants.iter().map(|variant| VariantCase {
             label: variant.label.clone(),
             id: variant.id.clone(),

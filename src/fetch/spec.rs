@@ -148,6 +148,12 @@ impl Spec {
         matches!(self.place, Place::Local { .. })
     }
 
+    /// The files on this machine's disk that it names now; none where it names something elsewhere, or nothing that is there.
+    pub fn on_disk(&self) -> Vec<PathBuf> {
+        let Place::Local { path, base } = &self.place else { return Vec::new() };
+        super::local::find(path, base).unwrap_or_default().into_iter().map(|(_, file)| file).collect()
+    }
+
     /// Text that is equal wherever the same source is meant: never a path on this machine. A local file counts by its
     /// digest alone, so nothing of it is left here but the members.
     pub fn identity(&self) -> String {

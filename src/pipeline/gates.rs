@@ -111,7 +111,7 @@ pub(super) fn read(overlay: &Overlay, problems: &mut Problems) -> Vec<Gate> {
         Some(_) => problems.push(
             Problem::error("wrong-type", "`gates` must be a map from names to gates")
                 .at(overlay.origin(&["gates"]))
-                .help("write `gates: { quality: { metric: f1_macro, min_delta: -0.005 } }`"),
+                .help(NAMED),
         ),
     }
     // A file that extends another takes a gate away with `null`.
@@ -130,6 +130,10 @@ impl Reader<'_> {
     fn gate(mut self) -> Option<Gate> {
         let before = self.problems.0.len();
         let at = self.overlay.key_origin(&["gates", &self.name]);
+        if self.name.trim().is_empty() {
+            self.wrong(Problem::error("bad-gate", "a gate needs a name").help(NAMED), &[]);
+            return None;
+        }
         if !self.overlay.at(&["gates", &self.name]).is_some_and(Value::is_object) {
             let message = format!("the gate `{}` must be a map", self.name);
             self.wrong(Problem::error("wrong-type", message), &[]);
@@ -182,7 +186,14 @@ impl Reader<'_> {
             (Some(min_delta), None, None) => {
                 Some(Rule::Change { metric, min_delta, confidence: confidence.unwrap_or(CONFIDENCE) })
             }
+            (None, Some(min), Some(max)) if min > max => {
+                let message = format!("`min` is {min}, above `max`, which is {max}: nothing lies between");
+                self.wrong(Problem::error("bad-gate", message), &["min"]);
+                None
+            }
             (None, min, max) if min.is_some() || max.is_some() => Some(Rule::Value { metric, min, max, confidence }),
+            // A bound that is no number is one that was meant.
+            (None, ..) if ["min_delta", "min", "max"].iter().any(|key| self.value(key).is_some()) => None,
             (None, ..) => {
                 let message = format!("the gate `{}` has no bound", self.name);
                 self.wrong(Problem::error("bad-gate", message).help(EXAMPLES), &[]);
@@ -281,6 +292,8 @@ impl Reader<'_> {
         self.problems.push(problem.at(at));
     }
 }
+
+const NAMED: &str = "write `gates: { quality: { metric: f1_macro, min_delta: -0.005 } }`";
 
 const EXAMPLES: &str = "write `{ metric: f1_macro, min_delta: -0.005 }`, `{ metric: accuracy, min: 0.9 }`, `{ cost: seconds, max: 600 }` or `{ cost: unit_seconds, max_ratio: 1.2 }`";
 

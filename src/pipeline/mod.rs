@@ -251,6 +251,11 @@ impl Pipeline {
         others.join(",")
     }
 
+    /// The files that it is written in: itself, and all that it extends.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.overlay.files()
+    }
+
     /// Who set the seed; where nobody did, the file.
     pub fn seed_origin(&self) -> Option<Origin> {
         let by_axis = self.axes.iter().find(|(target, _)| *target == Target::Seed);

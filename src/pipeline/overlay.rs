@@ -88,6 +88,14 @@ impl Overlay {
         Ok(())
     }
 
+    /// The files of all layers.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::File(document) => Some(document.path.as_path()),
+            Layer::Flag { .. } => None,
+        })
+    }
+
     /// Puts a flag's value above all else; `path` is the way from the top of the document.
     pub(super) fn set(&mut self, text: Arc<str>, path: Vec<String>, value: &serde_yaml::Value) {
         let value = Value::serialize(value).unwrap_or_else(|_| Value::from(Empty::Unit));

@@ -275,6 +275,15 @@ Run again once nobody writes to the file any more. `fuseline verify` says the sa
 The message says which; `fuseline explain KIND` lists the parameters with what they mean.",
     },
     Code {
+        code: "gate-left-out",
+        title: "a gate is about a variant that was not selected",
+        page: "`--variant` and `--partition` run some of the variants. A gate whose `variant` is none of them is not judged.
+
+    warning[gate-left-out]: the gate `big` is left out: its variant `c=10` is not selected
+
+Run all variants to have all gates judged.",
+    },
+    Code {
         code: "io",
         title: "a file or folder cannot be read or written",
         page: "The operating system refused: there is no such file, permission is missing, the disk is full.
@@ -605,6 +614,16 @@ Name it in the `from` of a stage, or take it out.",
     fuseline show p.yaml tfidf --fold 9
 
 `fuseline COMMAND --help` lists the arguments.",
+    },
+    Code {
+        code: "would-overwrite",
+        title: "a file would be lost that nothing here wrote",
+        page: "A run, a report or a baseline would be written over a pipeline, what it reads, or a file of somebody else.
+
+    error[would-overwrite]: a run in `.` would write over `pipeline.yaml`, which is the pipeline
+
+Runs write over older runs in the same folder, and over nothing else. Name a folder for the run alone (`--out DIR`), another
+file (`--emit`, `--baseline`, `--plot`), or move the file away.",
     },
     Code {
         code: "wrong-type",

@@ -18,6 +18,29 @@ use crate::stage::Work;
 /// The reports' files that were written, by name.
 pub type ReportFiles = Vec<String>;
 
+/// How the `pipeline.yaml` of a run begins: nobody else's does.
+pub const RESOLVED: &str = "# As it was run, from ";
+
+/// What a run leaves behind, the reports left out.
+const FILES: [&str; 8] = [
+    "summary.json",
+    predictions::NAME,
+    "manifest.json",
+    "pipeline.lock",
+    "pipeline.yaml",
+    "events.jsonl",
+    "trace.json",
+    "timeline.html",
+];
+
+/// True of the names of files that a run writes into its folder.
+pub fn is_run_file(name: &str) -> bool {
+    let report = ["report.html", "report.md"]
+        .iter()
+        .any(|of| name.strip_suffix(of).is_some_and(|stage| stage.is_empty() || stage.ends_with('-')));
+    report || FILES.contains(&name)
+}
+
 /// Writes the run folder, with files about the run itself, and returns the names of the reports' files.
 pub fn write_folder(
     pipeline: &Pipeline,
@@ -87,7 +110,7 @@ fn resolved(pipeline: &Pipeline) -> String {
     let some = pipeline.selection.as_ref().map_or_else(String::new, |selection| {
         format!("# Of its {} variants {} were selected; summary.json says how.\n", selection.of, selection.selected)
     });
-    format!("# As it was run, from {file}; relative paths in it start at {base}.\n{some}{}", pipeline.resolved_yaml)
+    format!("{RESOLVED}{file}; relative paths in it start at {base}.\n{some}{}", pipeline.resolved_yaml)
 }
 
 /// A file of the run folder that has no place yet.

@@ -10,6 +10,7 @@ mod executor;
 mod failure;
 mod files;
 mod folder;
+mod importance;
 mod lanes;
 mod ledger;
 mod limits;
@@ -21,6 +22,7 @@ mod perform;
 mod predictions;
 mod rows;
 mod session;
+mod shuffle;
 mod source;
 mod states;
 mod statistics;
@@ -37,7 +39,14 @@ use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
-pub use folder::{ReportFiles, write_folder};
+/// The group of each scored row that has one: what folds kept together, or what the data says.
+pub fn groups_of(
+    evaluation: &crate::record::Evaluation,
+) -> Result<rustc_hash::FxHashMap<String, String>, crate::stage::StageError> {
+    statistics::groups(evaluation)
+}
+
+pub use folder::{RESOLVED, ReportFiles, is_run_file, write_folder};
 pub use limits::{Limit, Limits, Timeout};
 pub use lock::{Missing, Standing};
 pub use look::Look;

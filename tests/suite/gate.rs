@@ -375,45 +375,6 @@ fn a_difference_of_runs_says_how_sure_it_is() {
 }
 
 #[test]
-fn nothing_that_somebody_else_wrote_is_written_over() {
-    let project = Project::new().file("data.csv", snippets(60)).file("pipeline.yaml", words_pipeline("", "folds: 2"));
-    fn refused<const N: usize>(project: &Project, args: [&str; N], said: &str) {
-        let out = project.run(args);
-        assert_eq!(out.code, 2, "{args:?}: {}", out.stderr);
-        assert!(out.stderr.contains("error[foreign-file]") && out.stderr.contains(said), "{args:?}: {}", out.stderr);
-        assert!(!out.stderr.contains("units planned"), "{args:?} ran: {}", out.stderr);
-    }
-    let pipeline = project.read("pipeline.yaml");
-    refused(&project, ["run", "pipeline.yaml", "--out", "."], "`pipeline.yaml`");
-    project.write("mine/report.md", "mine");
-    refused(&project, ["run", "pipeline.yaml", "--out", "mine"], "`report.md`");
-    project.write("other/events.jsonl", "{\"mine\": 1}\n");
-    refused(&project, ["run", "pipeline.yaml", "--out", "other"], "`events.jsonl`");
-    for path in ["json=pipeline.yaml", "json=./data.csv", "junit=pipeline.lock"] {
-        refused(&project, ["run", "pipeline.yaml", "--emit", path], "which the run reads or keeps");
-    }
-    refused(
-        &project,
-        ["gate", "pipeline.yaml", "--update", "--emit", "json=pipeline.baseline.json"],
-        "pipeline.baseline.json",
-    );
-    refused(&project, ["run", "pipeline.yaml", "--emit", "json=a", "--emit", "junit=./a"], "two `--emit` name");
-    assert_eq!(project.read("pipeline.yaml"), pipeline);
-    assert_eq!(project.read("mine/report.md"), b"mine");
-
-    // a run's own folder is written over, and taken away but for what is not of a run
-    project.ok(["run", "pipeline.yaml", "--out", "out"]);
-    project.ok(["run", "pipeline.yaml", "--out", "out"]);
-    project.write("out/notes.txt", "mine");
-    project.ok(["runs", "rm", "out"]);
-    assert_eq!(project.read("out/notes.txt"), b"mine");
-    project.write("page.html", "<p>mine</p>");
-    project.ok(["run", "pipeline.yaml"]);
-    refused(&project, ["runs", "ls", "--plot", "page.html"], "`page.html`");
-    assert_eq!(project.read("page.html"), b"<p>mine</p>");
-}
-
-#[test]
 fn a_broken_baseline_is_written_anew_and_what_can_be_emitted_is() {
     let project = Project::new().file("data.csv", snippets(60)).file("p.yaml", words_pipeline("", "folds: 2"));
     for broken in ["", "{", "<<<<<<< HEAD\n"] {

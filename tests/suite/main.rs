@@ -24,6 +24,7 @@ mod numbers;
 mod predict;
 mod reuse;
 mod rows;
+mod spare;
 mod store;
 mod support;
 mod text;
