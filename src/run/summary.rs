@@ -13,8 +13,8 @@ use crate::ml::stats;
 use crate::pipeline::{Pipeline, Variant};
 use crate::plan::{EvaluationUnits, Phase, Plan, SearchUnit, Unit, UnitId};
 use crate::record::{
-    BaselineSummary, Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit,
-    Status, Summary, Totals, UnitSummary, VariantSummary,
+    BaselineSummary, Chosen, ClassSummary, InputSummary, MetricSummary, ModelSummary, Outcome, RunManifest, RunUnit, Status, Summary,
+    Totals, UnitSummary, VariantSummary,
 };
 use crate::stage::{Part, Parts, StageError, Work};
 use crate::store::Manifest;

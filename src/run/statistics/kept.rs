@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::record::{
-    AgainstBaseline, BestOf, Comparison, Evaluation, Gain, MetricSummary, NotCompared, ScoredOn, Summary,
-};
+use crate::record::{AgainstBaseline, BestOf, Comparison, Evaluation, Gain, MetricSummary, NotCompared, ScoredOn, Summary};
 use crate::stage::StageError;
 use crate::store::{Fields, Key, Lookup, Manifest, STORE_FORMAT, Store};
 use crate::table::Digest;

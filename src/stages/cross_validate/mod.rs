@@ -19,8 +19,8 @@ use super::{idle_metric, said, unknown_metric};
 use crate::ml::{Folds, FoldsError, Metric, MetricNeeds, Rng, group_k_fold, k_fold, predefined, stratified_k_fold};
 use crate::problem::Problems;
 use crate::stage::{
-    Arity, Baseline, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage,
-    StageError, StageKind, Unfit, Work, elided,
+    Arity, Baseline, Ctx, Evaluate, FoldId, Numeric, Outlook, Output, Parts, Port, Refusal, Says, Scope, Stage, StageError,
+    StageKind, Unfit, Work, elided,
 };
 use crate::table::target::Target;
 

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use crate::ml::{METRICS, Metric};
 use crate::record::{
-    AgainstBaseline, BaselineSummary, BestOf, Comparison, ComparisonMethod, IntervalMethod, MetricSummary, Rival,
-    Summary, VariantSummary, Verdict, gap, gap_interval,
+    AgainstBaseline, BaselineSummary, BestOf, Comparison, ComparisonMethod, IntervalMethod, MetricSummary, Rival, Summary, VariantSummary, Verdict, gap,
+    gap_interval,
 };
 
 use super::words::{Line, Span, count, counted, fixed, score, score_or_dash, text};
@@ -245,9 +245,7 @@ impl<'a> Ranking<'a> {
             0 | 1 => String::new(),
             family => {
                 let pairs = count(family);
-                format!(
-                    " A distance has the interval of its own pair; the verdict is corrected (Holm) for all {pairs} pairs."
-                )
+                format!(" A distance has the interval of its own pair; the verdict is corrected (Holm) for all {pairs} pairs.")
             }
         }
     }
@@ -453,9 +451,7 @@ pub(super) fn over_all(ranking: &Ranking<'_>) -> String {
     match metric.map_or(0, |m| m.folds.len()) {
         0 | 1 => "on one fold".to_owned(),
         n if method == Some(IntervalMethod::CorrectedT) => format!("means over {n} folds"),
-        n => format!(
-            "over the held-out rows of all {n} folds (areas under curves and correlations: the mean of the folds)"
-        ),
+        n => format!("over the held-out rows of all {n} folds (areas under curves and correlations: the mean of the folds)"),
     }
 }
 
@@ -609,9 +605,7 @@ mod tests {
             ["The pipeline reaches an accuracy of 0.7500 (on one fold). There is no other variant to compare with."]
         );
         let mut undefined = summary(vec![variant("a", &[0.5])]);
-        undefined.variants[0]
-            .metrics
-            .insert("roc_auc".into(), MetricSummary { mean: None, estimate: None, ..metric(&[0.5], true) });
+        undefined.variants[0].metrics.insert("roc_auc".into(), MetricSummary { mean: None, estimate: None, ..metric(&[0.5], true) });
         assert!(verdict(&undefined, "roc_auc", &[])[0].contains("undefined for every variant"));
         assert!(ranking(&undefined, Some("f1_macro")).fell_back);
         assert_eq!(ranking(&undefined, Some("f1_macro")).metric, "accuracy");
