@@ -447,7 +447,9 @@ mod tests {
         // each changed row with all of its class in a group of ten
         let grouped = |side: &Side| {
             let rows = side.rows[0].clone().unwrap();
-            let group = |row: &String| (row.clone(), format!("g{}", row.trim_start_matches('r').parse::<usize>().unwrap() / 60));
+            let group = |row: &String| {
+                (row.clone(), format!("g{}", row.trim_start_matches('r').parse::<usize>().unwrap() / 60))
+            };
             let groups = rows.row_id.iter().map(group).collect();
             Side { rows: vec![Some(rows.in_groups(&groups))], ..side.clone() }
         };

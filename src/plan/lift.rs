@@ -22,7 +22,8 @@ pub use fitted::fitted;
 use importance::Scored;
 
 use super::{
-    BaselineUnits, EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit, UnitFold, UnitId,
+    BaselineUnits, EvaluationUnits, Input, Known, LedgerUnits, Phase, Plan, Reads, Role, SearchUnit, StageUnit, Unit,
+    UnitFold, UnitId,
 };
 use crate::pipeline::{Node, Pipeline, Variant};
 use crate::stage::{ApplyTo, Candidate, FRAME_PARTS, FoldId, Port, Work};
@@ -188,7 +189,8 @@ impl<'a> Lift<'a> {
                 }
             }
             Some(folds) => {
-                let inside = |(number, id)| Inside { split, fold: UnitFold { id, number: Some(number), inner: Vec::new() } };
+                let inside =
+                    |(number, id)| Inside { split, fold: UnitFold { id, number: Some(number), inner: Vec::new() } };
                 let inside: Vec<Inside> = (0u32..).zip(folds).map(inside).collect();
                 let mut inputs = vec![target(Role::Target)];
                 let mut models = Vec::with_capacity(inside.len());

@@ -210,10 +210,12 @@ impl AgainstBaseline {
         let interval = |ci| format!("95% interval {}", gap_interval(&self.metric, ci, higher_is_better));
         evidence.extend(self.ci95.map(interval));
         evidence.extend(self.p.map(p_words));
-        let evidence = if evidence.is_empty() { "nothing can be said about chance".to_owned() } else { evidence.join(", ") };
+        let evidence =
+            if evidence.is_empty() { "nothing can be said about chance".to_owned() } else { evidence.join(", ") };
         let best = if best.is_empty() { "the model" } else { best };
         let guess = format!("the strongest baseline, {}", self.baseline);
-        let worse = self.p.is_some_and(|p| p <= LEVEL) && self.difference != 0.0 && (self.difference < 0.0) == higher_is_better;
+        let worse =
+            self.p.is_some_and(|p| p <= LEVEL) && self.difference != 0.0 && (self.difference < 0.0) == higher_is_better;
         match (self.better, worse) {
             (true, _) => format!("{best} beats {guess}, by {gap} of {} ({evidence})", self.metric),
             (false, true) => {

@@ -267,12 +267,7 @@ impl Session<'_> {
 
     /// What the summary, the predictions and the reports are made from. All of it is held against its digests here, where
     /// what is damaged can still be made again; only what every run reads is decoded.
-    fn evaluations(
-        &self,
-        plan: &Plan,
-        units: &[UnitId],
-        states: &States,
-    ) -> Result<Evaluated, Reread> {
+    fn evaluations(&self, plan: &Plan, units: &[UnitId], states: &States) -> Result<Evaluated, Reread> {
         let mut whole: FxHashSet<Key> = FxHashSet::default();
         let mut wanted = vec![false; plan.graph.node_count()];
         units.iter().for_each(|id| wanted[id.index()] = true);

@@ -117,7 +117,9 @@ fn an_unreadable_baseline_is_replaced_and_nothing_else_is() {
     let sound = project.read("p.baseline.json");
     let text = String::from_utf8(sound.clone()).unwrap();
     let marked = format!("<<<<<<< HEAD\n{text}");
-    for broken in ["", &text.chars().take(200).collect::<String>(), &marked, &text.replace("\"format\": 1", "\"format\": 2")] {
+    for broken in
+        ["", &text.chars().take(200).collect::<String>(), &marked, &text.replace("\"format\": 1", "\"format\": 2")]
+    {
         project.write("p.baseline.json", broken);
         assert_eq!(project.run(["gate", "p.yaml", "--metric", "accuracy"]).code, 2);
         let written = project.ok(["gate", "p.yaml", "--update"]);

@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use crate::ml::stats::{self, CorrectedT, Replicates, Scored};
 use crate::ml::{Metric, Task};
 use crate::record::{
-    AgainstBaseline, BestOf, Comparison, ComparisonMethod, Evaluation, IntervalMethod, LEVEL, MetricSummary, NotCompared, Rival,
-    Summary, VariantSummary, Verdict, WinShare,
+    AgainstBaseline, BestOf, Comparison, ComparisonMethod, Evaluation, IntervalMethod, LEVEL, MetricSummary,
+    NotCompared, Rival, Summary, VariantSummary, Verdict, WinShare,
 };
 use crate::stage::StageError;
 use rows::{Rows, Seen, Told};

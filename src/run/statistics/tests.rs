@@ -168,7 +168,8 @@ fn the_best_is_held_against_the_strongest_guess_beside_it() {
         let mut run = summary(told.iter().zip(["a", "b"]).map(|(told, name)| told.variant(name)).collect());
         let beside: [&[&str]; 3] = [&["a", "b"], &["a", "b"], &["b"]];
         let names = ["majority", "k_neighbors", "stratified"];
-        run.baselines = guesses.iter().zip(beside).zip(names).map(|((told, ids), name)| guess(name, ids, told)).collect();
+        run.baselines =
+            guesses.iter().zip(beside).zip(names).map(|((told, ids), name)| guess(name, ids, told)).collect();
         let evaluations: Vec<Evaluation> = told.iter().enumerate().map(|(at, told)| told.evaluation(at)).collect();
         let baselines: Vec<Evaluation> = guesses.iter().enumerate().map(|(at, told)| told.evaluation(at)).collect();
         add(&mut run, &evaluations, &baselines).unwrap();

@@ -252,7 +252,10 @@ fn ranked_table(out: &mut String, ranking: &Ranking<'_>) {
             let metric = guess.metrics.get(column);
             let interval = metric.and_then(|m| m.ci95);
             let interval = interval.map(|ci| format!("<small>{}</small>", range(ci))).unwrap_or_default();
-            out.push_str(&format!("<td class=\"n\">{}{interval}</td>", score_or_dash(metric.and_then(MetricSummary::score))));
+            out.push_str(&format!(
+                "<td class=\"n\">{}{interval}</td>",
+                score_or_dash(metric.and_then(MetricSummary::score))
+            ));
             if at == 0 && compared {
                 out.push_str("<td></td>");
             }

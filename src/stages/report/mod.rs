@@ -337,7 +337,13 @@ mod tests {
         one.variants[0].confusion = vec![vec![20]];
         one.variants[0].metrics.insert(
             "roc_auc".into(),
-            crate::record::MetricSummary { mean: None, estimate: None, std: None, folds: vec![None], ..metric(&[0.5], true) },
+            crate::record::MetricSummary {
+                mean: None,
+                estimate: None,
+                std: None,
+                folds: vec![None],
+                ..metric(&[0.5], true)
+            },
         );
         let (html, markdown) = both(&one, vec![]);
         well_formed(&html);

@@ -289,15 +289,12 @@ fn weighed(known: &[&str], others: &[&str]) -> Result<(Features, Features), Stag
     let analyzer = Analyzer::new(&AnalyzerParams::default()).map_err(StageError::caused)?;
     let params = TfidfParams::default();
     let count = |texts: &[&str]| TermCounts::of(&Analyzed { analyzer: &analyzer, texts }, (1, 1), 1);
-    let (known, others) =
-        (count(known).map_err(StageError::caused)?, count(others).map_err(StageError::caused)?);
+    let (known, others) = (count(known).map_err(StageError::caused)?, count(others).map_err(StageError::caused)?);
     let vocabulary = match Vocabulary::fit(&known, &params) {
         Ok(vocabulary) => vocabulary,
-        Err(TfidfError::EmptyVocabulary { .. }) => Vocabulary {
-            terms: Arc::default(),
-            document_frequency: Vec::new(),
-            idf: None,
-        },
+        Err(TfidfError::EmptyVocabulary { .. }) => {
+            Vocabulary { terms: Arc::default(), document_frequency: Vec::new(), idf: None }
+        }
         Err(error) => return Err(StageError::caused(error)),
     };
     let rows = |counted: &TermCounts| -> Result<Features, StageError> {
@@ -444,7 +441,8 @@ mod tests {
         // of forty the fifteen nearest vote: those that share a word
         let many: Vec<&str> = (0..40).map(|row| if row < 15 { "good day" } else { "bad night" }).collect();
         let labels: Vec<&str> = (0..40).map(|row| if row < 15 { "pos" } else { "neg" }).collect();
-        let near = run(Baseline::KNeighbors, Task::Classes, &many, labelled(&labels, None), &["a good one", "night", ""]);
+        let near =
+            run(Baseline::KNeighbors, Task::Classes, &many, labelled(&labels, None), &["a good one", "night", ""]);
         let near = classes(&near);
         assert_eq!(near.predicted, ["pos", "neg", "pos"], "without a word all are alike, and the first vote");
         assert_eq!(near.scores[..4], [0.0, 1.0, 1.0, 0.0]);
@@ -472,12 +470,7 @@ mod tests {
         let has = |label: &str| drawn.sets.iter().filter(|set| set.iter().any(|one| one == label)).count();
         assert!((695..=805).contains(&has("a")) && (195..=305).contains(&has("c")), "{} {}", has("a"), has("c"));
 
-        let values = |weight| Target {
-            row_id: ids(3),
-            value: Some(vec![1.0, 2.0, 6.0]),
-            weight,
-            ..Target::default()
-        };
+        let values = |weight| Target { row_id: ids(3), value: Some(vec![1.0, 2.0, 6.0]), weight, ..Target::default() };
         let mean = |baseline, weight| {
             let guessed = run(baseline, Task::Values, &["x y", "y", "z"], values(weight), &["x", "q"]);
             PredictedValues::from_table(&guessed.table("predictions").unwrap()).unwrap().value
