@@ -57,6 +57,11 @@ impl Outcomes {
         let most = label.len().div_ceil(8) + 2 * label.len();
         let bytes = zstd::bulk::decompress(&STANDARD.decode(&self.packed).ok()?, most).ok()?;
         let (bits, missed) = bytes.split_at_checked(label.len().div_ceil(8))?;
+        // no bit speaks of a row that there is not
+        let spare = (8 - label.len() % 8) % 8;
+        if bits.last().is_some_and(|last| spare > 0 && last >> (8 - spare) != 0) {
+            return None;
+        }
         let mut missed = missed.chunks_exact(2);
         let mut predicted = Vec::with_capacity(label.len());
         for (at, label) in label.iter().enumerate() {
@@ -67,7 +72,7 @@ impl Outcomes {
                 (false, [one, other]) if one == label => other.clone(),
                 (false, classes) => {
                     let &[low, high] = missed.next()? else { return None };
-                    classes.get(usize::from(u16::from_le_bytes([low, high])))?.clone()
+                    classes.get(usize::from(u16::from_le_bytes([low, high]))).filter(|class| *class != label)?.clone()
                 }
             });
         }
@@ -112,6 +117,27 @@ mod tests {
         let many = Outcomes::pack(&some(&twenty, 10_000, 0.9)).unwrap().packed.len();
         println!("two classes: {two} characters, twenty: {many}");
         assert!(two < 1200 && many < 3000, "{two} {many}");
+    }
+
+    #[test]
+    fn bits_that_no_packing_sets_are_refused() {
+        let rows = some(&["a", "b", "c"], 9, 0.5);
+        let plain =
+            zstd::bulk::decompress(&STANDARD.decode(Outcomes::pack(&rows).unwrap().packed).unwrap(), 99).unwrap();
+        let unpacked = |bytes: &[u8]| {
+            let packed = STANDARD.encode(zstd::bulk::compress(bytes, LEVEL).unwrap());
+            Outcomes { packed, ..Outcomes::pack(&rows).unwrap() }.unpack(&rows.label)
+        };
+        assert_eq!(unpacked(&plain).as_ref(), Some(&rows.predicted));
+        // a tenth row
+        let mut more = plain.clone();
+        more[1] |= 2;
+        assert_eq!(unpacked(&more), None);
+        // a row that was missed, and yet is of the class that was predicted
+        let missed = rows.label.iter().zip(&rows.predicted).find(|(label, predicted)| label != predicted).unwrap().0;
+        let mut own = plain;
+        own[2] = ["a", "b", "c"].iter().position(|class| class == missed).unwrap() as u8;
+        assert_eq!(unpacked(&own), None);
     }
 
     #[test]
