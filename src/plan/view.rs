@@ -139,7 +139,7 @@ impl View<'_> {
             row.variants.sort_unstable();
             row.variants.dedup();
         }
-        let order = |stage: &str| place(self.pipeline, stage);
+        let order = |stage: &str| place_of(self.pipeline, stage);
         rows.sort_by_key(|row| order(row.stage));
         rows
     }
@@ -232,7 +232,7 @@ impl View<'_> {
             let saved =
                 Saved { stage: row.stage.to_owned(), units: may.len(), of: row.units.iter().filter(must).count() };
             let if_same: BTreeSet<&str> = may.into_iter().flatten().copied().collect();
-            let order = |stage: &&str| place(self.pipeline, stage);
+            let order = |stage: &&str| place_of(self.pipeline, stage);
             let mut if_same: Vec<&str> = if_same.into_iter().collect();
             if_same.sort_by_key(order);
             let if_same: Vec<String> = if_same.into_iter().map(str::to_owned).collect();
@@ -435,6 +435,6 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 }
 
 /// A stage's place in the file; baselines stand below all others.
-fn place(pipeline: &Pipeline, stage: &str) -> usize {
+fn place_of(pipeline: &Pipeline, stage: &str) -> usize {
     pipeline.stage_order.iter().position(|known| known == stage).unwrap_or(usize::MAX)
 }

@@ -206,16 +206,14 @@ impl AgainstBaseline {
     /// The verdict in a sentence; `best` is what the variant is called, if it has a name.
     pub fn told(&self, best: &str, higher_is_better: bool) -> String {
         let gap = gap(&self.metric, self.difference);
-        let mut evidence = Vec::new();
-        let interval = |ci| format!("95% interval {}", gap_interval(&self.metric, ci, higher_is_better));
-        evidence.extend(self.ci95.map(interval));
-        evidence.extend(self.p.map(p_words));
-        let evidence =
-            if evidence.is_empty() { "nothing can be said about chance".to_owned() } else { evidence.join(", ") };
         let best = if best.is_empty() { "the model" } else { best };
         let guess = format!("the strongest baseline, {}", self.baseline);
-        let worse =
-            self.p.is_some_and(|p| p <= LEVEL) && self.difference != 0.0 && (self.difference < 0.0) == higher_is_better;
+        let Some(p) = self.p else {
+            return format!("whether {best} beats {guess}, cannot be told: {gap} of {} between them", self.metric);
+        };
+        let interval = |ci| format!("95% interval {}, ", gap_interval(&self.metric, ci, higher_is_better));
+        let evidence = self.ci95.map(interval).unwrap_or_default() + &p_words(p);
+        let worse = p <= LEVEL && self.difference != 0.0 && (self.difference < 0.0) == higher_is_better;
         match (self.better, worse) {
             (true, _) => format!("{best} beats {guess}, by {gap} of {} ({evidence})", self.metric),
             (false, true) => {

@@ -252,7 +252,10 @@ fn baselines(summary: &Summary, metric: &str) -> String {
 
 /// The one thing that a reader should know of the ranking.
 fn worth_knowing(summary: &Summary, metric: &str) -> Option<String> {
-    let guess = summary.against_baselines.iter().find(|against| against.metric == metric && !against.better);
+    let guess = summary.against_baselines.iter().find(|against| {
+        let doubtful = !against.better && against.p.is_some();
+        against.metric == metric && doubtful
+    });
     if let Some(against) = guess {
         return Some(against.sentence.clone());
     }

@@ -281,7 +281,8 @@ impl Measured<'_> {
         };
         let drawn_again =
             matches!(metric.ci95_method, Some(IntervalMethod::Bootstrap | IntervalMethod::BootstrapAndDraws));
-        if drawn_again && (!self.draws_tell() || drawn.replicates[self.at].std_error() == Some(0.0)) {
+        let one_point = metric.ci95.is_some_and(|[low, high]| low == high);
+        if drawn_again && (!self.draws_tell() || one_point) {
             metric.ci95 = None;
         }
         let [least, most] = bounds(self.metric);

@@ -239,7 +239,8 @@ impl<'a> Ranking<'a> {
         };
         if let Some(guess) = self.guess {
             let mut words = guess.told("it", self.higher_is_better);
-            words.replace_range(..1, "I");
+            // one more sentence, so it begins with a capital
+            words.replace_range(..1, &words.chars().take(1).collect::<String>().to_uppercase());
             lines.push(vec![text(words + ".")]);
         }
         if self.unasked {
