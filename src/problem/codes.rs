@@ -249,6 +249,15 @@ If the data or the folds were changed on purpose, write the baseline anew with `
 More rows, or a bound that lets more through (`min_delta: -0.01`), bring a verdict.",
     },
     Code {
+        code: "gate-left-out",
+        title: "a gate is about a variant that was not selected",
+        page: "`--variant` and `--partition` run some of the variants. A gate whose `variant` is none of them is not judged.
+
+    warning[gate-left-out]: the gate `big` is left out: its variant `c=10` is not selected
+
+Run all variants to have all gates judged.",
+    },
+    Code {
         code: "input-changed",
         title: "a file changed while a run read it",
         page: "Files are digested before they are read, so that a result says truly what it was made from. A file that changes, or
@@ -273,15 +282,6 @@ Run again once nobody writes to the file any more. `fuseline verify` says the sa
     with: { estimator: { linear_svc: {}, logistic_regression: {} } }     # one of them only
 
 The message says which; `fuseline explain KIND` lists the parameters with what they mean.",
-    },
-    Code {
-        code: "gate-left-out",
-        title: "a gate is about a variant that was not selected",
-        page: "`--variant` and `--partition` run some of the variants. A gate whose `variant` is none of them is not judged.
-
-    warning[gate-left-out]: the gate `big` is left out: its variant `c=10` is not selected
-
-Run all variants to have all gates judged.",
     },
     Code {
         code: "io",
