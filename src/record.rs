@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::stage::Parts;
+use crate::stage::{Baseline, Parts};
 
 pub use compared::*;
 pub use contribution::*;
@@ -299,7 +299,7 @@ pub struct UnitSummary {
 impl UnitSummary {
     /// True if it is of a baseline, and so no part of a variant.
     pub fn of_baseline(&self) -> bool {
-        self.stage.contains(':')
+        Baseline::is_stage(&self.stage)
     }
 }
 

@@ -23,6 +23,7 @@ mod derived;
 mod error;
 mod outlook;
 mod parts;
+mod port;
 mod probe;
 mod row_wise;
 mod source;
@@ -48,6 +49,7 @@ pub use error::{Failure, StageError};
 pub use outlook::{Fault, Outlook, Says, Targets, Unfit};
 pub use parts::{Load, Part, Parts, Tables, TrainRows, is_row_level};
 pub(crate) use parts::{divided_within, held_out};
+pub use port::{Arity, Form, Port, Refusal};
 pub use probe::{BlockOrigin, Probe, Probed, Weighted, shuffled_part};
 #[cfg(test)]
 pub(crate) use row_wise::map_whole;
@@ -58,76 +60,6 @@ pub use source::{Account, Emit, Source};
 
 /// The parts of rows that only the stage has that began their frame; stages that map texts hand on `text` alone.
 pub const FRAME_PARTS: [&str; 4] = ["target", "columns", "spans", "notes"];
-
-/// How features are laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
-    /// Sparse blocks only.
-    Sparse,
-    /// Dense blocks only.
-    Dense,
-    /// Both.
-    Mixed,
-}
-
-/// What flows along a wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Port {
-    /// Texts with their targets.
-    Rows,
-    /// Lists of tokens.
-    Tokens,
-    /// For each token of a list, a vector.
-    Sequence,
-    /// Numeric rows.
-    Features(Form),
-    /// A fitted learner's predictions, once there are folds.
-    Model,
-    /// Metrics and out-of-fold predictions.
-    Scores,
-    /// Files for people.
-    Report,
-}
-
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Port::Rows => "text",
-            Port::Tokens => "tokens",
-            Port::Sequence => "token vectors",
-            Port::Features(Form::Sparse) => "sparse features",
-            Port::Features(Form::Dense) => "dense features",
-            Port::Features(Form::Mixed) => "sparse and dense features",
-            Port::Model => "a model",
-            Port::Scores => "scores",
-            Port::Report => "a report",
-        })
-    }
-}
-
-/// How many inputs a kind takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arity {
-    /// None: a source.
-    None,
-    /// Exactly one.
-    One,
-    /// One or more.
-    Many,
-}
-
-/// Why a kind refuses an input.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// Which input, from 0.
-    pub input: usize,
-    /// What the kind takes there, for the message: `features`, `text or tokens`.
-    pub wants: &'static str,
-    /// Ports that would fit, to list the stages that give them.
-    pub fits: fn(Port) -> bool,
-    /// A way out, if there is one.
-    pub help: Option<String>,
-}
 
 /// A file that a stage reads: data, weights, a tokenizer.
 #[derive(Debug, Clone)]

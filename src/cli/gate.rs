@@ -227,8 +227,9 @@ fn side(done: &Done) -> Side {
     for evaluation in &results.evaluations {
         let table = evaluation.scores.table("predictions").ok();
         if let Some(place) = rows.get_mut(evaluation.variant) {
-            let groups = groups_of(evaluation).unwrap_or_default();
-            *place = table.and_then(|table| Rows::of(&table, None)).map(|rows| rows.in_groups(&groups));
+            // rows whose groups cannot be read would be taken for single ones
+            let groups = groups_of(evaluation).ok();
+            *place = table.and_then(|table| Rows::of(&table, None)).zip(groups).map(|(rows, of)| rows.in_groups(&of));
         }
     }
     Side::of(&done.summary, rows)
@@ -349,9 +350,7 @@ fn problems(judged: &[(&Gate, Judged)], report: &Report, flags: &GateArgs) -> Pr
             let method = judged.method.as_ref().map(|method| format!(" ({method})")).unwrap_or_default();
             problem = problem.note(format!("it is {}{method}", judged.actual));
         }
-        // A metric that was not computed is in no baseline either.
-        let there = judged.verdict == Ruling::Fail || !judged.reason.contains("is not computed");
-        if gate.rule.looks_back() && judged.verdict != Ruling::Inconclusive && there {
+        if gate.rule.looks_back() && (judged.verdict == Ruling::Fail || judged.old_baseline) {
             accepted = Some(all.0.len());
         }
         all.push(problem);

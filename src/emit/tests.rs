@@ -30,6 +30,7 @@ fn report() -> Report {
         p: Some(0.0001),
         method: Some(NASTY.to_owned()),
         changed_rows: Some(3),
+        old_baseline: false,
     };
     let place = Some(Place { file: NASTY.to_owned(), line: 7, column: 3 });
     let unsure = Judged { verdict: Ruling::Inconclusive, ..judged.clone() };

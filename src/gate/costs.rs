@@ -94,10 +94,10 @@ pub(super) fn of_ratio(
     before: Option<&BTreeMap<String, f64>>,
 ) -> Judged {
     let name = cost.name();
-    let Some(before) = before else { return judged.incomparable("there is no baseline to hold it against") };
+    let Some(before) = before else { return judged.outdated("there is no baseline to hold it against") };
     let Some(new) = costs.amount(cost) else { return judged.incomparable(NO_MEMORY) };
     let Some(&old) = before.get(name) else {
-        return judged.incomparable(format!("the baseline does not say what `{name}` was"));
+        return judged.outdated(format!("the baseline does not say what `{name}` was"));
     };
     if old <= 0.0 {
         return judged.incomparable(format!("`{name}` was 0 in the baseline: nothing is a multiple of that"));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Scored, Side};
 use super::costs::{Costs, of_cost, of_ratio};
-use super::paired::{Difference, SAME, Value, difference, value};
+use super::paired::{Difference, NoDifference, SAME, Value, difference, value};
 use super::rule::{Ruling, at_least, at_most, worst};
 use crate::lock::Coverage;
 use crate::pipeline::{Gate, Rule};
@@ -50,6 +50,9 @@ pub struct Judged {
     pub method: Option<String>,
     /// Rows of which another class is predicted than before.
     pub changed_rows: Option<u64>,
+    /// True if it is the baseline that does not fit: one of this run would.
+    #[serde(skip)]
+    pub old_baseline: bool,
 }
 
 impl Judged {
@@ -84,6 +87,7 @@ impl Judged {
             p: None,
             method: None,
             changed_rows: None,
+            old_baseline: false,
         }
     }
 
@@ -91,6 +95,11 @@ impl Judged {
         self.reason = reason.into();
         self.actual = "not comparable".to_owned();
         self
+    }
+
+    /// The same, where a baseline of this run would be comparable.
+    pub(super) fn outdated(self, reason: impl Into<String>) -> Judged {
+        Judged { old_baseline: true, ..self.incomparable(reason) }
     }
 }
 
@@ -115,7 +124,7 @@ pub fn judge<'g>(
             Rule::Change { metric, .. } => match before {
                 Some(before) => changes(gate, now, before, coverage),
                 None => each(gate, now, metric, &|at| {
-                    of_rule(gate, now.baseline.variants.get(at)).incomparable("there is no baseline to hold it against")
+                    of_rule(gate, now.baseline.variants.get(at)).outdated("there is no baseline to hold it against")
                 }),
             },
         };
@@ -219,7 +228,7 @@ fn changes(gate: &Gate, now: &Side, before: &Side, coverage: Coverage) -> Vec<Ju
         let judged = of_rule(gate, now.baseline.variants.get(at));
         match pairs.iter().find(|(_, new)| *new == at) {
             Some(&(then, _)) => of_change(gate, judged, (before, then), (now, at)),
-            None => judged.incomparable("the baseline has no such variant"),
+            None => judged.outdated("the baseline has no such variant"),
         }
     });
     let gone = before.baseline.variants.iter().enumerate().filter(|(then, scored)| {
@@ -229,7 +238,7 @@ fn changes(gate: &Gate, now: &Side, before: &Side, coverage: Coverage) -> Vec<Ju
             && !pairs.iter().any(|(old, _)| old == then)
     });
     found.extend(gone.map(|(_, scored)| {
-        of_rule(gate, Some(scored)).incomparable("the baseline has this variant, and the pipeline has it no more")
+        of_rule(gate, Some(scored)).outdated("the baseline has this variant, and the pipeline has it no more")
     }));
     found
 }
@@ -257,11 +266,12 @@ fn matched(before: &Side, now: &Side) -> Vec<(usize, usize)> {
 fn of_change(gate: &Gate, judged: Judged, (before, then): (&Side, usize), (now, at): (&Side, usize)) -> Judged {
     let Rule::Change { metric, min_delta, confidence } = &gate.rule else { return judged };
     if let Some(reason) = other_data((before, then), (now, at)) {
-        return judged.incomparable(reason);
+        return judged.outdated(reason);
     }
     let found = match difference(metric, (before, then), (now, at), *confidence) {
         Ok(found) => found,
-        Err(reason) => return judged.incomparable(reason),
+        Err(NoDifference { reason, old_baseline: true }) => return judged.outdated(reason),
+        Err(NoDifference { reason, .. }) => return judged.incomparable(reason),
     };
     let verdict = at_least(found.interval, *min_delta);
     let [low, high] = found.interval;

@@ -14,26 +14,14 @@ use rustc_hash::FxHashMap;
 
 use super::baseline::{MetricStanding, Scored, Side};
 use super::rows::Rows;
-use crate::ml::stats::{Replicates, Units, corrected_t, mcnemar, resample, wilson_interval};
+use crate::ml::stats::{Replicates, Units, corrected_t, mcnemar, resample, resamples, wilson_interval};
 use crate::ml::{Metric, MetricNeeds, Outcome, Places, Scores, Task, ValueOutcome, Weighed};
 
 /// Folds whose scores are this near are the same: they have nine decimals, and the last bits differ between machines.
 const NOISE: f64 = 2e-9;
 
-/// How often rows are drawn again, unless they are very many.
-const RESAMPLES: usize = 2000;
-
-/// Never less often.
-const LEAST_RESAMPLES: usize = 400;
-
-/// So many predictions are looked at in all resamples together, about.
-const LOOKS: usize = 1_200_000_000;
-
 /// The method where there is nothing to test.
 pub(super) const SAME: &str = "the predictions are the same";
-
-/// Of fewer rows, or groups of rows, resamples tell nothing.
-const LEAST_UNITS: usize = 10;
 
 /// Verdicts are the same whenever they are made.
 const SEED: u64 = 0;
@@ -57,6 +45,25 @@ pub struct Difference {
     pub changed: Option<(u64, u64)>,
 }
 
+/// Why there is no difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoDifference {
+    /// In a sentence.
+    pub reason: String,
+    /// True if it is the older run that does not fit: a newer one in its place would.
+    pub old_baseline: bool,
+}
+
+impl NoDifference {
+    fn of(reason: impl Into<String>) -> Self {
+        NoDifference { reason: reason.into(), old_baseline: false }
+    }
+
+    fn of_baseline(reason: impl Into<String>) -> Self {
+        NoDifference { reason: reason.into(), old_baseline: true }
+    }
+}
+
 /// The difference of a metric between a variant `then` of `before` and a variant `at` of `now`, whose rows and folds are the
 /// same as far as that is known. An error says why there is none.
 pub fn difference(
@@ -64,15 +71,16 @@ pub fn difference(
     (before, then): (&Side, usize),
     (now, at): (&Side, usize),
     confidence: f64,
-) -> Result<Difference, String> {
+) -> Result<Difference, NoDifference> {
     let (Some(one), Some(two)) = (before.baseline.variants.get(then), now.baseline.variants.get(at)) else {
-        return Err("there is no such variant".to_owned());
+        return Err(NoDifference::of("there is no such variant"));
     };
     let standing = |of: &Scored| of.metrics.get(metric).cloned();
-    let new = standing(two).ok_or_else(|| format!("`{}` does not compute `{metric}`", two.evaluation))?;
-    let old = standing(one).ok_or_else(|| format!("the baseline has no `{metric}`"))?;
+    let new =
+        standing(two).ok_or_else(|| NoDifference::of(format!("`{}` does not compute `{metric}`", two.evaluation)))?;
+    let old = standing(one).ok_or_else(|| NoDifference::of_baseline(format!("the baseline has no `{metric}`")))?;
     let (Some(old_score), Some(new_score)) = (old.score(), new.score()) else {
-        return Err(format!("`{metric}` is not defined for these rows"));
+        return Err(NoDifference::of(format!("`{metric}` is not defined for these rows")));
     };
     let rows = now.rows.get(at).and_then(Option::as_ref);
     let others = before.rows.get(then).and_then(Option::as_ref);
@@ -98,13 +106,13 @@ pub fn difference(
     if all_same || (of_classes && changed.is_some_and(|(changed, _)| changed == 0)) {
         return Ok(same);
     }
-    if known.is_some_and(|metric| !has_interval(metric)) {
-        return Err(format!("`{metric}` has no interval: a bound on its value can be judged, a change cannot"));
+    if known.is_some_and(|metric| !metric.can_be_resampled()) {
+        let reason = format!("`{metric}` has no interval: a bound on its value can be judged, a change cannot");
+        return Err(NoDifference::of(reason));
     }
     if one.outcomes.is_some() && rows.is_some() && predicted.is_none() {
-        return Err(
-            "the baseline's `outcomes` are not those of its rows: it is damaged, or was changed by hand".to_owned()
-        );
+        let reason = "the baseline's `outcomes` are not those of its rows: it is damaged, or was changed by hand";
+        return Err(NoDifference::of_baseline(reason));
     }
     if let (Some(known), Some(rows), Some(predicted)) = (known, rows.filter(|rows| !rows.is_repeated()), &predicted) {
         let old = Predicted { classes: predicted, of: others };
@@ -125,13 +133,10 @@ pub fn difference(
             let method = "the 95% intervals of both runs, as if independent";
             Ok(Difference { gain, interval: [gain - half, gain + half], p: None, method, ..same })
         }
-        None => Err("neither rows nor folds nor intervals are at hand to say how sure the difference is".to_owned()),
+        None => {
+            Err(NoDifference::of("neither rows nor folds nor intervals are at hand to say how sure the difference is"))
+        }
     }
-}
-
-/// False for metrics of which rows that are drawn again tell nothing.
-fn has_interval(metric: Metric) -> bool {
-    !matches!(metric, Metric::MaxError | Metric::ExpectedCalibrationError(_))
 }
 
 fn better(metric: &MetricStanding) -> f64 {
@@ -147,12 +152,12 @@ struct Predicted<'a> {
 /// On the same rows, drawn again in pairs; `None` where the metric or the rows do not allow it.
 fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) -> Option<Difference> {
     let places = Drawn::of(now);
-    if places.units.len() < LEAST_UNITS {
+    if !places.units.are_enough() {
         return None;
     }
     let new = weighed(metric, now, &now.predicted, Some(now), before, &places)?;
     let old = weighed(metric, now, before.classes, before.of, before, &places)?;
-    let mut both = resample(&[&old, &new], &places.units, resamples(now), SEED);
+    let mut both = resample(&[&old, &new], &places.units, resamples(now.len()), SEED);
     let (new, old) = (both.pop()?.pop()?, both.pop()?.pop()?);
     let gains = if metric.higher_is_better() { new.minus(&old) } else { old.minus(&new) };
     let [low, high] = gains.interval(confidence)?;
@@ -186,10 +191,6 @@ fn on_rows(metric: Metric, now: &Rows, before: &Predicted<'_>, confidence: f64) 
         method,
         changed: None,
     })
-}
-
-fn resamples(rows: &Rows) -> usize {
-    (LOOKS / rows.len().max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
 }
 
 /// What is drawn: rows, or groups of rows, with all their predictions. Not within classes: how many rows a class has is chance too.
@@ -306,7 +307,7 @@ pub(super) struct Value {
 /// The interval of a metric's own value; `None` where neither rows nor folds give one.
 pub(super) fn value(metric: &str, side: &Side, at: usize, confidence: f64) -> Option<Value> {
     let standing = side.baseline.variants.get(at)?.metrics.get(metric)?;
-    let known = Metric::named(metric).filter(|metric| has_interval(*metric))?;
+    let known = Metric::named(metric).filter(|metric| metric.can_be_resampled())?;
     let rows = side.rows.get(at).and_then(Option::as_ref);
     let of_rows = |rows: &Rows| {
         let drawn = Drawn::of(rows);
@@ -315,12 +316,12 @@ pub(super) fn value(metric: &str, side: &Side, at: usize, confidence: f64) -> Op
             let interval = wilson_interval(hits, rows.len(), confidence)?;
             return Some(Value { value: hits as f64 / rows.len() as f64, interval, method: "Wilson" });
         }
-        if drawn.units.len() < LEAST_UNITS {
+        if !drawn.units.are_enough() {
             return None;
         }
         let own = Predicted { classes: &rows.predicted, of: Some(rows) };
         let weighed = weighed(known, rows, &rows.predicted, Some(rows), &own, &drawn)?;
-        let found: Replicates = resample(&[&weighed], &drawn.units, resamples(rows), SEED).pop()?.pop()?;
+        let found: Replicates = resample(&[&weighed], &drawn.units, resamples(rows.len()), SEED).pop()?.pop()?;
         let interval = found.interval(confidence).filter(|_| found.std_error() != Some(0.0))?;
         Some(Value { value: found.estimate, interval, method: "bootstrap over rows, BCa" })
     };

@@ -39,18 +39,12 @@ use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::store::{Key, Manifest};
 
-/// The group of each scored row that has one: what folds kept together, or what the data says.
-pub fn groups_of(
-    evaluation: &crate::record::Evaluation,
-) -> Result<rustc_hash::FxHashMap<String, String>, crate::stage::StageError> {
-    statistics::groups(evaluation)
-}
-
 pub use folder::{RESOLVED, ReportFiles, is_run_file, write_folder};
 pub use limits::{Limit, Limits, Timeout};
 pub use lock::{Missing, Standing};
 pub use look::Look;
 pub use session::{Done, Force, KeepGoing, Options, Session, Wanted};
+pub use statistics::groups_of;
 pub use tag::Tag;
 
 /// What happens during a run, told as it happens.

@@ -19,6 +19,9 @@ pub enum Baseline {
     KNeighbors,
 }
 
+/// Between an evaluation and a guess beside it.
+const BESIDE: char = ':';
+
 impl Baseline {
     /// All of them.
     pub const ALL: [Baseline; 4] = [Baseline::Majority, Baseline::Stratified, Baseline::Mean, Baseline::KNeighbors];
@@ -31,6 +34,16 @@ impl Baseline {
             Baseline::Mean => "mean",
             Baseline::KNeighbors => "k_neighbors",
         }
+    }
+
+    /// What its stage beside an evaluation is called: `scores:majority`. No stage of a file has a colon in its id.
+    pub fn stage(self, evaluation: &str) -> String {
+        format!("{evaluation}{BESIDE}{}", self.name())
+    }
+
+    /// True if a stage of this id is a guess beside an evaluation.
+    pub fn is_stage(id: &str) -> bool {
+        id.contains(BESIDE)
     }
 
     /// True if it says what a model of this task says.

@@ -192,6 +192,12 @@ const OTHER_NAMES: [(&str, &str); 12] = [
 ];
 
 impl Metric {
+    /// True if rows that are drawn again tell how sure it is: not the largest error, of which other samples say nothing, nor the
+    /// calibration error, which is larger in every resample than in the rows themselves.
+    pub fn can_be_resampled(self) -> bool {
+        !matches!(self, Metric::MaxError | Metric::ExpectedCalibrationError(_))
+    }
+
     /// True if it is taken of the rows of all folds together; those that order rows are taken fold by fold and averaged (see [`Weighed`]).
     pub fn pooled(self) -> bool {
         !matches!(

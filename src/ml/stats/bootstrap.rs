@@ -43,7 +43,29 @@ pub struct Units {
     ends: Vec<usize>,
 }
 
+/// Resamples of rows, unless the rows are very many.
+const RESAMPLES: usize = 2000;
+
+/// Never fewer.
+const LEAST_RESAMPLES: usize = 400;
+
+/// So many predictions are looked at in all resamples together, about.
+const LOOKS: usize = 1_200_000_000;
+
+/// How often rows are drawn again where there are so many predictions in all.
+pub fn resamples(predictions: usize) -> usize {
+    (LOOKS / predictions.max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
+}
+
 impl Units {
+    /// Of fewer units, resamples tell nothing of others.
+    pub const LEAST: usize = 10;
+
+    /// True if there are enough of them to be drawn again.
+    pub fn are_enough(&self) -> bool {
+        self.len() >= Units::LEAST
+    }
+
     /// `count` units in one stratum.
     pub fn alike(count: usize) -> Self {
         Units { order: (0..count as u32).collect(), ends: if count == 0 { vec![] } else { vec![count] } }

@@ -10,7 +10,7 @@ mod intervals;
 mod paired;
 mod selection;
 
-pub use bootstrap::{LEAST_STRATUM, Replicates, Scored, Units, out_of_bag, resample};
+pub use bootstrap::{LEAST_STRATUM, Replicates, Scored, Units, out_of_bag, resample, resamples};
 pub use family::holm;
 pub use folds::{CorrectedT, DrawError, FiveByTwo, corrected_t, draw_error, five_by_two, shared_training, tempered};
 pub use intervals::wilson_interval;

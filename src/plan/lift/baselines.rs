@@ -24,7 +24,7 @@ impl<'a> Lift<'a> {
             None => all.collect(),
         };
         for one in wanted {
-            let name = format!("{}:{}", node.id, one.name());
+            let name = one.stage(&node.id);
             let params = json!({ "baseline": one.name(), "task": says.task.name() });
             let content = json!([baseline::KIND.name, baseline::KIND.version, params]).to_string();
             let guess = Node {

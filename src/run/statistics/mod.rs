@@ -20,22 +20,10 @@ use crate::stage::StageError;
 use rows::{Rows, Seen, Told};
 
 pub(super) use kept::add as add_kept;
-pub(super) use rows::groups;
+pub use rows::groups_of;
 
 /// Every interval is a 95% one.
 const CONFIDENCE: f64 = 0.95;
-
-/// Resamples of rows, unless the rows are very many.
-const RESAMPLES: usize = 2000;
-
-/// Never fewer.
-const LEAST_RESAMPLES: usize = 400;
-
-/// So many predictions are looked at in all resamples together, about.
-const LOOKS: usize = 1_200_000_000;
-
-/// Of fewer rows, or groups of rows, resamples tell nothing.
-const LEAST_UNITS: usize = 10;
 
 /// Of so many pairs of variants at most all are tested; of more those of the best alone, in as large a family.
 const PAIRS: usize = 20_000;
@@ -183,7 +171,7 @@ impl Group<'_> {
     /// How often rows are drawn again.
     fn resamples(&self) -> usize {
         let all = self.rows.predictions().max(1) * (self.members.len() + self.guesses.len());
-        (LOOKS / all.max(1)).clamp(LEAST_RESAMPLES, RESAMPLES)
+        stats::resamples(all)
     }
 
     fn not_compared(&self, other: &Group<'_>, summary: &Summary) -> NotCompared {
@@ -253,10 +241,9 @@ impl Measured<'_> {
         !self.group.rows.grouped && !self.group.rows.repeated
     }
 
-    /// True if rows that are drawn again tell how sure a score is: not of a handful of them, and not of the calibration error, which is
-    /// larger in every resample than in the rows themselves.
+    /// True if rows that are drawn again tell how sure the metric is.
     fn draws_tell(&self) -> bool {
-        self.group.rows.units.len() >= LEAST_UNITS && !matches!(self.metric, Metric::ExpectedCalibrationError(_))
+        self.group.rows.units.are_enough() && self.metric.can_be_resampled()
     }
 
     fn interval(&self, metric: &mut MetricSummary, drawn: &Drawn) {

@@ -108,14 +108,14 @@ impl Seen {
                 return Ok(Arc::clone(rows));
             }
         }
-        let rows = Arc::new(Rows::of(&scored, task(&table), &groups(evaluation)?));
+        let rows = Arc::new(Rows::of(&scored, task(&table), &groups_of(evaluation)?));
         self.0.push((table, Arc::clone(&rows)));
         Ok(rows)
     }
 }
 
-/// The group of each row that has one: what folds kept together where they say so, else what the data says.
-pub(in crate::run) fn groups(evaluation: &Evaluation) -> Result<FxHashMap<String, String>, StageError> {
+/// The group of each scored row that has one: what folds kept together where they say so, else what the data says.
+pub fn groups_of(evaluation: &Evaluation) -> Result<FxHashMap<String, String>, StageError> {
     if let Some(part) = evaluation.rows.part(TOGETHER) {
         let table = part.table()?;
         let column = |name: &str| {

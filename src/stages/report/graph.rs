@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_yaml::Value;
 
 use crate::record::UnitSummary;
+use crate::stage::Baseline;
 
 use super::data::{Note, StageLine};
 use super::words::{count, counted, html, seconds, short};
@@ -68,7 +69,8 @@ pub(super) fn html_section(note: &Note<'_>) -> String {
 /// The stages that have units, and those of the pipeline that have none.
 fn stages<'a>(note: &Note<'a>, wires: &'a BTreeMap<String, BTreeSet<String>>) -> Vec<StageLine<'a>> {
     // guesses stand beside the plan
-    let mut stages: Vec<StageLine<'_>> = note.stages.iter().filter(|line| !line.stage.contains(':')).cloned().collect();
+    let mut stages: Vec<StageLine<'_>> =
+        note.stages.iter().filter(|line| !Baseline::is_stage(line.stage)).cloned().collect();
     let known: BTreeSet<&str> = stages.iter().map(|line| line.stage).collect();
     let more = wires.keys().filter(|id| !known.contains(id.as_str()));
     stages.extend(more.map(|id| StageLine { stage: id, ..StageLine::default() }));
